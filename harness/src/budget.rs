@@ -1,0 +1,61 @@
+//! Every time limit of a run, in one place, with one factor for slow machines.
+
+use std::time::Duration;
+
+/// Time limits. Each is generous against what was measured on two cores; `--slow` multiplies all of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budgets {
+    /// The factor of `--slow`; 1.0 for none.
+    pub slow: f64,
+}
+
+impl Default for Budgets {
+    fn default() -> Self {
+        Budgets { slow: 1.0 }
+    }
+}
+
+macro_rules! budgets {
+    ($($(#[$doc:meta])* $name:ident = $seconds:expr;)*) => {
+        impl Budgets {
+            $($(#[$doc])* pub fn $name(&self) -> Duration { Duration::from_secs_f64($seconds as f64 * self.slow) })*
+        }
+    };
+}
+
+budgets! {
+    /// One build of an image or a set of binaries; the longest measured took 4.5 minutes.
+    image_build = 2400;
+    /// `kind create cluster`, two at once; measured 15 s.
+    cluster_create = 240;
+    /// From a created cluster to a Ready node with its pod network; measured 10 s.
+    cluster_ready = 120;
+    /// One call of istioctl that waits for what it installs; measured 25 s.
+    istioctl = 180;
+    /// Deployments of the fixtures; measured 5 s.
+    workload_ready = 90;
+    /// istiod ready after its install; measured 8 s.
+    istiod_ready = 120;
+    /// An address in the status of the gateway's Service; measured under 1 s.
+    gateway_address = 60;
+    /// The gateway answers at that address; its readiness probe has a period of 15 s.
+    gateway_ready = 90;
+    /// istiod has synced the remote cluster; measured 1 s.
+    remote_synced = 60;
+    /// istiod wrote an object of the remote cluster, or wrote it again; measured under 2 s.
+    converge = 30;
+    /// A proxy has heard of an endpoint; measured under 2 s.
+    endpoints = 45;
+    /// A window over which something must not happen.
+    never = 3;
+    /// One request of a probe or of the caller.
+    request = 5;
+    /// Deletion of namespaces in the clean-up; measured 40 s.
+    cleanup = 180;
+    /// Diagnostics of both clusters, all in all.
+    diagnose = 60;
+    /// Removal of the lab.
+    down = 120;
+    /// The whole run after images, so that JUnit is closed before a CI job is killed.
+    run = 2400;
+}

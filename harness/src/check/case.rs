@@ -1,0 +1,76 @@
+//! One entry of the catalogue: a const record and the function that judges it.
+
+use futures::future::BoxFuture;
+
+use super::{Context, Evidence, Fault};
+use crate::plan::CaseOutline;
+
+/// A part of a cluster that some checks change for a moment and others rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ground {
+    /// The injection webhooks of the remote cluster: new pods there rely on them.
+    RemoteInjection,
+    /// The CA configmaps of the remote cluster.
+    RemoteRootCert,
+}
+
+/// How a case uses a [`Ground`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Relies on it; others that rely on it may run at the same time.
+    Relies(Ground),
+    /// Changes it and puts it back; runs alone among those who use it.
+    Changes(Ground),
+}
+
+/// When a case is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// With the mesh installed.
+    Installed,
+    /// After the guide's clean-up.
+    CleanedUp,
+}
+
+/// The async function that judges a case.
+pub type Judge = for<'a> fn(&'a Context) -> BoxFuture<'a, Result<Evidence, Fault>>;
+
+/// One behaviour that the guide promises.
+#[derive(Clone, Copy)]
+pub struct Case {
+    /// Stable id: `D0` to `D13`.
+    pub id: &'static str,
+    /// Short kebab-case name that stays the same across versions.
+    pub slug: &'static str,
+    /// One line in the present tense.
+    pub title: &'static str,
+    /// The section of the guide that says so.
+    pub guide: &'static str,
+    /// Ids of steps and cases without which this one cannot be asked.
+    pub needs: &'static [&'static str],
+    /// What it relies on or changes for a moment.
+    pub uses: &'static [Use],
+    /// When it is asked.
+    pub when: When,
+    /// Asks it.
+    pub judge: Judge,
+}
+
+impl Case {
+    /// The part that goes into plans, events and reports.
+    pub fn outline(&self) -> CaseOutline {
+        CaseOutline {
+            id: self.id.to_string(),
+            slug: self.slug.to_string(),
+            title: self.title.to_string(),
+            guide: self.guide.to_string(),
+            needs: self.needs.iter().map(|need| need.to_string()).collect(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Case").field("id", &self.id).finish_non_exhaustive()
+    }
+}

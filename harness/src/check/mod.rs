@@ -1,0 +1,11 @@
+//! What a check is and how it is judged.
+
+pub mod case;
+pub mod evidence;
+pub mod tally;
+pub mod verdict;
+
+pub use case::Case;
+pub use crate::context::Context;
+pub use evidence::Evidence;
+pub use verdict::{Fault, Finding, Verdict};

@@ -1,0 +1,174 @@
+//! The verdict of one clause, and the one function that decides it.
+
+use serde::{Deserialize, Serialize};
+
+use super::evidence::Evidence;
+
+/// What is wrong with the mesh, in one sentence that names the object, with what was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The cause line: one sentence that names the object and the cluster.
+    pub cause: String,
+    /// What the guide promises.
+    pub expected: String,
+    /// What stood there instead.
+    pub got: String,
+    /// What to do or read next, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What had been seen until then.
+    #[serde(default)]
+    pub evidence: Evidence,
+}
+
+impl Finding {
+    /// A finding whose cause line is `cause`.
+    pub fn new(cause: impl Into<String>) -> Self {
+        Finding {
+            cause: cause.into(),
+            expected: String::new(),
+            got: String::new(),
+            hint: None,
+            evidence: Evidence::new(),
+        }
+    }
+
+    /// Says what was promised and what was found instead.
+    pub fn expected_got(mut self, expected: impl Into<String>, got: impl Into<String>) -> Self {
+        self.expected = expected.into();
+        self.got = got.into();
+        self
+    }
+
+    /// Adds what to do or read next.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what was seen so far.
+    pub fn evidence(mut self, evidence: &Evidence) -> Self {
+        self.evidence = evidence.clone();
+        self
+    }
+}
+
+/// Why a check could not say that the clause holds.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The mesh is wrong.
+    Refuted(Box<Finding>),
+    /// The check could not tell.
+    Unknown(String),
+}
+
+impl From<Finding> for Fault {
+    fn from(finding: Finding) -> Self {
+        Fault::Refuted(Box::new(finding))
+    }
+}
+
+impl Fault {
+    /// A fault of the check, not of the mesh.
+    pub fn unknown(reason: impl std::fmt::Display) -> Self {
+        Fault::Unknown(reason.to_string())
+    }
+}
+
+/// Any error that a check meets by the way says nothing about the mesh: it could not tell.
+impl<E: std::error::Error> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Fault::Unknown(chain(&error))
+    }
+}
+
+/// An error with all its sources, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !line.contains(&text) {
+            line.push_str(": ");
+            line.push_str(&text);
+        }
+        source = cause.source();
+    }
+    line
+}
+
+/// The verdict of one case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The clause holds.
+    Passed {
+        /// What was seen.
+        evidence: Evidence,
+    },
+    /// The clause does not hold.
+    Failed {
+        /// What is wrong.
+        finding: Box<Finding>,
+    },
+    /// It could not be told whether the clause holds.
+    Inconclusive {
+        /// Why not.
+        error: String,
+    },
+    /// It was not asked, on purpose.
+    Skipped {
+        /// Why not.
+        reason: String,
+    },
+    /// It could not be asked, since something that it needs is not there.
+    Blocked {
+        /// The step or clause that is missing.
+        by: String,
+        /// What is wrong with that.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// The verdict's name as in events: `passed`, `failed`, `inconclusive`, `skipped`, `blocked`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verdict::Passed { .. } => "passed",
+            Verdict::Failed { .. } => "failed",
+            Verdict::Inconclusive { .. } => "inconclusive",
+            Verdict::Skipped { .. } => "skipped",
+            Verdict::Blocked { .. } => "blocked",
+        }
+    }
+
+    /// Whether the clause was seen to hold.
+    pub fn is_passed(&self) -> bool {
+        matches!(self, Verdict::Passed { .. })
+    }
+
+    /// The line that says why, empty for a pass.
+    pub fn cause(&self) -> String {
+        match self {
+            Verdict::Passed { .. } => String::new(),
+            Verdict::Failed { finding } => finding.cause.clone(),
+            Verdict::Inconclusive { error } => error.clone(),
+            Verdict::Skipped { reason } => reason.clone(),
+            Verdict::Blocked { by, reason } => format!("blocked by {by}: {reason}"),
+        }
+    }
+}
+
+/// Decides the verdict from what the check returned.
+///
+/// A pass without evidence is no pass: nobody could look it up again.
+pub fn decide(result: Result<Evidence, Fault>) -> Verdict {
+    match result {
+        Ok(evidence) if evidence.is_empty() => {
+            Verdict::Inconclusive { error: "the check returned no evidence".to_string() }
+        }
+        Ok(evidence) => Verdict::Passed { evidence },
+        Err(Fault::Refuted(finding)) => Verdict::Failed { finding },
+        Err(Fault::Unknown(error)) => Verdict::Inconclusive { error },
+    }
+}

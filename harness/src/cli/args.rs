@@ -1,0 +1,256 @@
+//! The command line: verbs, flags and the help that teaches them. What the flags say is judged in [`Cli::request`],
+//! all of it at once, before anything is created.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::exit::Exit;
+
+mod request;
+
+pub use request::{EngineUse, Keep, Request, Surroundings};
+
+/// Judges Istio's "Install Primary-Remote" guide on two real clusters.
+///
+/// Brings up two kind clusters on one Docker network, follows the guide step by step, and judges every statement of it
+/// with evidence. `meshproof run` does all of it and cleans up.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "meshproof", version, max_term_width = 110, propagate_version = true)]
+#[command(after_help = exit_codes(), after_long_help = format!("{}\n\n{ENVIRONMENT}\n\n{}", examples(), exit_codes()))]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Verb {
+    /// Create the lab: images, two clusters, one network.
+    ///
+    /// Uses the Docker engine that runs, or gets one running; builds images that are missing. Nothing of Istio is
+    /// installed yet.
+    ///
+    /// Example: `meshproof up --lab mine`
+    Up(Common),
+    /// Follow the guide on a lab that is up.
+    ///
+    /// Applies and proves each step of the guide, and stops at the first that cannot be proved.
+    ///
+    /// Example: `meshproof install --lab mine`
+    Install(Common),
+    /// Judge the guide's statements on a lab with the mesh installed.
+    ///
+    /// Changes nothing for good, and can be repeated: break something by hand, and see which clause notices.
+    ///
+    /// Example: `meshproof check --lab mine --only 'D1*,D8'`
+    Check(Judging),
+    /// Follow the guide's clean-up on a lab, which stays.
+    ///
+    /// Example: `meshproof uninstall --lab mine`
+    Uninstall(Common),
+    /// Remove a lab, whatever is left of it.
+    ///
+    /// Finds what belongs to the lab by its Docker network, after a crash too, and touches nothing else.
+    ///
+    /// Example: `meshproof down --lab mine`
+    Down(Down),
+    /// Say which labs there are, and how to look inside.
+    ///
+    /// Example: `meshproof status`
+    Status(Common),
+    /// Do all of it: up, install, check, uninstall, down.
+    ///
+    /// Leaves `junit.xml` and `events.jsonl` in a new folder below --runs, and diagnostics if something is not as
+    /// expected.
+    ///
+    /// Example: `meshproof run --pause-after annotate-namespace --keep on-failure`
+    Run(Run),
+    /// Print what a run would do, in the guide's own commands, and do nothing.
+    ///
+    /// Example: `meshproof plan --scenario suites/scenarios/primary-remote.yaml`
+    Plan(Judging),
+    /// List the checks of the catalogue.
+    ///
+    /// Example: `meshproof list --only '*gateway*'`
+    List(Judging),
+    /// Rebuild the reports of a run from its events.
+    ///
+    /// Example: `meshproof report runs/latest/events.jsonl --out /tmp/report`
+    Report(Report),
+    /// List, build, verify or prune the images of a lab.
+    ///
+    /// Example: `meshproof images build`
+    Images(Images),
+}
+
+/// Flags of every verb that concerns a lab.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Common {
+    /// Read what is wanted from this file; without it, the guide's own names on the default versions.
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Name the lab; several can stand side by side [default: the scenario's, else meshproof].
+    #[arg(long, value_name = "NAME")]
+    pub lab: Option<String>,
+    /// Multiply every time limit, for slow machines (1 or more) [default: 1].
+    #[arg(long, value_name = "FACTOR", allow_hyphen_values = true)]
+    pub slow: Option<String>,
+    /// Put the folder of each run here.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+    /// Say more; twice for the commands that are run.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// `existing` never installs or starts a Docker engine; `auto` does where none runs [default: auto].
+    #[arg(long, env = "ENGINE", hide_env_values = true, value_name = "auto|existing")]
+    pub engine: Option<String>,
+}
+
+/// Flags of verbs that concern checks.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Judging {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub common: Common,
+    /// Which checks.
+    #[command(flatten)]
+    pub choice: Choice,
+}
+
+/// Which checks.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Choice {
+    /// Ask only these checks and what they need: ids, names or globs such as `D8,D1*`.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Leave out these checks: ids, names or globs.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub skip: Vec<String>,
+}
+
+/// Flags of `run`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Run {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub common: Common,
+    /// Which checks.
+    #[command(flatten)]
+    pub choice: Choice,
+    /// Keep the lab afterwards: always, on-failure or never [default: on-failure on a terminal, never in CI].
+    #[arg(long, value_name = "WHEN")]
+    pub keep: Option<String>,
+    /// Wait for Enter after this step of the install, to look or to break something by hand; `meshproof plan` lists them.
+    #[arg(long, value_name = "STEP")]
+    pub pause_after: Option<String>,
+}
+
+/// Flags of `down`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Down {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub common: Common,
+    /// Remove every lab that meshproof made on this host.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Flags of `report`.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Report {
+    /// The `events.jsonl` of a run.
+    pub events: PathBuf,
+    /// Write the reports here.
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+}
+
+/// What to do with images.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Images {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub verb: ImagesVerb,
+}
+
+/// What to do with images.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum ImagesVerb {
+    /// List the images that the scenario needs, and whether they are there.
+    List(Common),
+    /// Build what is missing or has changed.
+    Build(Common),
+    /// Check that each image is what its recipe gives.
+    Verify(Common),
+    /// Remove images and caches that no version needs any more.
+    Prune(Common),
+}
+
+impl Verb {
+    /// The verb as it is typed, for events and messages.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Verb::Up(_) => "up",
+            Verb::Install(_) => "install",
+            Verb::Check(_) => "check",
+            Verb::Uninstall(_) => "uninstall",
+            Verb::Down(_) => "down",
+            Verb::Status(_) => "status",
+            Verb::Run(_) => "run",
+            Verb::Plan(_) => "plan",
+            Verb::List(_) => "list",
+            Verb::Report(_) => "report",
+            Verb::Images(_) => "images",
+        }
+    }
+
+    /// The flags of every verb; `report` has none of them.
+    pub fn common(&self) -> Option<&Common> {
+        match self {
+            Verb::Up(common) | Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
+            Verb::Check(judging) | Verb::Plan(judging) | Verb::List(judging) => Some(&judging.common),
+            Verb::Down(down) => Some(&down.common),
+            Verb::Run(run) => Some(&run.common),
+            Verb::Report(_) => None,
+            Verb::Images(images) => match &images.verb {
+                ImagesVerb::List(common)
+                | ImagesVerb::Build(common)
+                | ImagesVerb::Verify(common)
+                | ImagesVerb::Prune(common) => Some(common),
+            },
+        }
+    }
+
+    /// Which checks are wanted; everything for verbs that do not choose.
+    pub fn choice(&self) -> Choice {
+        match self {
+            Verb::Check(judging) | Verb::Plan(judging) | Verb::List(judging) => judging.choice.clone(),
+            Verb::Run(run) => run.choice.clone(),
+            _ => Choice::default(),
+        }
+    }
+}
+
+const ENVIRONMENT: &str = "\
+Environment:
+  ENGINE=existing       never install or start a Docker engine, as --engine
+  MESHPROOF_HOME=DIR    keep labs and what was built there, instead of in ~/.local/state and ~/.cache";
+
+fn examples() -> String {
+    "\
+Examples:
+  meshproof run                           from nothing to a verdict, and clean again
+  meshproof run --only D8 --keep always   one check and what it needs; the lab stays
+  meshproof plan                          the steps as the guide's own commands
+  meshproof up; meshproof install; meshproof check; meshproof down   the same, verb by verb"
+        .to_string()
+}
+
+fn exit_codes() -> String {
+    let all = [Exit::Green, Exit::Red, Exit::Usage, Exit::NoVerdict, Exit::LeftOver, Exit::Interrupted];
+    let rows = all.map(|exit| format!("  {:>3}  {}", exit.code(), exit.meaning()));
+    format!("Exit codes:\n{}", rows.join("\n"))
+}

@@ -1,0 +1,207 @@
+//! From flags and a scenario file to a request that can be carried out, or to everything that is wrong with them.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{Cli, Common, Verb};
+use crate::budget::Budgets;
+use crate::plan::CaseOutline;
+use crate::problem::{Problem, Problems, any_of, nearest};
+use crate::scenario::{Scenario, ScenarioFile, check_lab_name};
+use crate::select::{Selection, select};
+use crate::versions::Versions;
+
+/// What a request is judged against.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The versions that can be asked for.
+    pub versions: &'a Versions,
+    /// The checks there are.
+    pub catalogue: &'a [CaseOutline],
+    /// Ids of the steps of the install.
+    pub steps: &'a [String],
+    /// Whether a person sees the output.
+    pub terminal: bool,
+    /// Whether this is a CI job.
+    pub ci: bool,
+}
+
+/// Whether the lab is kept after a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Whatever the verdict.
+    Always,
+    /// Where the run is not green, and was not interrupted.
+    OnFailure,
+    /// In no case.
+    Never,
+}
+
+impl Keep {
+    const NAMES: [(&'static str, Keep); 3] =
+        [("always", Keep::Always), ("on-failure", Keep::OnFailure), ("never", Keep::Never)];
+
+    /// What holds if nobody says: a person may want to look, a CI job cannot.
+    pub fn default_for(terminal: bool, ci: bool) -> Keep {
+        if terminal && !ci { Keep::OnFailure } else { Keep::Never }
+    }
+}
+
+/// What may be done about a Docker engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineUse {
+    /// Where none runs, one is installed and started.
+    Auto,
+    /// Only one that runs already is used.
+    Existing,
+}
+
+/// What is asked for, complete and found to be possible.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The verb with its flags as they were given.
+    pub verb: Verb,
+    /// The scenario, under the name of `--lab`, with the places of its file.
+    pub file: ScenarioFile,
+    /// Whether `--scenario` was given.
+    pub from_file: bool,
+    /// The checks that are asked.
+    pub selection: Selection,
+    /// The step after which to wait for a person.
+    pub pause_after: Option<String>,
+    /// Whether the lab is kept.
+    pub keep: Keep,
+    /// Time limits.
+    pub budgets: Budgets,
+    /// Where folders of runs go.
+    pub runs: PathBuf,
+    /// What may be done about a Docker engine.
+    pub engine: EngineUse,
+    /// 0, 1 or 2.
+    pub verbose: u8,
+}
+
+impl Request {
+    /// The scenario that is asked for.
+    pub fn scenario(&self) -> &Scenario {
+        &self.file.scenario
+    }
+}
+
+impl Cli {
+    /// Reads the scenario file and judges it and every flag, or names all that is wrong.
+    pub fn request(&self, around: &Surroundings<'_>) -> Result<Request, Problems> {
+        let mut problems = Problems::new();
+        let common = self.verb.common().cloned().unwrap_or_default();
+        let file = problems.keep(scenario_file(&common, around));
+        let mut file = file.unwrap_or_else(|| built_in(around.versions));
+        if let Some(lab) = &common.lab {
+            match check_lab_name(lab) {
+                Ok(()) => file.scenario.lab.clone_from(lab),
+                Err((message, instead)) => problems.push("--lab", message, instead),
+            }
+        }
+        let choice = self.verb.choice();
+        let selection = problems.keep(select(around.catalogue, &trimmed(&choice.only), &trimmed(&choice.skip)));
+        let slow = problems.keep(slow(common.slow.as_deref()));
+        let engine = problems.keep(engine(common.engine.as_deref()));
+        if common.runs.is_file() {
+            let message = format!("`{}` is a file", common.runs.display());
+            problems.push("--runs", message, "a folder; it is made if it is not there");
+        }
+        let mut keep = Keep::default_for(around.terminal, around.ci);
+        let mut pause_after = None;
+        match &self.verb {
+            Verb::Run(run) => {
+                keep = problems.keep(self::keep(run.keep.as_deref(), keep)).unwrap_or(keep);
+                pause_after.clone_from(&run.pause_after);
+                problems.0.extend(run.pause_after.as_deref().and_then(|step| unknown_step(step, around.steps)));
+            }
+            Verb::Down(down) if down.all => {
+                let named = [("--lab", common.lab.is_some()), ("--scenario", common.scenario.is_some())];
+                for (flag, _) in named.into_iter().filter(|(_, given)| *given) {
+                    let message = format!("--all removes every lab, and {flag} names one");
+                    problems.push("--all", message, format!("one of them: --all or {flag}"));
+                }
+            }
+            Verb::Report(report) if !report.events.is_file() => {
+                let message = format!("there is no file `{}`", report.events.display());
+                problems.push("EVENTS", message, "the events.jsonl in the folder of a run");
+            }
+            _ => {}
+        }
+        let (Some(selection), Some(slow), Some(engine)) = (selection, slow, engine) else {
+            return Err(problems);
+        };
+        problems.or(Request {
+            verb: self.verb.clone(),
+            file,
+            from_file: common.scenario.is_some(),
+            selection,
+            pause_after,
+            keep,
+            budgets: Budgets { slow },
+            runs: common.runs,
+            engine,
+            verbose: common.verbose.min(2),
+        })
+    }
+}
+
+fn built_in(versions: &Versions) -> ScenarioFile {
+    ScenarioFile::built_in(Scenario::default_primary_remote(versions))
+}
+
+fn scenario_file(common: &Common, around: &Surroundings<'_>) -> Result<ScenarioFile, Problems> {
+    let Some(path) = &common.scenario else { return Ok(built_in(around.versions)) };
+    let text = fs::read_to_string(path).map_err(|error| {
+        let message = format!("cannot read `{}`: {error}", path.display());
+        let instead =
+            "a scenario file such as suites/scenarios/primary-remote.yaml; without the flag, the guide's own names";
+        Problems::from(Problem::new("--scenario", message, instead))
+    })?;
+    ScenarioFile::parse(&text, &path.display().to_string(), around.versions, around.catalogue)
+}
+
+fn trimmed(patterns: &[String]) -> Vec<String> {
+    patterns.iter().map(|pattern| pattern.trim().to_string()).collect()
+}
+
+fn slow(text: Option<&str>) -> Result<f64, Problems> {
+    let Some(text) = text else { return Ok(1.0) };
+    match text.parse::<f64>() {
+        Ok(factor) if (1.0..=100.0).contains(&factor) => Ok(factor),
+        _ => Err(Problem::new("--slow", format!("`{text}` is no factor"), "a number from 1 to 100, such as 2").into()),
+    }
+}
+
+fn engine(text: Option<&str>) -> Result<EngineUse, Problems> {
+    match text.unwrap_or_default() {
+        "" | "auto" => Ok(EngineUse::Auto),
+        "existing" => Ok(EngineUse::Existing),
+        other => {
+            Err(Problem::new("--engine or ENGINE", format!("`{other}` is not known"), "`existing` or `auto`").into())
+        }
+    }
+}
+
+fn keep(text: Option<&str>, otherwise: Keep) -> Result<Keep, Problems> {
+    let Some(text) = text else { return Ok(otherwise) };
+    let names = Keep::NAMES.map(|(name, _)| name);
+    Keep::NAMES
+        .into_iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, keep)| keep)
+        .ok_or_else(|| Problem::new("--keep", format!("`{text}` does not say when"), any_of(&names)).into())
+}
+
+fn unknown_step(step: &str, steps: &[String]) -> Option<Problem> {
+    if steps.iter().any(|known| known == step) {
+        return None;
+    }
+    let instead = match nearest(step, steps.iter().map(String::as_str)) {
+        Some(meant) => format!("`{meant}`"),
+        None => any_of(steps),
+    };
+    Some(Problem::new("--pause-after", format!("there is no step `{step}`"), instead))
+}

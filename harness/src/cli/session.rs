@@ -1,0 +1,288 @@
+//! One call of a verb that acts on a lab: its folder below `runs/`, its events, and the phases in order.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::args::{Keep, Request};
+use super::interrupt::Interrupt;
+use crate::check::case::{Case, When};
+use crate::check::Verdict;
+use crate::context::Context;
+use crate::diagnose;
+use crate::event::{Event, Recorder};
+use crate::exit::Exit;
+use crate::install::{Step, primary_remote};
+use crate::lab::host::Host;
+use crate::lab::{Engine, Home, Lab, LabFile, images, up};
+use crate::plan::{Phase, Plan};
+use crate::report::summary::Summary;
+use crate::report::terminal::{Mode, Terminal};
+use crate::report::{jsonl, junit};
+use crate::run::{Pause, Run};
+use crate::scenario::Scenario;
+use crate::topology::Topology;
+use crate::versions::Picked;
+
+/// Which phases a verb goes through.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Phases {
+    /// Make the lab.
+    pub up: bool,
+    /// Follow the guide.
+    pub install: bool,
+    /// Judge it.
+    pub check: bool,
+    /// Follow the guide's clean-up, and judge that.
+    pub clean_up: bool,
+    /// Remove the lab.
+    pub down: bool,
+}
+
+/// One call.
+pub struct Session<'a> {
+    /// What is asked for.
+    pub request: &'a Request,
+    /// The catalogue.
+    pub catalogue: &'a [Case],
+    /// Where labs are remembered.
+    pub home: &'a Home,
+    /// The repository.
+    pub root: &'a Path,
+    /// The engine.
+    pub engine: &'a Engine,
+    /// What the host allows.
+    pub host: &'a Host,
+    /// Signals.
+    pub interrupt: Interrupt,
+    /// Where events go.
+    pub recorder: Recorder,
+    /// The folder of this run.
+    pub folder: PathBuf,
+}
+
+/// The plan for a scenario on a topology.
+pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case]) -> Plan {
+    let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
+    Plan {
+        scenario: scenario.clone(),
+        topology: topology.clone(),
+        steps: steps.iter().map(Step::outline).collect(),
+        cases: cases.iter().map(Case::outline).collect(),
+        deviations: primary_remote::deviations(true),
+    }
+}
+
+/// Makes the folder of a run and the reporters that write into it.
+///
+/// # Errors
+/// [`std::io::Error`] when the folder cannot be made.
+pub fn folder(runs: &Path, lab: &str) -> std::io::Result<(PathBuf, Recorder)> {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+    std::fs::create_dir_all(runs)?;
+    let mut folder = runs.join(format!("{now}-{lab}"));
+    let mut number = 2;
+    while let Err(error) = std::fs::create_dir(&folder) {
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            return Err(error);
+        }
+        folder = runs.join(format!("{now}-{lab}-{number}"));
+        number += 1;
+    }
+    let latest = runs.join("latest");
+    // Only a convenience for people: a folder of that name is left alone.
+    if latest.is_symlink() {
+        let _ = std::fs::remove_file(&latest);
+    }
+    let _ = std::os::unix::fs::symlink(folder.file_name().unwrap_or_default(), &latest);
+    let recorder = Recorder::new(vec![
+        Box::new(jsonl::Jsonl::create(folder.join("events.jsonl"))?),
+        Box::new(junit::File::create(folder.join("junit.xml"))),
+        Box::new(Terminal::new(std::io::stderr(), Mode::detect()).below(runs.display().to_string())),
+    ]);
+    Ok((folder, recorder))
+}
+
+impl Session<'_> {
+    /// Goes through the phases of a verb and says how it ended.
+    pub async fn go(&self, phases: Phases, picked: &Picked, topology: &Topology, existing: Option<LabFile>) -> Exit {
+        let scenario = self.request.scenario();
+        let cases: Vec<Case> = self
+            .catalogue
+            .iter()
+            .filter(|case| self.request.selection.contains(case.id) && (phases.check || phases.clean_up))
+            .copied()
+            .collect();
+        self.recorder.emit(Event::RunStarted {
+            run: self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            meshproof: crate::version().to_string(),
+            verb: self.request.verb.name().to_string(),
+            plan: Box::new(plan(scenario, topology, &cases)),
+        });
+        let mut kept = !phases.down;
+        let lab = tokio::select! {
+            lab = self.lab(phases, picked, topology, existing) => lab,
+            () = self.interrupt.cancel.cancelled() => None,
+        };
+        if let Some(lab) = lab {
+            kept = self.with_lab(phases, lab, &cases).await;
+        } else {
+            self.say_interrupted();
+            kept = kept && !phases.up;
+        }
+        if !kept && (phases.down || phases.up) {
+            self.remove().await;
+        }
+        let summary = Summary::of(&self.recorder.records());
+        let exit = Exit::decide(&summary);
+        let meaning = exit.meaning_of(&summary).to_string();
+        self.recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept: kept });
+        exit
+    }
+
+    /// The lab, made or opened; none where that failed, which the events say.
+    async fn lab(&self, phases: Phases, picked: &Picked, topology: &Topology, existing: Option<LabFile>) -> Option<Lab> {
+        let budgets = &self.request.budgets;
+        let lab = if let Some(file) = existing {
+            let opened = async {
+                let lab = Lab::open(self.home, file, self.engine.clone()).await?;
+                Ok::<_, crate::lab::cluster::ClusterError>((lab, String::new()))
+            };
+            up::part(&self.recorder, "open", "The lab is opened", opened).await.ok()?
+        } else {
+            debug_assert!(phases.up, "a verb either makes its lab or is given one");
+            let built =
+                images::ensure(self.home, self.root, picked, self.engine, &self.recorder, budgets).await.ok()?;
+            if self.request.pause_after.is_none() {
+                self.interrupt.deadline(budgets.run());
+            }
+            let site = up::Site {
+                engine: self.engine,
+                home: self.home,
+                root: self.root,
+                host: self.host,
+                built: &built,
+                recorder: &self.recorder,
+                budgets,
+            };
+            up::up(site, self.request.scenario(), topology).await.ok()?
+        };
+        self.recorder.emit(Event::LabReady {
+            clusters: lab.file.clusters.clone(),
+            images: lab.file.images.clone(),
+            data_plane: lab.file.data_plane.clone(),
+        });
+        Some(lab)
+    }
+
+    /// Everything that happens on a lab that is up; says whether the lab stays.
+    async fn with_lab(&self, phases: Phases, lab: Lab, cases: &[Case]) -> bool {
+        let facts = lab.file.facts.clone();
+        let context = Context {
+            lab: Arc::new(lab),
+            facts,
+            recorder: self.recorder.clone(),
+            budgets: self.request.budgets,
+            scope: String::new(),
+            nonce: format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32),
+        };
+        let run = Run::new(context, self.home, self.interrupt.cancel.clone());
+        let all = primary_remote::steps(self.request.scenario(), images::WORKLOAD_IN_NODE);
+        let steps = |phase| all.iter().filter(|step| step.phase == phase).cloned().collect::<Vec<_>>();
+        let of = |when| cases.iter().filter(|case| case.when == when).copied().collect::<Vec<_>>();
+        let mut verdicts = BTreeMap::new();
+        let mut proved = true;
+        if phases.install {
+            let pause = self.request.pause_after.as_deref().map(|id| (id, pause_for_enter()));
+            proved = run.steps(&steps(Phase::Install), pause).await;
+        }
+        if phases.check && !self.interrupt.cancel.is_cancelled() {
+            verdicts = run.cases(&of(When::Installed), &verdicts).await;
+        }
+        self.say_interrupted();
+        let troubled = !proved || verdicts.values().any(|verdict| !verdict.is_passed());
+        if troubled || self.interrupt.by().is_some() {
+            self.diagnose(&run.context).await;
+        }
+        let stays = match self.request.keep {
+            _ if !phases.down => true,
+            Keep::Always => true,
+            Keep::Never => false,
+            Keep::OnFailure => self.interrupt.by().is_none() && !self.green_so_far(cases),
+        };
+        if phases.clean_up && !(phases.down && stays) && self.interrupt.by().is_none() {
+            run.steps(&steps(Phase::CleanUp), None).await;
+            let after = run.cases(&of(When::CleanedUp), &verdicts).await;
+            self.say_interrupted();
+            let new_trouble = of(When::CleanedUp).iter().any(|case| after.get(case.id).is_none_or(|verdict| !verdict.is_passed()));
+            if new_trouble && !troubled {
+                self.diagnose(&run.context).await;
+            }
+        } else if phases.check && self.interrupt.by().is_none() {
+            self.skip(&of(When::CleanedUp), if phases.down { "the lab is kept" } else { "the mesh stays installed" });
+        }
+        stays
+    }
+
+    /// Whether what was judged so far is as expected; what clean-up would judge does not count yet.
+    fn green_so_far(&self, cases: &[Case]) -> bool {
+        let summary = Summary::of(&self.recorder.records());
+        summary.obstacles().is_empty()
+            && cases.iter().filter(|case| case.when == When::Installed).all(|case| {
+                summary.case(case.id).is_some_and(|run| {
+                    matches!(run.standing(), crate::exit::Standing::AsExpected | crate::exit::Standing::Neutral)
+                })
+            })
+    }
+
+    fn skip(&self, cases: &[Case], reason: &str) {
+        for case in cases {
+            self.recorder.emit(Event::CaseFinished {
+                id: case.id.to_string(),
+                verdict: Verdict::Skipped { reason: reason.to_string() },
+                failed_attempts: Vec::new(),
+                seconds: 0.0,
+            });
+        }
+    }
+
+    fn say_interrupted(&self) {
+        let said = |record: &crate::event::Record| matches!(record.event, Event::Interrupted { .. });
+        if let Some(by) = self.interrupt.by()
+            && !self.recorder.records().iter().any(said)
+        {
+            self.recorder.emit(Event::Interrupted { by: by.to_string() });
+        }
+    }
+
+    async fn diagnose(&self, context: &Context) {
+        let began = Instant::now();
+        let folder = self.folder.join("diagnostics");
+        let collected = diagnose::collect(&context.scoped("diagnostics"), &folder).await;
+        self.recorder.emit(Event::Diagnosed {
+            folder: "diagnostics".to_string(),
+            files: collected.files,
+            missing: collected.missing,
+            hints: collected.hints,
+            seconds: began.elapsed().as_secs_f64(),
+        });
+    }
+
+    /// Removes the lab, on its own deadline.
+    async fn remove(&self) {
+        let lab = &self.request.scenario().lab;
+        let _ = super::verbs::remove(&self.recorder, self.engine, self.home, lab, &self.request.budgets).await;
+    }
+}
+
+/// Waits for a line on standard input.
+fn pause_for_enter() -> Pause {
+    Arc::new(|| {
+        Box::pin(async {
+            eprintln!("      Paused  look or break something by hand, then press Enter");
+            let read = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+            let _ = read.await;
+        })
+    })
+}

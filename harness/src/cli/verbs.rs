@@ -1,0 +1,261 @@
+//! What each verb does.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+
+use super::args::{Cli, ImagesVerb, Request, Surroundings, Verb};
+use super::interrupt::Interrupt;
+use super::session::{Phases, Session, folder, plan};
+use super::preflight;
+use crate::budget::Budgets;
+use crate::check::case::Case;
+use crate::event::{Event, Recorder};
+use crate::exit::Exit;
+use crate::install::primary_remote;
+use crate::lab::host::Host;
+use crate::lab::{Engine, Home, LabFile, LabLock, down, images, status};
+use crate::plan::Phase;
+use crate::problem::{Problem, Problems};
+use crate::report::terminal::{Mode, Terminal};
+use crate::report::{self, jsonl, junit};
+use crate::topology::Topology;
+use crate::versions::Versions;
+
+/// The binary: reads its arguments, does what they say over this catalogue, and returns the exit code.
+pub async fn main(catalogue: &[Case]) -> ExitCode {
+    let cli = Cli::parse();
+    match call(&cli, catalogue).await {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(problems) => {
+            eprintln!("{problems}");
+            ExitCode::from(problems.exit().code())
+        }
+    }
+}
+
+async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
+    let root = preflight::root()?;
+    let file = root.join("kind/versions.toml");
+    let text = std::fs::read_to_string(&file)
+        .map_err(|error| Problem::new(file.display().to_string(), format!("cannot be read: {error}"), "check the folder's rights"))?;
+    let versions = Versions::parse(&text)?;
+    let outlines: Vec<_> = catalogue.iter().map(Case::outline).collect();
+    let default = crate::scenario::Scenario::default_primary_remote(&versions);
+    let steps: Vec<String> = primary_remote::steps(&default, images::WORKLOAD_IN_NODE)
+        .iter()
+        .filter(|step| step.phase == Phase::Install)
+        .map(|step| step.id.to_string())
+        .collect();
+    let ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
+    let terminal = std::io::stderr().is_terminal();
+    let around = Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, terminal, ci };
+    let request = cli.request(&around)?;
+    log(request.verbose);
+    let home = Home::from_environment();
+    let picked = versions.pick(request.scenario());
+    match &cli.verb {
+        Verb::Plan(_) => {
+            // Subnets that the host has taken are known without an engine as far as routes show them.
+            let host = Host::read().map_err(host_problem)?;
+            let topology = Topology::choose(request.scenario(), &host.routes).map_err(|problems| request.file.locate(problems))?;
+            let cases = selected(&request, catalogue);
+            print!("{}", report::plan::render(&plan(request.scenario(), &topology, &cases)));
+            Ok(Exit::Green)
+        }
+        Verb::List(_) => {
+            for case in selected(&request, catalogue) {
+                println!("{:4} {:28} {}", case.id, case.slug, case.title);
+                println!("     guide: {}", case.guide);
+            }
+            Ok(Exit::Green)
+        }
+        Verb::Report(args) => rebuild(&args.events, &args.out),
+        Verb::Images(args) => image_verb(&args.verb, &request, &home, &root, &picked).await,
+        Verb::Status(_) => {
+            let engine = preflight::engine(&root, super::args::EngineUse::Existing).await.ok();
+            print!("{}", status::render(&home, engine.as_ref()).await);
+            Ok(Exit::Green)
+        }
+        Verb::Down(args) => {
+            let engine = preflight::engine(&root, super::args::EngineUse::Existing).await?;
+            let mut labs = vec![request.scenario().lab.clone()];
+            if args.all {
+                labs = down::labs(&engine, &home).await.map_err(|error| Problem::new("the host", error.to_string(), "see whether the engine is well"))?;
+            }
+            remove_labs(&engine, &home, &labs, &request.budgets).await
+        }
+        Verb::Up(_) => with_session(&request, catalogue, &home, &root, &picked, Phases { up: true, ..Phases::default() }).await,
+        Verb::Run(_) => {
+            let phases = Phases { up: true, install: true, check: true, clean_up: true, down: true };
+            with_session(&request, catalogue, &home, &root, &picked, phases).await
+        }
+        Verb::Install(_) => with_session(&request, catalogue, &home, &root, &picked, Phases { install: true, ..Phases::default() }).await,
+        Verb::Check(_) => with_session(&request, catalogue, &home, &root, &picked, Phases { check: true, ..Phases::default() }).await,
+        Verb::Uninstall(_) => with_session(&request, catalogue, &home, &root, &picked, Phases { clean_up: true, ..Phases::default() }).await,
+    }
+}
+
+fn selected(request: &Request, catalogue: &[Case]) -> Vec<Case> {
+    catalogue.iter().filter(|case| request.selection.contains(case.id)).copied().collect()
+}
+
+fn log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = ["off", "meshproof=info,harness=info,suites=info", "harness=debug,suites=debug"][usize::from(verbose)];
+    let filter = EnvFilter::try_from_env("MESHPROOF_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // A log that is there already, as in a test, is as good.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+}
+
+fn host_problem(error: crate::lab::host::HostError) -> Problem {
+    Problem::new("the host", crate::check::verdict::chain(&error), "meshproof runs on Linux; see README.md")
+}
+
+async fn with_session(
+    request: &Request,
+    catalogue: &[Case],
+    home: &Home,
+    root: &std::path::Path,
+    picked: &crate::versions::Picked,
+    phases: Phases,
+) -> Result<Exit, Problems> {
+    let lab = request.scenario().lab.clone();
+    let host = Host::read().map_err(host_problem)?;
+    let engine = preflight::engine(root, if phases.up { request.engine } else { super::args::EngineUse::Existing }).await?;
+    let _lock = LabLock::take(home, &lab)?;
+    let (topology, existing, request) = if phases.up {
+        let present = images::all_present(home, root, picked, &engine).await;
+        (preflight::lab(request, &engine, home, &host, !present).await?, None, request.clone())
+    } else {
+        let file = LabFile::read(home, &lab)?;
+        let mut request = request.clone();
+        // A lab stays what it was made as; only a file that says otherwise is a mistake.
+        if request.from_file && *request.scenario() != file.scenario {
+            return Err(Problem::new(
+                "--scenario",
+                format!("lab {lab} was made from another scenario"),
+                "drop --scenario, or make the lab again: meshproof down, meshproof up",
+            )
+            .into());
+        }
+        request.file.scenario = file.scenario.clone();
+        (file.topology.clone(), Some(file), request)
+    };
+    let (folder, recorder) = folder(&request.runs, &lab)
+        .map_err(|error| Problem::new("--runs", format!("cannot make a folder in {}: {error}", request.runs.display()), "a folder that you may write to"))?;
+    let interrupt = Interrupt::listen(lab.clone());
+    let session = Session {
+        request: &request,
+        catalogue,
+        home,
+        root,
+        engine: &engine,
+        host: &host,
+        interrupt,
+        recorder,
+        folder,
+    };
+    let exit = session.go(phases, picked, &topology, existing).await;
+    if home.lab(&lab).join("lab.json").is_file() {
+        eprint!("{}", status::look_inside(home, &lab));
+    }
+    Ok(exit)
+}
+
+/// Removes one lab between its two events.
+///
+/// # Errors
+/// [`down::DownError`], which the events say too.
+pub async fn remove(recorder: &Recorder, engine: &Engine, home: &Home, lab: &str, budgets: &Budgets) -> Result<down::Removed, down::DownError> {
+    let work = async {
+        let removed = match tokio::time::timeout(budgets.down(), down::remove(engine, home, lab)).await {
+            Ok(removed) => removed?,
+            Err(_) => {
+                return Err(down::DownError::Slow { lab: lab.to_string(), limit: budgets.down() });
+            }
+        };
+        let detail = if removed.is_nothing() {
+            "there was nothing".to_string()
+        } else {
+            [removed.containers.clone(), removed.networks.clone()].concat().join(", ")
+        };
+        Ok((removed, detail))
+    };
+    crate::lab::up::part(recorder, &format!("remove-{lab}"), format!("Lab {lab} is removed"), work).await
+}
+
+async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], budgets: &Budgets) -> Result<Exit, Problems> {
+    let recorder = Recorder::new(Vec::new());
+    let mut exit = Exit::Green;
+    for lab in labs {
+        let _lock = LabLock::take(home, lab)?;
+        let began = Instant::now();
+        match remove(&recorder, engine, home, lab, budgets).await {
+            Ok(removed) if removed.is_nothing() => eprintln!("     Nothing is left of lab {lab}"),
+            Ok(removed) => {
+                let what = [removed.containers, removed.networks].concat().join(", ");
+                eprintln!("     Removed lab {lab}: {what} ({:.1} s)", began.elapsed().as_secs_f64());
+            }
+            Err(error) => {
+                eprintln!("      Failed to remove lab {lab}: {}", crate::check::verdict::chain(&error));
+                exit = Exit::LeftOver;
+            }
+        }
+    }
+    if labs.is_empty() {
+        eprintln!("     Nothing is left of any lab");
+    }
+    Ok(exit)
+}
+
+fn rebuild(events: &std::path::Path, out: &std::path::Path) -> Result<Exit, Problems> {
+    let records = jsonl::read(events)
+        .map_err(|error| Problem::new(events.display().to_string(), error.to_string(), "the events.jsonl of a run"))?;
+    let cannot = |error: std::io::Error| Problem::new("--out", format!("{}: {error}", out.display()), "a folder that you may write to");
+    std::fs::create_dir_all(out).map_err(cannot)?;
+    std::fs::write(out.join("junit.xml"), junit::render(&records)).map_err(cannot)?;
+    std::fs::write(out.join("terminal.txt"), report::terminal::render(&records)).map_err(cannot)?;
+    println!("{}\n{}", out.join("junit.xml").display(), out.join("terminal.txt").display());
+    Ok(Exit::Green)
+}
+
+async fn image_verb(
+    verb: &ImagesVerb,
+    request: &Request,
+    home: &Home,
+    root: &std::path::Path,
+    picked: &crate::versions::Picked,
+) -> Result<Exit, Problems> {
+    let engine = preflight::engine(root, request.engine).await?;
+    let broken = |error: images::ImageError| Problems::from(Problem::new("images", crate::check::verdict::chain(&error), "see kind/README.md"));
+    match verb {
+        ImagesVerb::List(_) => print!("{}", images::print_list(&images::list(home, root, picked, &engine).await.map_err(broken)?)),
+        ImagesVerb::Build(_) => {
+            let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
+            let interrupt = Interrupt::listen(request.scenario().lab.clone());
+            let built = tokio::select! {
+                built = images::ensure(home, root, picked, &engine, &recorder, &request.budgets) => built,
+                () = interrupt.cancel.cancelled() => return Ok(Exit::Interrupted),
+            };
+            match built {
+                Ok(built) => println!("{}", built.node_image),
+                Err(error) => {
+                    eprintln!("{}", crate::check::verdict::chain(&error));
+                    return Ok(Exit::NoVerdict);
+                }
+            }
+            let failed = recorder.records().iter().any(|record| matches!(&record.event, Event::LabFinished { error: Some(_), .. }));
+            return Ok(if failed { Exit::NoVerdict } else { Exit::Green });
+        }
+        ImagesVerb::Verify(_) => {
+            let found = images::verify(home, root, picked, &engine).await.map_err(broken)?;
+            print!("{}", images::print_verify(&found));
+            return Ok(if found.iter().all(|row| row.is_sound()) { Exit::Green } else { Exit::NoVerdict });
+        }
+        ImagesVerb::Prune(_) => print!("{}", images::print_prune(&images::prune(home, root, picked, &engine).await.map_err(broken)?)),
+    }
+    Ok(Exit::Green)
+}

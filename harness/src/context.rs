@@ -1,0 +1,74 @@
+//! What steps and checks are given: the lab, the facts learnt so far, and named waits with budgets.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::budget::Budgets;
+use crate::event::Recorder;
+use crate::install::facts::{Fact, Facts};
+use crate::lab::{Cluster, Lab};
+use crate::role::Role;
+use crate::scenario::Scenario;
+use crate::wait::Wait;
+
+/// What a step or a check is given.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The lab.
+    pub lab: Arc<Lab>,
+    /// Facts that the install has learnt; shared by all.
+    pub facts: Facts,
+    /// Where events go.
+    pub recorder: Recorder,
+    /// Time limits.
+    pub budgets: Budgets,
+    /// Id of the step or case that this is for.
+    pub scope: String,
+    /// Differs from run to run; goes into paths and names, so that an earlier run's traffic answers for nothing.
+    pub nonce: String,
+}
+
+/// A fact that nothing has taught.
+#[derive(Debug, thiserror::Error)]
+#[error("the install has not taught {0}; run `meshproof install` first")]
+pub struct UnknownFact(&'static str);
+
+impl Context {
+    /// The same, for another step or case.
+    pub fn scoped(&self, scope: &str) -> Context {
+        Context { scope: scope.to_string(), ..self.clone() }
+    }
+
+    /// The cluster with this role.
+    pub fn cluster(&self, role: Role) -> &Cluster {
+        self.lab.cluster(role)
+    }
+
+    /// The guide's cluster1.
+    pub fn primary(&self) -> &Cluster {
+        self.cluster(Role::Primary)
+    }
+
+    /// The guide's cluster2.
+    pub fn remote(&self) -> &Cluster {
+        self.cluster(Role::Remote)
+    }
+
+    /// What was asked for.
+    pub fn scenario(&self) -> &Scenario {
+        &self.lab.file.scenario
+    }
+
+    /// A wait that shows on the live line.
+    pub fn wait(&self, what: impl Into<String>, budget: Duration) -> Wait {
+        Wait::new(what, budget).shown(&self.recorder, &self.scope)
+    }
+
+    /// A fact that a step has taught.
+    ///
+    /// # Errors
+    /// [`UnknownFact`] when none has.
+    pub fn fact(&self, fact: Fact) -> Result<String, UnknownFact> {
+        self.facts.get(fact).ok_or(UnknownFact(fact.as_str()))
+    }
+}

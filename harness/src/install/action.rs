@@ -1,0 +1,249 @@
+//! What a step does.
+
+use std::path::PathBuf;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use kube::api::DeleteParams;
+
+use super::facts::Fact;
+use super::step::StepError;
+use crate::context::Context;
+use crate::lab::load_balancer;
+use crate::lab::probe::Probe;
+use crate::role::Role;
+use crate::scenario::Scenario;
+use crate::tool::Tool;
+use crate::wait::Look;
+
+/// The namespace of the control plane.
+pub const ISTIO_SYSTEM: &str = "istio-system";
+
+const PRIMARY_FILE: &str = include_str!("../../../fixtures/istio/cluster1.yaml");
+const REMOTE_FILE: &str = include_str!("../../../fixtures/istio/cluster2.yaml");
+const LAB_FILE: &str = include_str!("../../../fixtures/istio/lab.yaml");
+const LAB_GATEWAY_FILE: &str = include_str!("../../../fixtures/istio/lab-gateway.yaml");
+const UPSTREAM_ENVOY_FILE: &str = include_str!("../../../fixtures/istio/upstream-envoy.yaml");
+const PROBE: &str = include_str!("../../../fixtures/manifests/probe.yaml");
+const SAMPLE: &str = include_str!("../../../fixtures/manifests/sample.yaml");
+const SAMPLE_CONFIG: &str = include_str!("../../../fixtures/manifests/sample-config.yaml");
+
+/// The operator files of the guide, filled in for a scenario.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IstioFiles {
+    /// The guide's `cluster1.yaml`.
+    pub primary: String,
+    /// The guide's `cluster2.yaml`; the gateway's address is still a variable.
+    pub remote: String,
+}
+
+impl IstioFiles {
+    /// The files for this scenario.
+    pub fn of(scenario: &Scenario) -> IstioFiles {
+        let fill = |text: &str, role| {
+            filled(
+                text,
+                &[
+                    ("MESH", scenario.mesh_id.as_str()),
+                    ("CLUSTER", scenario.clusters[&role].name.as_str()),
+                    ("NETWORK", scenario.network.as_str()),
+                ],
+            )
+        };
+        IstioFiles { primary: fill(PRIMARY_FILE, Role::Primary), remote: fill(REMOTE_FILE, Role::Remote) }
+    }
+}
+
+/// Replaces every `${NAME}` of a template.
+pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
+    values.iter().fold(template.to_string(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+}
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// istioctl installs the primary control plane.
+    PrimaryInstall(IstioFiles),
+    /// The release's own script generates the east-west gateway, istioctl installs it.
+    EastWestGateway {
+        /// The gateway's network.
+        network: String,
+        /// The files of this install.
+        files: IstioFiles,
+    },
+    /// The harness gives the gateway its address.
+    AssignGatewayAddress,
+    /// A file of the release is applied in istio-system.
+    ApplyRelease {
+        /// Its path in the release.
+        path: &'static str,
+    },
+    /// The remote cluster's istio-system is made and annotated.
+    AnnotateNamespace {
+        /// The cluster named as control plane.
+        control_plane: String,
+    },
+    /// istioctl installs the remote profile.
+    RemoteInstall(IstioFiles),
+    /// The remote secret is made and applied.
+    RemoteSecret,
+    /// istiod is asked for a certificate with a token of the remote cluster.
+    ObserveToken,
+    /// Manifests of the harness are applied.
+    Manifests(Vec<String>),
+    /// Namespaces of the harness are deleted.
+    RemoveFixtures,
+    /// istioctl uninstalls Istio.
+    Uninstall,
+    /// Namespace istio-system is deleted.
+    DeleteIstioNamespace,
+}
+
+impl Action {
+    /// The probe outside the mesh.
+    pub fn probe(cluster: &str, image: &str) -> Action {
+        Action::Manifests(vec![filled(PROBE, &[("CLUSTER", cluster), ("WORKLOAD_IMAGE", image)])])
+    }
+
+    /// The sample workloads; Istio's configuration for them goes where istiod reads it.
+    pub fn sample(cluster: &str, version: &str, image: &str, with_config: bool) -> Action {
+        let values = [("CLUSTER", cluster), ("VERSION", version), ("WORKLOAD_IMAGE", image)];
+        let (namespace, rest) = SAMPLE.split_once("---").expect("the manifest begins with its namespace");
+        let mut manifests = vec![namespace.to_string()];
+        if with_config {
+            manifests.push(SAMPLE_CONFIG.to_string());
+        }
+        manifests.push(filled(rest, &values));
+        Action::Manifests(manifests)
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`StepError`] with the command or call that failed.
+    pub async fn apply(&self, role: Role, context: &Context) -> Result<(), StepError> {
+        let cluster = context.cluster(role);
+        match self {
+            Action::PrimaryInstall(files) => {
+                let mut args = strings(&["--set", "values.pilot.env.EXTERNAL_ISTIOD=true"]);
+                args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
+                args.extend(["-f".to_string(), file(context, "lab.yaml", LAB_FILE)?]);
+                if context.lab.file.data_plane.starts_with("upstream Envoy") {
+                    args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
+                }
+                istioctl(context, role, "install").arg("-y").args(args).run().await?;
+            }
+            Action::EastWestGateway { network, .. } => {
+                let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
+                let operator = Tool::new(script).args(["--network", network]).run().await?.stdout;
+                let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
+                istioctl(context, role, "install").args(["-y", "-f", "-", "-f", &overlay]).input(operator).run().await?;
+            }
+            Action::AssignGatewayAddress => {
+                let address = load_balancer::address(&context.lab.file.topology.network, 0);
+                let wait = context.wait("the Service istio-eastwestgateway", context.budgets.gateway_address());
+                load_balancer::assign(cluster, ISTIO_SYSTEM, "istio-eastwestgateway", address, &wait).await?;
+            }
+            Action::ApplyRelease { path } => {
+                let manifest = std::fs::read_to_string(context.lab.file.release.join(path))?;
+                cluster.apply(&manifest, ISTIO_SYSTEM).await?;
+            }
+            Action::AnnotateNamespace { control_plane } => {
+                let manifest = format!(
+                    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {ISTIO_SYSTEM}\n  annotations:\n    \
+                     topology.istio.io/controlPlaneClusters: {control_plane}\n"
+                );
+                cluster.apply(&manifest, "").await?;
+            }
+            Action::RemoteInstall(files) => {
+                let address = context.fact(Fact::GatewayAddress)?;
+                let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
+                let path = file(context, "cluster2.yaml", &operator)?;
+                istioctl(context, role, "install").args(["-y", "-f", &path]).run().await?;
+            }
+            Action::RemoteSecret => {
+                let remote = context.remote();
+                let node = remote.nodes.values().next().ok_or_else(|| StepError("cluster2 has no node".to_string()))?;
+                let secret = istioctl(context, Role::Remote, "create-remote-secret")
+                    .args(["--name", &remote.name, "--server", &format!("https://{node}:6443")])
+                    .run()
+                    .await?
+                    .stdout;
+                cluster.apply(&secret, ISTIO_SYSTEM).await?;
+            }
+            Action::ObserveToken => observe_token(context).await?,
+            Action::Manifests(manifests) => {
+                for manifest in manifests {
+                    cluster.apply(manifest, "").await?;
+                }
+            }
+            Action::RemoveFixtures => delete_namespaces(context, role, &["meshproof-sample", "meshproof-probe"]).await?,
+            Action::Uninstall => {
+                istioctl(context, role, "uninstall").args(["-y", "--purge"]).run().await?;
+            }
+            Action::DeleteIstioNamespace => delete_namespaces(context, role, &[ISTIO_SYSTEM]).await?,
+        }
+        Ok(())
+    }
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| word.to_string()).collect()
+}
+
+/// istioctl of the release under test, on one cluster of the lab.
+fn istioctl(context: &Context, role: Role, verb: &str) -> Tool {
+    let cluster = context.cluster(role);
+    Tool::new(context.lab.file.release.join("bin/istioctl"))
+        .arg(verb)
+        .args(["--context", &cluster.context])
+        .env("KUBECONFIG", cluster.kubeconfig.to_string_lossy())
+        .limit(context.budgets.istioctl())
+}
+
+/// Writes a file of the install beside the lab's kubeconfig files, where a person can read it afterwards.
+fn file(context: &Context, name: &str, text: &str) -> Result<String, StepError> {
+    let folder: PathBuf = context.primary().kubeconfig.parent().map(PathBuf::from).unwrap_or_default();
+    let path = folder.join(name);
+    std::fs::write(&path, text)?;
+    Ok(path.to_string_lossy().into_owned())
+}
+
+/// Asks until istiod gives any answer; which one it is, D6 judges.
+async fn observe_token(context: &Context) -> Result<(), StepError> {
+    let address = format!("{}:15012", context.fact(Fact::GatewayAddress)?);
+    let root = context.fact(Fact::RootCert)?;
+    let remote = context.remote();
+    let answer = context
+        .wait("istiod to answer through the gateway", context.budgets.gateway_ready())
+        .until(|| async {
+            let asked = match Probe::outside(remote, &context.budgets).await {
+                Ok(probe) => probe.csr(&address, &root).await,
+                Err(error) => Err(error),
+            };
+            match asked {
+                // Unavailable (14) is the gateway's answer while it does not know istiod yet.
+                Ok(answer) if answer.grpc_status.is_some_and(|status| status != 14) => Look::Yes(answer),
+                Ok(answer) => Look::NotYet(
+                    answer.error.or(answer.grpc_message).unwrap_or_else(|| "no answer and no error".to_string()),
+                ),
+                Err(error) => Look::NotYet(crate::check::verdict::chain(&error)),
+            }
+        })
+        .await?;
+    context.facts.learn(Fact::TokenBeforeSecret, serde_json::to_string(&answer)?);
+    Ok(())
+}
+
+async fn delete_namespaces(context: &Context, role: Role, names: &[&str]) -> Result<(), StepError> {
+    let cluster = context.cluster(role);
+    let namespaces: Api<Namespace> = cluster.all();
+    for name in names {
+        match namespaces.delete(name, &DeleteParams::background()).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => return Err(cluster.refused(format!("delete namespace {name}"))(error).into()),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}

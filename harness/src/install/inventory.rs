@@ -1,0 +1,85 @@
+//! All objects of a cluster by name: taken before the install and after the clean-up, D12 compares the two.
+
+use std::collections::BTreeSet;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use kube::api::{Api, DynamicObject, ListParams};
+use kube::discovery::{Discovery, verbs};
+use kube::ResourceExt;
+use serde::{Deserialize, Serialize};
+
+use crate::lab::Cluster;
+use crate::lab::cluster::ClusterError;
+
+/// One object of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// Kind with its API group: `ConfigMap`, `Gateway.networking.istio.io`.
+    pub kind: String,
+    /// Namespace, empty for objects of the whole cluster.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+}
+
+impl std::fmt::Display for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{} {}", self.kind, self.name)
+        } else {
+            write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+}
+
+/// Kinds that Kubernetes itself makes, names anew and drops as it runs; their owners are in the inventory.
+const IGNORED_KINDS: [&str; 9] = [
+    "Event",
+    "Event.events.k8s.io",
+    "Pod",
+    "ReplicaSet.apps",
+    "ControllerRevision.apps",
+    "Endpoints",
+    "EndpointSlice.discovery.k8s.io",
+    "IPAddress.networking.k8s.io",
+    "CertificateSigningRequest.certificates.k8s.io",
+];
+
+/// Leases of Kubernetes' own: heartbeats of nodes and leaders.
+fn is_heartbeat(entry: &Entry) -> bool {
+    entry.kind == "Lease.coordination.k8s.io" && entry.namespace.starts_with("kube-")
+}
+
+/// Names of all objects of a cluster, of every kind that its API server lists.
+///
+/// # Errors
+/// [`ClusterError`] for a kind that cannot be listed.
+pub async fn take(cluster: &Cluster) -> Result<BTreeSet<Entry>, ClusterError> {
+    let discovery = Discovery::new(cluster.client.clone())
+        .run()
+        .await
+        .map_err(cluster.refused("list its kinds"))?;
+    let kinds = discovery.groups().flat_map(|group| group.recommended_resources()).filter_map(|(kind, capabilities)| {
+        let name = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
+        (capabilities.supports_operation(verbs::LIST) && !IGNORED_KINDS.contains(&name.as_str())).then_some((name, kind))
+    });
+    let lists = stream::iter(kinds.collect::<Vec<_>>()).map(|(name, kind)| async move {
+        let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &kind);
+        match api.list_metadata(&ListParams::default()).await {
+            Ok(list) => Ok(list
+                .items
+                .into_iter()
+                .map(|object| Entry {
+                    kind: name.clone(),
+                    namespace: object.namespace().unwrap_or_default(),
+                    name: object.name_any(),
+                })
+                .collect::<Vec<_>>()),
+            // A kind whose definition is being removed right now has no objects left to speak of.
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Vec::new()),
+            Err(error) => Err(cluster.refused(format!("list {name}"))(error)),
+        }
+    });
+    let found: Vec<Vec<Entry>> = lists.buffer_unordered(8).try_collect().await?;
+    Ok(found.into_iter().flatten().filter(|entry| !is_heartbeat(entry)).collect())
+}

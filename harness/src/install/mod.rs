@@ -1,0 +1,10 @@
+//! The guide's install and clean-up as lists of steps: each is applied, then proved.
+
+pub mod action;
+pub mod facts;
+pub mod inventory;
+pub mod primary_remote;
+pub mod proof;
+pub mod step;
+
+pub use step::{Step, StepError};

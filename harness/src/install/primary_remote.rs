@@ -1,0 +1,287 @@
+//! The guide, top to bottom: https://istio.io/latest/docs/setup/install/multicluster/primary-remote/ on one network.
+
+use super::action::{Action, IstioFiles};
+use super::facts::Fact;
+use super::proof::Proof;
+use super::step::Step;
+use crate::plan::{Deviation, Phase};
+use crate::role::Role;
+use crate::scenario::Scenario;
+
+/// The guide's page.
+pub const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/";
+
+const CONFIGURE_PRIMARY: &str = "#configure-cluster1-as-a-primary";
+const GATEWAY: &str = "#install-the-east-west-gateway-in-cluster1";
+const EXPOSE: &str = "#expose-the-control-plane-in-cluster1";
+const SET_CONTROL_PLANE: &str = "#set-the-control-plane-cluster-for-cluster2";
+const CONFIGURE_REMOTE: &str = "#configure-cluster2-as-a-remote";
+const ATTACH: &str = "#attach-cluster2-as-a-remote-cluster-of-cluster1";
+const CLEAN_UP: &str = "#cleanup";
+const HARNESS: &str = "harness";
+
+/// The steps of the install and, after them, of the clean-up.
+pub fn steps(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
+    let files = IstioFiles::of(scenario);
+    let mut steps = install(scenario, &files, workload_image);
+    steps.extend(clean_up(scenario));
+    steps
+}
+
+fn lines(commands: &[&str]) -> Vec<String> {
+    commands.iter().map(|command| command.to_string()).collect()
+}
+
+fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec<Step> {
+    let name = |role| scenario.clusters[&role].name.as_str();
+    let (primary, remote, network) = (name(Role::Primary), name(Role::Remote), &scenario.network);
+    let base = |id, title: String, guide, role, action, proof| Step {
+        id,
+        title,
+        guide,
+        role,
+        phase: Phase::Install,
+        commands: Vec::new(),
+        after: &[],
+        follows: &[],
+        needs: &[],
+        teaches: &[],
+        action,
+        proof,
+    };
+    let probe = |id, role| {
+        let manifest = Action::probe(name(role), workload_image);
+        base(
+            id,
+            format!("A probe outside the mesh runs in {}", name(role)),
+            HARNESS,
+            role,
+            manifest,
+            Proof::PodsReady { namespace: "meshproof-probe", selector: "app=probe", pods: 1 },
+        )
+    };
+    let workloads = |id, role, version| {
+        let action = Action::sample(name(role), version, workload_image, role == Role::Primary);
+        base(
+            id,
+            format!("Sample workloads run in {}", name(role)),
+            HARNESS,
+            role,
+            action,
+            Proof::PodsReady { namespace: "meshproof-sample", selector: "app in (echo, scaled, caller)", pods: 3 },
+        )
+    };
+    vec![
+        probe("probe-primary", Role::Primary),
+        probe("probe-remote", Role::Remote),
+        Step {
+            commands: vec![
+                format!("cat <<EOF > cluster1.yaml\n{}EOF", files.primary),
+                "istioctl install --set values.pilot.env.EXTERNAL_ISTIOD=true --context=\"${CTX_CLUSTER1}\" \
+                 -f cluster1.yaml"
+                    .to_string(),
+            ],
+            teaches: &[Fact::RootCert],
+            ..base(
+                "primary-install",
+                format!("{primary} runs a primary control plane"),
+                CONFIGURE_PRIMARY,
+                Role::Primary,
+                Action::PrimaryInstall(files.clone()),
+                Proof::ControlPlaneReady,
+            )
+        },
+        Step {
+            commands: vec![format!(
+                "samples/multicluster/gen-eastwest-gateway.sh --network {network} | \
+                 istioctl --context=\"${{CTX_CLUSTER1}}\" install -y -f -"
+            )],
+            after: &["primary-install"],
+            ..base(
+                "eastwest-gateway",
+                format!("The east-west gateway runs in {primary}"),
+                GATEWAY,
+                Role::Primary,
+                Action::EastWestGateway { network: network.clone(), files: files.clone() },
+                Proof::DeploymentAvailable { name: "istio-eastwestgateway" },
+            )
+        },
+        Step {
+            commands: lines(&[
+                "kubectl --context=\"${CTX_CLUSTER1}\" get svc istio-eastwestgateway -n istio-system",
+            ]),
+            after: &["primary-install"],
+            teaches: &[Fact::GatewayAddress],
+            ..base(
+                "gateway-address",
+                "The east-west gateway has an external address".to_string(),
+                GATEWAY,
+                Role::Primary,
+                Action::AssignGatewayAddress,
+                Proof::GatewayAddress,
+            )
+        },
+        Step {
+            commands: lines(&["kubectl apply --context=\"${CTX_CLUSTER1}\" -n istio-system \
+                               -f samples/multicluster/expose-istiod.yaml"]),
+            after: &["primary-install"],
+            ..base(
+                "expose-istiod",
+                format!("istiod of {primary} is exposed through the gateway"),
+                EXPOSE,
+                Role::Primary,
+                Action::ApplyRelease { path: "samples/multicluster/expose-istiod.yaml" },
+                Proof::IstiodExposed,
+            )
+        },
+        Step {
+            commands: vec![
+                "kubectl --context=\"${CTX_CLUSTER2}\" create namespace istio-system".to_string(),
+                format!(
+                    "kubectl --context=\"${{CTX_CLUSTER2}}\" annotate namespace istio-system \
+                     topology.istio.io/controlPlaneClusters={primary}"
+                ),
+            ],
+            ..base(
+                "annotate-namespace",
+                format!("istio-system of {remote} names {primary} as its control plane"),
+                SET_CONTROL_PLANE,
+                Role::Remote,
+                Action::AnnotateNamespace { control_plane: primary.to_string() },
+                Proof::NamespaceAnnotated { control_plane: primary.to_string() },
+            )
+        },
+        Step {
+            commands: vec![
+                "export DISCOVERY_ADDRESS=$(kubectl --context=\"${CTX_CLUSTER1}\" -n istio-system get svc \
+                 istio-eastwestgateway -o jsonpath='{.status.loadBalancer.ingress[0].ip}')"
+                    .to_string(),
+                format!("cat <<EOF > cluster2.yaml\n{}EOF", files.remote),
+                "istioctl install --context=\"${CTX_CLUSTER2}\" -f cluster2.yaml".to_string(),
+            ],
+            after: &["annotate-namespace", "gateway-address"],
+            needs: &[Fact::GatewayAddress],
+            ..base(
+                "remote-install",
+                format!("{remote} has the remote profile"),
+                CONFIGURE_REMOTE,
+                Role::Remote,
+                Action::RemoteInstall(files.clone()),
+                Proof::RemoteProfile,
+            )
+        },
+        Step {
+            after: &["probe-remote", "expose-istiod", "gateway-address", "eastwest-gateway"],
+            needs: &[Fact::GatewayAddress],
+            teaches: &[Fact::TokenBeforeSecret],
+            ..base(
+                "token-before-secret",
+                format!("istiod answers a token of {remote} before it has the remote secret"),
+                ATTACH,
+                Role::Remote,
+                Action::ObserveToken,
+                Proof::TokenObserved,
+            )
+        },
+        Step {
+            commands: vec![format!(
+                "istioctl create-remote-secret --context=\"${{CTX_CLUSTER2}}\" --name={remote} | \
+                 kubectl apply -f - --context=\"${{CTX_CLUSTER1}}\""
+            )],
+            after: &["primary-install", "annotate-namespace", "remote-install"],
+            follows: &["token-before-secret"],
+            ..base(
+                "remote-secret",
+                format!("istiod of {primary} has the remote secret of {remote}"),
+                ATTACH,
+                Role::Primary,
+                Action::RemoteSecret,
+                Proof::RemoteSynced,
+            )
+        },
+        Step { after: &["primary-install"], ..workloads("workloads-primary", Role::Primary, "v1") },
+        Step { after: &["remote-secret"], ..workloads("workloads-remote", Role::Remote, "v2") },
+    ]
+}
+
+fn clean_up(scenario: &Scenario) -> Vec<Step> {
+    let step = |id, title, guide, role, commands, after, action, proof| Step {
+        id,
+        title,
+        guide,
+        role,
+        phase: Phase::CleanUp,
+        commands,
+        after,
+        follows: &[],
+        needs: &[],
+        teaches: &[],
+        action,
+        proof,
+    };
+    let name = |role| scenario.clusters[&role].name.as_str();
+    let both = [
+        (Role::Primary, ["remove-workloads-primary", "uninstall-primary", "delete-namespace-primary"]),
+        (Role::Remote, ["remove-workloads-remote", "uninstall-remote", "delete-namespace-remote"]),
+    ];
+    let mut steps = Vec::new();
+    for (role, [remove, uninstall, delete]) in both {
+        let (cluster, context) = (name(role), role.context_variable());
+        steps.push(step(
+            remove,
+            format!("Probes and sample workloads leave {cluster}"),
+            HARNESS,
+            role,
+            Vec::new(),
+            &[],
+            Action::RemoveFixtures,
+            Proof::NamespacesGone { namespaces: &["meshproof-sample", "meshproof-probe"] },
+        ));
+        steps.push(step(
+            uninstall,
+            format!("Istio is uninstalled from {cluster}"),
+            CLEAN_UP,
+            role,
+            vec![format!("istioctl uninstall --context=\"${{{context}}}\" -y --purge")],
+            // istiod must be there until the workloads of both clusters are gone: their proxies end in order.
+            if role == Role::Primary {
+                &["remove-workloads-primary"]
+            } else {
+                &["remove-workloads-remote"]
+            },
+            Action::Uninstall,
+            Proof::Nothing,
+        ));
+        steps.push(step(
+            delete,
+            format!("Namespace istio-system leaves {cluster}"),
+            CLEAN_UP,
+            role,
+            vec![format!("kubectl delete namespace istio-system --context=\"${{{context}}}\"")],
+            if role == Role::Primary { &["uninstall-primary"] } else { &["uninstall-remote"] },
+            Action::DeleteIstioNamespace,
+            Proof::NamespacesGone { namespaces: &["istio-system"] },
+        ));
+    }
+    steps
+}
+
+/// Where the install does otherwise than the guide, and why. Upstream Envoy needs more of them.
+pub fn deviations(upstream_envoy: bool) -> Vec<Deviation> {
+    let row = |what: &str, why: &str| Deviation { what: what.to_string(), why: why.to_string() };
+    let mut rows = vec![
+        row("istioctl install with -y, and -f lab.yaml after the guide's own file", "nobody is there to confirm; lab.yaml holds the rows below, so that the guide's file stays as it is"),
+        row("the gateway's address is put on a node of cluster1 and into the Service's status by the harness", "kind has no load balancer; the guide expects the platform's"),
+        row("create-remote-secret with --server https://<address of cluster2's node>:6443", "the kubeconfig of kind names 127.0.0.1, which no pod of cluster1 can reach (istio/istio#31081)"),
+        row("values.global.imagePullPolicy: IfNotPresent", "the images are on the nodes; the gateway's image `auto` would mean Always"),
+        row("smaller resource requests for istiod, gateways and proxies", "two clusters share the cores of one host; requests reserve, they do not limit"),
+        row("meshConfig.extensionProviders: an access log, used by the sample namespace alone", "the application sees its own proxy as the peer; the server proxy's log says who called"),
+    ];
+    if upstream_envoy {
+        rows.push(row(
+            "PILOT_ENABLE_METADATA_EXCHANGE, PILOT_ENABLE_ALPN_FILTER, PILOT_ENABLE_TELEMETRY_LABEL: false; values.telemetry.enabled: false",
+            "the data plane is upstream Envoy, which lacks Istio's own filters",
+        ));
+    }
+    rows
+}

@@ -1,0 +1,323 @@
+//! What must hold after a step, and what it teaches.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+
+use super::action::ISTIO_SYSTEM;
+use super::facts::Fact;
+use super::step::StepError;
+use crate::check::Evidence;
+use crate::context::Context;
+use crate::lab::Cluster;
+use crate::lab::cluster::pod_ready;
+use crate::role::Role;
+use crate::wait::Look;
+
+/// What must hold before another step may rely on a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// The step's own end is proof enough.
+    Nothing,
+    /// istiod is ready on every replica, and its root certificate is published.
+    ControlPlaneReady,
+    /// A Deployment of istio-system is available.
+    DeploymentAvailable {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The gateway's Service has an address in its status.
+    GatewayAddress,
+    /// Gateway and VirtualService for istiod are there.
+    IstiodExposed,
+    /// istio-system of the remote cluster has the annotation.
+    NamespaceAnnotated {
+        /// The cluster named as control plane.
+        control_plane: String,
+    },
+    /// The remote cluster has the istiod Service with the gateway's address behind it.
+    RemoteProfile,
+    /// istiod has answered.
+    TokenObserved,
+    /// Every replica of istiod says that the remote cluster is synced.
+    RemoteSynced,
+    /// Pods are ready.
+    PodsReady {
+        /// Their namespace.
+        namespace: &'static str,
+        /// Their label selector.
+        selector: &'static str,
+        /// How many.
+        pods: usize,
+    },
+    /// Namespaces are gone.
+    NamespacesGone {
+        /// Their names.
+        namespaces: &'static [&'static str],
+    },
+}
+
+impl Proof {
+    /// One line for plans.
+    pub fn title(&self) -> String {
+        match self {
+            Proof::Nothing => "the command ends well".to_string(),
+            Proof::ControlPlaneReady => "istiod is ready on every replica and has published its root".to_string(),
+            Proof::DeploymentAvailable { name } => format!("Deployment {name} is available"),
+            Proof::GatewayAddress => "the Service has an address in its status".to_string(),
+            Proof::IstiodExposed => "Gateway istiod-gateway and VirtualService istiod-vs are there".to_string(),
+            Proof::NamespaceAnnotated { control_plane } => format!("the annotation says {control_plane}"),
+            Proof::RemoteProfile => "Service istiod has the gateway's address behind it".to_string(),
+            Proof::TokenObserved => "istiod gives an answer".to_string(),
+            Proof::RemoteSynced => "every replica of istiod says that the cluster is synced".to_string(),
+            Proof::PodsReady { pods, .. } => format!("{pods} pods are ready"),
+            Proof::NamespacesGone { namespaces } => format!("namespaces are gone: {}", namespaces.join(", ")),
+        }
+    }
+
+    /// Waits until it holds, and learns what it teaches.
+    ///
+    /// # Errors
+    /// [`StepError`] with what was seen instead.
+    pub async fn verify(&self, role: Role, context: &Context) -> Result<Evidence, StepError> {
+        let cluster = context.cluster(role);
+        let mut evidence = Evidence::new();
+        match self {
+            Proof::Nothing | Proof::TokenObserved => {}
+            Proof::ControlPlaneReady => {
+                let ready = deployment_ready(context, cluster, "istiod", context.budgets.istiod_ready()).await?;
+                evidence.saw(cluster.object("Deployment", "istio-system/istiod"), "status.readyReplicas", ready);
+                let wait = context.wait("istiod to publish its root", context.budgets.converge());
+                let configmaps: Api<ConfigMap> = cluster.api(ISTIO_SYSTEM);
+                let root = cluster
+                    .watch(&wait, configmaps, "istio-ca-root-cert", |map| {
+                        match map.and_then(|map| map.data.as_ref()?.get("root-cert.pem").cloned()) {
+                            Some(root) => Look::Yes(root),
+                            None => Look::NotYet("ConfigMap istio-ca-root-cert is not there".to_string()),
+                        }
+                    })
+                    .await?;
+                context.facts.learn(Fact::RootCert, root);
+            }
+            Proof::DeploymentAvailable { name } => {
+                let ready = deployment_ready(context, cluster, name, context.budgets.gateway_ready()).await?;
+                evidence.saw(cluster.object("Deployment", &format!("istio-system/{name}")), "status.readyReplicas", ready);
+            }
+            Proof::GatewayAddress => {
+                let services: Api<Service> = cluster.api(ISTIO_SYSTEM);
+                let wait = context.wait("the gateway's external address", context.budgets.gateway_address());
+                let address = cluster
+                    .watch(&wait, services, "istio-eastwestgateway", |service| match service.and_then(external_address) {
+                        Some(address) => Look::Yes(address),
+                        None => Look::NotYet("status.loadBalancer is empty".to_string()),
+                    })
+                    .await?;
+                evidence.saw(
+                    cluster.object("Service", "istio-system/istio-eastwestgateway"),
+                    "status.loadBalancer.ingress[0]",
+                    &address,
+                );
+                context.facts.learn(Fact::GatewayAddress, address);
+            }
+            Proof::IstiodExposed => {
+                for (kind, plural, name) in
+                    [("Gateway", "gateways", "istiod-gateway"), ("VirtualService", "virtualservices", "istiod-vs")]
+                {
+                    let path = format!("/apis/networking.istio.io/v1/namespaces/{ISTIO_SYSTEM}/{plural}/{name}");
+                    let object = raw(&cluster.client, &path)
+                        .await
+                        .map_err(cluster.refused(format!("show {kind} {ISTIO_SYSTEM}/{name}")))?;
+                    let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
+                    evidence.saw(cluster.object(kind, &format!("{ISTIO_SYSTEM}/{name}")), "metadata.uid", uid);
+                }
+            }
+            Proof::NamespaceAnnotated { control_plane } => {
+                let wait = context.wait("the annotation of istio-system", context.budgets.converge());
+                let found = cluster
+                    .watch(&wait, cluster.all::<Namespace>(), ISTIO_SYSTEM, |namespace| {
+                        let value = namespace
+                            .and_then(|namespace| namespace.annotations().get("topology.istio.io/controlPlaneClusters"));
+                        match value {
+                            Some(value) if value == control_plane => Look::Yes(value.clone()),
+                            Some(value) => Look::NotYet(format!("it says {value}")),
+                            None => Look::NotYet("there is no such annotation".to_string()),
+                        }
+                    })
+                    .await?;
+                evidence.saw(
+                    cluster.object("Namespace", ISTIO_SYSTEM),
+                    "metadata.annotations[topology.istio.io/controlPlaneClusters]",
+                    found,
+                );
+            }
+            Proof::RemoteProfile => {
+                let address = context.fact(Fact::GatewayAddress)?;
+                context
+                    .wait(format!("{address} behind Service istiod"), context.budgets.converge())
+                    .until(|| async {
+                        match istiod_addresses(cluster).await {
+                            Ok(found) if found.contains(&address) => Look::Yes(()),
+                            Ok(found) => Look::NotYet(format!("its EndpointSlices hold {found:?}")),
+                            Err(error) => Look::NotYet(error.to_string()),
+                        }
+                    })
+                    .await?;
+                evidence.saw(cluster.object("Service", "istio-system/istiod"), "EndpointSlice addresses", address);
+            }
+            Proof::RemoteSynced => {
+                let name = &context.remote().name;
+                let secrets: Api<Secret> = cluster.api(ISTIO_SYSTEM);
+                let wait = context.wait(format!("istiod to sync {name}"), context.budgets.remote_synced());
+                let replicas = wait
+                    .until(|| async {
+                        match sync_status(cluster, name).await {
+                            Ok(all) if !all.is_empty() && all.iter().all(|(_, status)| status == "synced") => {
+                                Look::Yes(all)
+                            }
+                            Ok(all) if all.is_empty() => Look::NotYet("no replica of istiod is ready".to_string()),
+                            Ok(all) => Look::NotYet(
+                                all.iter().map(|(pod, status)| format!("{pod}: {status}")).collect::<Vec<_>>().join(", "),
+                            ),
+                            Err(error) => Look::NotYet(error.to_string()),
+                        }
+                    })
+                    .await?;
+                for (pod, status) in replicas {
+                    evidence.saw(
+                        cluster.object("pod", &format!("{ISTIO_SYSTEM}/{pod}")),
+                        format!("/debug/clusterz of {name}"),
+                        status,
+                    );
+                }
+                let labelled = secrets
+                    .list_metadata(&ListParams::default().labels("istio/multiCluster=true"))
+                    .await
+                    .map_err(cluster.refused("list remote secrets"))?;
+                for secret in labelled {
+                    evidence.saw(cluster.object("Secret", &format!("{ISTIO_SYSTEM}/{}", secret.name_any())), "label", "istio/multiCluster=true");
+                }
+            }
+            Proof::PodsReady { namespace, selector, pods } => {
+                let wait = context.wait(
+                    format!("{pods} ready pods {selector} in {namespace} of {}", cluster.name),
+                    context.budgets.workload_ready(),
+                );
+                let names = cluster
+                    .watch_pods(&wait, namespace, selector, |found| {
+                        let waiting = found.iter().find_map(|pod| match pod_ready(pod) {
+                            Look::NotYet(why) => Some(why),
+                            Look::Yes(()) => None,
+                        });
+                        match waiting {
+                            Some(why) => Look::NotYet(why),
+                            None if found.len() < *pods => Look::NotYet(format!("{} of {pods} pods", found.len())),
+                            None => Look::Yes(found.iter().map(|pod| pod.name_any()).collect::<Vec<_>>()),
+                        }
+                    })
+                    .await?;
+                for name in names {
+                    evidence.saw(cluster.object("pod", &format!("{namespace}/{name}")), "Ready", "True");
+                }
+            }
+            Proof::NamespacesGone { namespaces } => {
+                for name in *namespaces {
+                    let wait = context.wait(format!("namespace {name} to go"), context.budgets.cleanup());
+                    cluster
+                        .watch(&wait, cluster.all::<Namespace>(), name, |namespace| match namespace {
+                            None => Look::Yes(()),
+                            Some(found) => Look::NotYet(terminating(found)),
+                        })
+                        .await?;
+                    evidence.saw(cluster.object("Namespace", name), "present", false);
+                }
+            }
+        }
+        Ok(evidence)
+    }
+}
+
+fn terminating(namespace: &Namespace) -> String {
+    let conditions = namespace.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    conditions
+        .iter()
+        .find(|condition| condition.status == "True")
+        .and_then(|condition| condition.message.clone())
+        .unwrap_or_else(|| "it is being deleted".to_string())
+}
+
+async fn deployment_ready(
+    context: &Context,
+    cluster: &Cluster,
+    name: &str,
+    budget: std::time::Duration,
+) -> Result<String, StepError> {
+    let wait = context.wait(format!("Deployment {name} of {} to be ready", cluster.name), budget);
+    let deployments: Api<Deployment> = cluster.api(ISTIO_SYSTEM);
+    Ok(cluster
+        .watch(&wait, deployments, name, |deployment| {
+            let Some(deployment) = deployment else { return Look::NotYet("it is not there".to_string()) };
+            let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+            let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
+            if ready >= wanted {
+                Look::Yes(format!("{ready} of {wanted}"))
+            } else {
+                Look::NotYet(format!("{ready} of {wanted} replicas are ready"))
+            }
+        })
+        .await?)
+}
+
+/// The first external address of a Service.
+pub fn external_address(service: &Service) -> Option<String> {
+    let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.as_ref()?.first()?;
+    ingress.ip.clone().or_else(|| ingress.hostname.clone())
+}
+
+/// Addresses behind the Service istiod of a cluster.
+///
+/// # Errors
+/// [`crate::lab::cluster::ClusterError`] when EndpointSlices cannot be listed.
+pub async fn istiod_addresses(cluster: &Cluster) -> Result<Vec<String>, crate::lab::cluster::ClusterError> {
+    let slices: Api<EndpointSlice> = cluster.api(ISTIO_SYSTEM);
+    let list = slices
+        .list(&ListParams::default().labels("kubernetes.io/service-name=istiod"))
+        .await
+        .map_err(cluster.refused("list the EndpointSlices of Service istio-system/istiod"))?;
+    Ok(list.items.into_iter().flat_map(|slice| slice.endpoints.into_iter().flat_map(|end| end.addresses)).collect())
+}
+
+/// What every ready replica of istiod says of its sync with a remote cluster; `absent` where it does not know it.
+///
+/// # Errors
+/// Any error of the way to its debug page.
+pub async fn sync_status(primary: &Cluster, name: &str) -> Result<Vec<(String, String)>, StepError> {
+    let mut all = Vec::new();
+    for pod in primary.pods(ISTIO_SYSTEM, "app=istiod").await? {
+        if pod_ready(&pod) != Look::Yes(()) {
+            continue;
+        }
+        let pod = pod.name_any();
+        let clusters = primary.forward(ISTIO_SYSTEM, &pod, 15014).await?.json("/debug/clusterz").await?;
+        let status = clusters
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|cluster| cluster["id"] == Value::from(name))
+            .and_then(|cluster| cluster["syncStatus"].as_str())
+            .unwrap_or("absent");
+        all.push((pod, status.to_string()));
+    }
+    Ok(all)
+}
+
+/// An object as JSON by its API path, for kinds that have no type here.
+///
+/// # Errors
+/// [`kube::Error`] of the call.
+pub async fn raw(client: &Client, path: &str) -> Result<Value, kube::Error> {
+    let request = http::Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError)?;
+    client.request::<Value>(request).await
+}

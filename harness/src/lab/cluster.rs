@@ -1,0 +1,341 @@
+//! One cluster of the lab, reached through its API server: get, apply, watch.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use futures::{StreamExt, pin_mut};
+use ipnet::Ipv4Net;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::{NamespaceResourceScope, TypeMeta};
+use kube::discovery::{self, Scope};
+use kube::runtime::watcher;
+use kube::{Client, Config, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::engine::Engine;
+use crate::role::Role;
+use crate::topology::ClusterPlan;
+use crate::wait::{Look, Timeout, Wait};
+
+/// The field manager of everything that the harness applies.
+pub const FIELD_MANAGER: &str = "meshproof";
+
+/// A cluster that could not be reached or refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Its kubeconfig file is not there or of no use.
+    #[error("the kubeconfig {path} of {cluster} is of no use")]
+    Kubeconfig {
+        /// The cluster's name.
+        cluster: String,
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Its API server refused a call.
+    #[error("the API server of {cluster} refused to {what}")]
+    Api {
+        /// The cluster's name.
+        cluster: String,
+        /// What was asked of it.
+        what: String,
+        /// Its answer.
+        #[source]
+        source: Box<kube::Error>,
+    },
+    /// A manifest is not one.
+    #[error("a manifest for {cluster} cannot be used: {why}")]
+    Manifest {
+        /// The cluster's name.
+        cluster: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// One cluster of the lab.
+#[derive(Clone)]
+pub struct Cluster {
+    /// Its part in the guide.
+    pub role: Role,
+    /// Istio's name for it: `cluster1`.
+    pub name: String,
+    /// Its kube context.
+    pub context: String,
+    /// Its own kubeconfig file.
+    pub kubeconfig: PathBuf,
+    /// A client of its API server.
+    pub client: Client,
+    /// Node name to address on the lab's network.
+    pub nodes: BTreeMap<String, String>,
+    /// Addresses of its pods.
+    pub pod_subnet: Ipv4Net,
+    /// The engine on which its nodes run.
+    pub engine: Engine,
+}
+
+impl Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// Opens the cluster by the kubeconfig file that the lab made for it.
+    ///
+    /// # Errors
+    /// [`ClusterError::Kubeconfig`] when that file is not there or of no use.
+    pub async fn open(
+        role: Role,
+        plan: &ClusterPlan,
+        kubeconfig: PathBuf,
+        nodes: BTreeMap<String, String>,
+        engine: Engine,
+    ) -> Result<Cluster, ClusterError> {
+        let bad = |source: Box<dyn std::error::Error + Send + Sync>| ClusterError::Kubeconfig {
+            cluster: plan.name.clone(),
+            path: kubeconfig.display().to_string(),
+            source,
+        };
+        let file = Kubeconfig::read_from(&kubeconfig).map_err(|error| bad(error.into()))?;
+        let options = KubeConfigOptions { context: Some(plan.context.clone()), ..Default::default() };
+        let mut config =
+            Config::from_custom_kubeconfig(file, &options).await.map_err(|error| bad(error.into()))?;
+        // Watches end by themselves; nothing else may hang for minutes.
+        config.connect_timeout = Some(std::time::Duration::from_secs(5));
+        let client = Client::try_from(config).map_err(|error| bad(error.into()))?;
+        Ok(Cluster {
+            role,
+            name: plan.name.clone(),
+            context: plan.context.clone(),
+            kubeconfig,
+            client,
+            nodes,
+            pod_subnet: plan.pod_subnet,
+            engine,
+        })
+    }
+
+    /// Objects of one kind in one namespace.
+    pub fn api<K>(&self, namespace: &str) -> Api<K>
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    /// Objects of one kind in the whole cluster.
+    pub fn all<K>(&self) -> Api<K>
+    where
+        K: Resource,
+        K::DynamicType: Default,
+    {
+        Api::all(self.client.clone())
+    }
+
+    /// `cluster2 ConfigMap sample/istio-ca-root-cert`: how evidence and causes name an object.
+    pub fn object(&self, kind: &str, namespaced_name: &str) -> String {
+        format!("{} {kind} {namespaced_name}", self.name)
+    }
+
+    /// An error of this cluster's API server.
+    pub fn refused(&self, what: impl Into<String>) -> impl FnOnce(kube::Error) -> ClusterError {
+        let (cluster, what) = (self.name.clone(), what.into());
+        move |source| ClusterError::Api { cluster, what, source: Box::new(source) }
+    }
+
+    /// Watches one object until `look` is content with it; `None` is an object that is not there.
+    ///
+    /// # Errors
+    /// [`Timeout`] with what was seen instead.
+    pub async fn watch<K, T>(
+        &self,
+        wait: &Wait,
+        api: Api<K>,
+        name: &str,
+        mut look: impl FnMut(Option<&K>) -> Look<T>,
+    ) -> Result<T, Timeout>
+    where
+        K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
+    {
+        let mut memory = wait.memory();
+        let stream = watcher::watch_object(api, name);
+        pin_mut!(stream);
+        loop {
+            match tokio::time::timeout(memory.left(), stream.next()).await {
+                Ok(Some(Ok(object))) => match look(object.as_ref()) {
+                    Look::Yes(value) => return Ok(value),
+                    Look::NotYet(why) => memory.saw(why),
+                },
+                // The watch is taken up again by itself, with back-off by the next turn.
+                Ok(Some(Err(error))) => {
+                    memory.saw(format!("the watch broke off: {error}"));
+                    crate::wait::pause(std::time::Duration::from_millis(200)).await;
+                }
+                Ok(None) | Err(_) => return Err(memory.timeout()),
+            }
+        }
+    }
+
+    /// Watches the pods that match a label selector until `look` is content with them all.
+    ///
+    /// # Errors
+    /// [`Timeout`] with what was seen instead.
+    pub async fn watch_pods<T>(
+        &self,
+        wait: &Wait,
+        namespace: &str,
+        selector: &str,
+        mut look: impl FnMut(&[Pod]) -> Look<T>,
+    ) -> Result<T, Timeout> {
+        let mut memory = wait.memory();
+        let stream = watcher(self.api::<Pod>(namespace), watcher::Config::default().labels(selector));
+        pin_mut!(stream);
+        let mut pods: BTreeMap<String, Pod> = BTreeMap::new();
+        let mut listed = false;
+        loop {
+            match tokio::time::timeout(memory.left(), stream.next()).await {
+                Ok(Some(Ok(event))) => match event {
+                    watcher::Event::Init => pods.clear(),
+                    watcher::Event::InitDone => listed = true,
+                    watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
+                        pods.insert(pod.name_any(), pod);
+                    }
+                    watcher::Event::Delete(pod) => {
+                        pods.remove(&pod.name_any());
+                    }
+                },
+                Ok(Some(Err(error))) => {
+                    memory.saw(format!("the watch broke off: {error}"));
+                    crate::wait::pause(std::time::Duration::from_millis(200)).await;
+                    continue;
+                }
+                Ok(None) | Err(_) => return Err(memory.timeout()),
+            }
+            if listed {
+                let all: Vec<Pod> = pods.values().cloned().collect();
+                match look(&all) {
+                    Look::Yes(value) => return Ok(value),
+                    Look::NotYet(why) => memory.saw(why),
+                }
+            }
+        }
+    }
+
+    /// Pods that match a label selector and are not being deleted.
+    ///
+    /// # Errors
+    /// [`ClusterError::Api`] when they cannot be listed.
+    pub async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ClusterError> {
+        let params = ListParams::default().labels(selector);
+        let list = self
+            .api::<Pod>(namespace)
+            .list(&params)
+            .await
+            .map_err(self.refused(format!("list pods {selector} in {namespace}")))?;
+        Ok(list.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect())
+    }
+
+    /// Applies every document of a manifest, as `kubectl apply -n namespace -f -` would, by server-side apply.
+    ///
+    /// # Errors
+    /// [`ClusterError`] naming the document that is wrong or was refused.
+    pub async fn apply(&self, manifest: &str, namespace: &str) -> Result<Vec<String>, ClusterError> {
+        let mut applied = Vec::new();
+        for document in documents(manifest).map_err(|why| ClusterError::Manifest { cluster: self.name.clone(), why })? {
+            let (api, name) = self.dynamic(&document, namespace).await?;
+            let what = format!("{} {name}", document.types.as_ref().map_or("?", |types| &types.kind));
+            api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&document))
+                .await
+                .map_err(self.refused(format!("apply {what}")))?;
+            applied.push(what);
+        }
+        Ok(applied)
+    }
+
+    /// Deletes every object that a manifest names; one that is not there is fine.
+    ///
+    /// # Errors
+    /// [`ClusterError`] naming the document that is wrong or was refused.
+    pub async fn delete(&self, manifest: &str, namespace: &str) -> Result<(), ClusterError> {
+        for document in documents(manifest).map_err(|why| ClusterError::Manifest { cluster: self.name.clone(), why })? {
+            let (api, name) = self.dynamic(&document, namespace).await?;
+            match api.delete(&name, &DeleteParams::background()).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                Err(error) => return Err(self.refused(format!("delete {name}"))(error)),
+                Ok(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn dynamic(
+        &self,
+        document: &DynamicObject,
+        namespace: &str,
+    ) -> Result<(Api<DynamicObject>, String), ClusterError> {
+        let types = document.types.clone().unwrap_or(TypeMeta { api_version: String::new(), kind: String::new() });
+        let gvk = kube::core::GroupVersionKind::try_from(&types)
+            .map_err(|error| ClusterError::Manifest { cluster: self.name.clone(), why: error.to_string() })?;
+        let (resource, capabilities) = discovery::pinned_kind(&self.client, &gvk)
+            .await
+            .map_err(self.refused(format!("say what a {} is", types.kind)))?;
+        let name = document.name_any();
+        let api = match capabilities.scope {
+            Scope::Cluster => Api::all_with(self.client.clone(), &resource),
+            Scope::Namespaced => {
+                let own = document.metadata.namespace.as_deref().unwrap_or(namespace);
+                Api::namespaced_with(self.client.clone(), own, &resource)
+            }
+        };
+        Ok((api, name))
+    }
+}
+
+/// Splits a manifest into its objects.
+fn documents(manifest: &str) -> Result<Vec<DynamicObject>, String> {
+    use serde::Deserialize;
+    let mut objects = Vec::new();
+    for document in serde_yaml_ng::Deserializer::from_str(manifest) {
+        let value = serde_yaml_ng::Value::deserialize(document).map_err(|error| error.to_string())?;
+        if value.is_null() {
+            continue;
+        }
+        objects.push(serde_yaml_ng::from_value(value).map_err(|error| error.to_string())?);
+    }
+    Ok(objects)
+}
+
+/// Whether a pod is Running with every container ready; else why not, in a few words.
+pub fn pod_ready(pod: &Pod) -> Look<()> {
+    let name = pod.name_any();
+    let status = pod.status.clone().unwrap_or_default();
+    let ready = status
+        .conditions
+        .iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    if ready {
+        return Look::Yes(());
+    }
+    let init = status.init_container_statuses.iter().flatten();
+    let containers = status.container_statuses.iter().flatten();
+    let waiting = init
+        .chain(containers)
+        .filter_map(|container| {
+            let state = container.state.as_ref()?.waiting.as_ref()?;
+            Some(format!("{} {}", container.name, state.reason.clone().unwrap_or_default()))
+        })
+        .next();
+    let phase = status.phase.unwrap_or_else(|| "without a phase".to_string());
+    Look::NotYet(match waiting {
+        Some(waiting) => format!("pod {name} is {phase}, {waiting}"),
+        None => format!("pod {name} is {phase}, not ready"),
+    })
+}

@@ -1,0 +1,153 @@
+//! The Docker engine: is it there, what is on it, and commands inside node containers.
+
+use std::collections::HashMap;
+
+use bollard::Docker;
+use bollard::exec::{CreateExecOptions, StartExecResults};
+use bollard::models::{ContainerSummary, Network};
+use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions};
+use futures::StreamExt;
+use ipnet::Ipv4Net;
+use tokio::io::AsyncWriteExt;
+
+use crate::problem::Problem;
+use crate::topology::Taken;
+
+/// The label that ties a Docker network to its lab; what is on such a network belongs to the lab.
+pub const LAB_LABEL: &str = "io.meshproof.lab";
+
+/// An engine that could not be asked, or that said no.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The engine refused or broke off a call.
+    #[error("the Docker engine refused to {what}")]
+    Docker {
+        /// What was asked of it.
+        what: String,
+        /// Its answer.
+        #[source]
+        source: bollard::errors::Error,
+    },
+    /// A command inside a container failed.
+    #[error("`docker exec {container} {command}` ended with exit code {code}: {output}")]
+    Exec {
+        /// The container.
+        container: String,
+        /// The command.
+        command: String,
+        /// Its exit code.
+        code: i64,
+        /// The last that it printed.
+        output: String,
+    },
+}
+
+/// A running Docker engine.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// The client, for calls that have no method here.
+    pub docker: Docker,
+}
+
+impl Engine {
+    /// Connects as the docker CLI would by its environment (`DOCKER_HOST`), and asks the engine for its version.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says how to get an engine.
+    pub async fn connect() -> Result<Engine, Problem> {
+        let missing = |source: bollard::errors::Error| {
+            Problem::new(
+                "the host",
+                format!("no Docker engine answers: {source}"),
+                "start one, or let `kind/engine` do it (make run does that by itself)",
+            )
+        };
+        let docker = Docker::connect_with_defaults().map_err(missing)?;
+        let docker = docker.negotiate_version().await.map_err(missing)?;
+        Ok(Engine { docker })
+    }
+
+    /// Networks that hold IPv4 addresses on this engine, with who has them.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine does not list its networks.
+    pub async fn taken(&self) -> Result<Vec<Taken>, EngineError> {
+        let mut taken = Vec::new();
+        for network in self.networks(&[]).await? {
+            let name = network.name.unwrap_or_default();
+            for config in network.ipam.and_then(|ipam| ipam.config).unwrap_or_default() {
+                if let Some(Ok(net)) = config.subnet.as_deref().map(str::parse::<Ipv4Net>) {
+                    taken.push(Taken { net, by: format!("Docker network {name}") });
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Networks with these labels; all of them if there are none.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine does not list its networks.
+    pub async fn networks(&self, labels: &[String]) -> Result<Vec<Network>, EngineError> {
+        let filters = (!labels.is_empty()).then(|| HashMap::from([("label".to_string(), labels.to_vec())]));
+        self.docker
+            .list_networks(Some(ListNetworksOptions { filters }))
+            .await
+            .map_err(|source| EngineError::Docker { what: "list networks".to_string(), source })
+    }
+
+    /// Containers, running or not, for a filter such as `network=NAME`.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine does not list its containers.
+    pub async fn containers(&self, filter: &str, value: &str) -> Result<Vec<ContainerSummary>, EngineError> {
+        let filters = Some(HashMap::from([(filter.to_string(), vec![value.to_string()])]));
+        self.docker
+            .list_containers(Some(ListContainersOptions { all: true, filters, ..Default::default() }))
+            .await
+            .map_err(|source| EngineError::Docker { what: "list containers".to_string(), source })
+    }
+
+    /// Runs a command inside a container, feeds it `input` and returns its standard output.
+    ///
+    /// # Errors
+    /// [`EngineError::Exec`] when it ends with an error, [`EngineError::Docker`] when it cannot run.
+    pub async fn exec(&self, container: &str, command: &[&str], input: &str) -> Result<String, EngineError> {
+        let refused = |source| EngineError::Docker { what: format!("run a command in {container}"), source };
+        let options = CreateExecOptions {
+            cmd: Some(command.to_vec()),
+            attach_stdin: Some(true),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            ..Default::default()
+        };
+        let exec = self.docker.create_exec(container, options).await.map_err(refused)?;
+        let (mut stdout, mut stderr) = (String::new(), String::new());
+        if let StartExecResults::Attached { mut output, input: mut stdin } =
+            self.docker.start_exec(&exec.id, None).await.map_err(refused)?
+        {
+            // A command that ends before it has read everything says why by its exit code.
+            let _ = stdin.write_all(input.as_bytes()).await;
+            let _ = stdin.shutdown().await;
+            while let Some(part) = output.next().await {
+                match part.map_err(refused)? {
+                    bollard::container::LogOutput::StdErr { message } => {
+                        stderr.push_str(&String::from_utf8_lossy(&message));
+                    }
+                    other => stdout.push_str(&String::from_utf8_lossy(&other.into_bytes())),
+                }
+            }
+        }
+        let code = self.docker.inspect_exec(&exec.id).await.map_err(refused)?.exit_code.unwrap_or(-1);
+        if code == 0 {
+            return Ok(stdout);
+        }
+        let output = if stderr.trim().is_empty() { &stdout } else { &stderr };
+        Err(EngineError::Exec {
+            container: container.to_string(),
+            command: command.join(" "),
+            code,
+            output: output.trim().chars().take(600).collect(),
+        })
+    }
+}

@@ -1,0 +1,135 @@
+//! A port of a pod on a local address, through the API server, for reqwest.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use tokio::io::copy_bidirectional;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::Cluster;
+
+/// A forwarded endpoint that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("`curl {path}` at port {port} of pod {namespace}/{pod} in {cluster}: {why}")]
+pub struct ForwardError {
+    cluster: String,
+    namespace: String,
+    pod: String,
+    port: u16,
+    path: String,
+    why: String,
+}
+
+/// A forwarded port; it ends with this value.
+#[derive(Debug)]
+pub struct Forward {
+    cluster: String,
+    namespace: String,
+    pod: String,
+    port: u16,
+    base: String,
+    task: JoinHandle<()>,
+    http: reqwest::Client,
+}
+
+impl Drop for Forward {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Cluster {
+    /// Forwards a local port to `port` of this pod.
+    ///
+    /// # Errors
+    /// [`ForwardError`] when no local port is free; what goes wrong later shows in [`Forward::text`].
+    pub async fn forward(&self, namespace: &str, pod: &str, port: u16) -> Result<Forward, ForwardError> {
+        let error = |why: String| ForwardError {
+            cluster: self.name.clone(),
+            namespace: namespace.to_string(),
+            pod: pod.to_string(),
+            port,
+            path: String::new(),
+            why,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|source| error(source.to_string()))?;
+        let address = listener.local_addr().map_err(|source| error(source.to_string()))?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(std::time::Duration::from_secs(20))
+            .build()
+            .map_err(|source| error(source.to_string()))?;
+        let api: Api<Pod> = self.api(namespace);
+        let name = pod.to_string();
+        let task = tokio::spawn(async move {
+            while let Ok((mut local, _)) = listener.accept().await {
+                let (api, name) = (api.clone(), name.clone());
+                tokio::spawn(async move {
+                    match api.portforward(&name, &[port]).await {
+                        Ok(mut forwarder) => {
+                            if let Some(mut remote) = forwarder.take_stream(port) {
+                                let _ = copy_bidirectional(&mut local, &mut remote).await;
+                            }
+                        }
+                        Err(error) => tracing::warn!(pod = %name, port, %error, "port-forward failed"),
+                    }
+                });
+            }
+        });
+        Ok(Forward {
+            cluster: self.name.clone(),
+            namespace: namespace.to_string(),
+            pod: pod.to_string(),
+            port,
+            base: format!("http://{address}"),
+            task,
+            http,
+        })
+    }
+}
+
+impl Forward {
+    /// GETs a path and returns the body of a 2xx answer.
+    ///
+    /// # Errors
+    /// [`ForwardError`] with the status or what broke off.
+    pub async fn text(&self, path: &str) -> Result<String, ForwardError> {
+        let error = |why: String| ForwardError {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+            pod: self.pod.clone(),
+            port: self.port,
+            path: path.to_string(),
+            why,
+        };
+        let answer = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .send()
+            .await
+            .map_err(|source| error(crate::check::verdict::chain(&source)))?;
+        let status = answer.status();
+        let body = answer.text().await.map_err(|source| error(crate::check::verdict::chain(&source)))?;
+        if status.is_success() {
+            Ok(body)
+        } else {
+            Err(error(format!("HTTP {status}: {}", body.chars().take(200).collect::<String>())))
+        }
+    }
+
+    /// GETs a path that answers JSON.
+    ///
+    /// # Errors
+    /// [`ForwardError`] also when the answer is no JSON.
+    pub async fn json(&self, path: &str) -> Result<serde_json::Value, ForwardError> {
+        let body = self.text(path).await?;
+        serde_json::from_str(&body).map_err(|source| ForwardError {
+            cluster: self.cluster.clone(),
+            namespace: self.namespace.clone(),
+            pod: self.pod.clone(),
+            port: self.port,
+            path: path.to_string(),
+            why: format!("no JSON: {source}"),
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! kind: the configuration of one cluster, and the call that creates it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::host::{Cgroup, Host};
+use crate::budget::Budgets;
+use crate::role::Role;
+use crate::tool::{Tool, ToolError};
+use crate::topology::{ClusterPlan, Topology};
+
+/// Where the audit log of the remote cluster lies inside its control-plane node.
+pub const AUDIT_LOG: &str = "/var/log/kubernetes/audit.log";
+
+/// kind's name for the control-plane node of a cluster.
+pub fn control_plane(plan: &ClusterPlan) -> String {
+    format!("{}-control-plane", plan.kind_name)
+}
+
+/// kind's configuration for one cluster of the lab.
+///
+/// Patches for restricted and cgroup v1 hosts are set only where they are needed. `audit_policy` is the file on the
+/// host that says what the API server writes down; only the remote cluster has one.
+pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> String {
+    let mut yaml = String::new();
+    let mut line = |text: &str| writeln!(yaml, "{text}").expect("a String takes everything");
+    line("kind: Cluster");
+    line("apiVersion: kind.x-k8s.io/v1alpha4");
+    line(&format!("name: {}", plan.kind_name));
+    line("networking:");
+    // The pod network is ours on every image source: kindnet would hide pod addresses between the clusters.
+    line("  disableDefaultCNI: true");
+    line(&format!("  podSubnet: {}", plan.pod_subnet));
+    line(&format!("  serviceSubnet: {}", plan.service_subnet));
+    if host.restricted() {
+        line("featureGates:");
+        line("  KubeletInUserNamespace: true");
+    }
+    line("kubeadmConfigPatches:");
+    if host.cgroup == Cgroup::V1 {
+        line("- |");
+        line("  kind: KubeletConfiguration");
+        line("  failCgroupV1: false");
+    }
+    if host.restricted() {
+        line("- |");
+        line("  kind: KubeProxyConfiguration");
+        line("  conntrack: {maxPerCore: 0}");
+    }
+    line("- |");
+    line("  kind: ClusterConfiguration");
+    line("  etcd:");
+    line("    local:");
+    // A lab is thrown away: its etcd need not survive a power cut.
+    line("      extraArgs:");
+    line("      - {name: unsafe-no-fsync, value: \"true\"}");
+    if audit_policy.is_some() {
+        line("  apiServer:");
+        line("    extraArgs:");
+        line("    - {name: audit-policy-file, value: /etc/kubernetes/meshproof/audit-policy.yaml}");
+        line(&format!("    - {{name: audit-log-path, value: {AUDIT_LOG}}}"));
+        line("    - {name: audit-log-maxsize, value: \"50\"}");
+        line("    extraVolumes:");
+        line("    - name: audit-policy");
+        line("      hostPath: /etc/kubernetes/meshproof");
+        line("      mountPath: /etc/kubernetes/meshproof");
+        line("      readOnly: true");
+        line("      pathType: DirectoryOrCreate");
+        line("    - name: audit-log");
+        line("      hostPath: /var/log/kubernetes");
+        line("      mountPath: /var/log/kubernetes");
+        line("      readOnly: false");
+        line("      pathType: DirectoryOrCreate");
+    }
+    line("nodes:");
+    line("- role: control-plane");
+    if let Some(policy) = audit_policy {
+        line("  extraMounts:");
+        line(&format!("  - hostPath: {}", policy.display()));
+        line("    containerPath: /etc/kubernetes/meshproof/audit-policy.yaml");
+        line("    readOnly: true");
+    }
+    yaml
+}
+
+/// What `kind create cluster` needs to know.
+#[derive(Debug, Clone, Copy)]
+pub struct Create<'a> {
+    /// The kind command.
+    pub kind: &'a Path,
+    /// The lab.
+    pub topology: &'a Topology,
+    /// Which cluster of it.
+    pub role: Role,
+    /// The node image.
+    pub image: &'a str,
+    /// kind's configuration.
+    pub config: &'a str,
+    /// The kubeconfig file to write.
+    pub kubeconfig: &'a Path,
+}
+
+/// Creates one cluster on the lab's network; the user's own kubeconfig is not touched.
+///
+/// # Errors
+/// [`ToolError`] with kind's last lines. What was made so far stays, for diagnostics, until the lab is removed.
+pub async fn create(what: Create<'_>, budgets: &Budgets, line: impl FnMut(&str)) -> Result<(), ToolError> {
+    let plan = what.topology.cluster(what.role);
+    Tool::new(what.kind)
+        .args(["create", "cluster", "--name", &plan.kind_name, "--image", what.image])
+        .args(["--config", "-", "--retain", "--kubeconfig", &what.kubeconfig.to_string_lossy()])
+        .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", &what.topology.network.name)
+        .env("KIND_EXPERIMENTAL_PROVIDER", "docker")
+        .input(what.config.as_bytes())
+        .limit(budgets.cluster_create())
+        .run_with(line)
+        .await
+        .map(|_| ())
+}

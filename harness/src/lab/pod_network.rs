@@ -1,0 +1,147 @@
+//! The pod network: CNI configuration on every node, and routes between the nodes of all clusters.
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+use k8s_openapi::api::core::v1::{Node, Service};
+use kube::Api;
+use serde::{Deserialize, Serialize};
+
+use super::cluster::{Cluster, ClusterError};
+use super::engine::{Engine, EngineError};
+use crate::budget::Budgets;
+use crate::role::Role;
+use crate::wait::{Look, Timeout, Wait};
+
+/// The script that runs on every node; the same one on every image source.
+const SCRIPT: &str = include_str!("../../../kind/node/podnet.sh");
+
+/// A pod network that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PodNetworkError {
+    /// A command on a node failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The API server refused a call.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A node did not get there in time.
+    #[error(transparent)]
+    Timeout(#[from] Timeout),
+}
+
+/// Gives the nodes of one cluster their pod network and waits until they are Ready; returns each node's pod CIDR.
+///
+/// # Errors
+/// [`PodNetworkError`] naming the node or the command.
+pub async fn join(
+    cluster: &Cluster,
+    lab_pods: &[Ipv4Net],
+    wait: impl Fn(&str) -> Wait,
+) -> Result<BTreeMap<String, String>, PodNetworkError> {
+    let nodes: Api<Node> = cluster.all();
+    let services: Api<Service> = cluster.api("default");
+    let name = &cluster.name;
+    let api_service = cluster
+        .watch(&wait(&format!("{name} to have the Service kubernetes")), services, "kubernetes", |service| {
+            match service.and_then(|service| service.spec.as_ref()?.cluster_ip.clone()) {
+                Some(address) => Look::Yes(address),
+                None => Look::NotYet("the Service default/kubernetes is not there".to_string()),
+            }
+        })
+        .await?;
+    let lab_pods: Vec<String> = lab_pods.iter().map(ToString::to_string).collect();
+    let mut cidrs = BTreeMap::new();
+    for node in cluster.nodes.keys() {
+        let cidr = cluster
+            .watch(&wait(&format!("node {node} to have a pod CIDR")), nodes.clone(), node, |node| {
+                match node.and_then(|node| node.spec.as_ref()?.pod_cidr.clone()) {
+                    Some(cidr) => Look::Yes(cidr),
+                    None => Look::NotYet("spec.podCIDR is empty".to_string()),
+                }
+            })
+            .await?;
+        let mut command = vec!["bash", "-s", "--", cidr.as_str(), api_service.as_str()];
+        command.extend(lab_pods.iter().map(String::as_str));
+        cluster.engine.exec(node, &command, SCRIPT).await?;
+        cidrs.insert(node.clone(), cidr);
+    }
+    for node in cluster.nodes.keys() {
+        cluster
+            .watch(&wait(&format!("node {node} to be Ready")), nodes.clone(), node, |node| {
+                let conditions = node.and_then(|node| node.status.as_ref()?.conditions.clone()).unwrap_or_default();
+                match conditions.iter().find(|condition| condition.type_ == "Ready") {
+                    Some(ready) if ready.status == "True" => Look::Yes(()),
+                    Some(ready) => Look::NotYet(ready.message.clone().unwrap_or_default()),
+                    None => Look::NotYet("it has no condition Ready".to_string()),
+                }
+            })
+            .await?;
+    }
+    Ok(cidrs)
+}
+
+/// One route of the lab: on `node`, the pods of another node are reached by that node's address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// The node that has the route.
+    pub node: String,
+    /// Its cluster.
+    pub role: Role,
+    /// Pods of the other node.
+    pub pods: String,
+    /// Address of the other node.
+    pub via: String,
+}
+
+/// Every route that the lab needs: each node knows the pod CIDR of each other node.
+pub fn routes(nodes: &BTreeMap<Role, BTreeMap<String, (String, String)>>) -> Vec<Route> {
+    let all: Vec<(Role, &String, &(String, String))> =
+        nodes.iter().flat_map(|(role, nodes)| nodes.iter().map(move |(name, at)| (*role, name, at))).collect();
+    let mut routes = Vec::new();
+    for (role, node, _) in &all {
+        for (_, other, (address, pods)) in &all {
+            if node != other {
+                routes.push(Route {
+                    node: (*node).clone(),
+                    role: *role,
+                    pods: pods.clone(),
+                    via: address.clone(),
+                });
+            }
+        }
+    }
+    routes
+}
+
+/// Puts these routes in place.
+///
+/// # Errors
+/// [`EngineError`] naming the node and the command.
+pub async fn set_routes(engine: &Engine, routes: &[Route]) -> Result<(), EngineError> {
+    for route in routes {
+        engine.exec(&route.node, &["ip", "route", "replace", &route.pods, "via", &route.via], "").await?;
+    }
+    Ok(())
+}
+
+/// Which of these routes are not in place, each with what the node has for these pods instead.
+///
+/// # Errors
+/// [`EngineError`] when a node cannot be asked.
+pub async fn missing_routes(engine: &Engine, routes: &[Route]) -> Result<Vec<(Route, String)>, EngineError> {
+    let mut missing = Vec::new();
+    for route in routes {
+        let found = engine.exec(&route.node, &["ip", "-o", "route", "show", "exact", &route.pods], "").await?;
+        if !found.contains(&format!("via {} ", route.via)) {
+            let got = if found.trim().is_empty() { "no route".to_string() } else { found.trim().to_string() };
+            missing.push((route.clone(), got));
+        }
+    }
+    Ok(missing)
+}
+
+/// How long all of this may take.
+pub fn budget(budgets: &Budgets) -> std::time::Duration {
+    budgets.cluster_ready()
+}

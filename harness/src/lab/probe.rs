@@ -1,0 +1,234 @@
+//! Questions that the workload program answers from inside a pod; see `fixtures/workload`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::cluster::{Cluster, ClusterError, pod_ready};
+use super::exec::{ExecError, In};
+use crate::budget::Budgets;
+use crate::wait::Look;
+
+/// A question that could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The API server refused a call.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The command in the pod failed.
+    #[error(transparent)]
+    Exec(#[from] ExecError),
+    /// There is no pod to ask from.
+    #[error("{cluster} has no ready pod {selector} in {namespace}")]
+    NoPod {
+        /// The cluster's name.
+        cluster: String,
+        /// The namespace looked in.
+        namespace: String,
+        /// The label selector.
+        selector: String,
+    },
+}
+
+/// A certificate as a probe saw it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub struct Certificate {
+    /// Subject.
+    pub subject: String,
+    /// Issuer.
+    pub issuer: String,
+    /// DNS names.
+    pub dns: Vec<String>,
+    /// URI names, such as SPIFFE identities.
+    pub uri: Vec<String>,
+    /// IP addresses.
+    pub ip: Vec<String>,
+    /// SHA-256 of the DER, hex.
+    pub sha256: String,
+}
+
+/// What came of a TLS handshake.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tls {
+    /// Whether TCP connected.
+    pub connected: bool,
+    /// Whether the handshake ended well.
+    pub handshake: bool,
+    /// The server's chain.
+    pub chain: Vec<Certificate>,
+    /// Whether the chain fits the root and the name that were given.
+    pub verified: Option<bool>,
+    /// Why not.
+    pub verify_error: Option<String>,
+    /// What went wrong on the way.
+    pub error: Option<String>,
+}
+
+/// What istiod answered to a request for a certificate.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Csr {
+    /// gRPC status; none when no answer came.
+    pub grpc_status: Option<i32>,
+    /// gRPC message.
+    pub grpc_message: Option<String>,
+    /// Whether a certificate was given.
+    pub accepted: bool,
+    /// The certificate.
+    pub certificate: Option<Certificate>,
+    /// SHA-256 of the root in the chain that came with it.
+    pub root_sha256: Option<String>,
+    /// What went wrong on the way.
+    pub error: Option<String>,
+}
+
+/// What a GET answered.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Get {
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// The body's first 4 KiB.
+    pub body: String,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// The tally of a row of calls.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Calls {
+    /// Calls made.
+    pub sent: u32,
+    /// Calls that a workload answered.
+    pub answered: u32,
+    /// Answers by `cluster/version/pod`.
+    pub by: BTreeMap<String, u32>,
+    /// Failures by message.
+    pub failures: BTreeMap<String, u32>,
+    /// Peer addresses as the server saw them.
+    pub peers: BTreeMap<String, u32>,
+    /// The first answer.
+    pub first: Option<serde_json::Value>,
+    /// Milliseconds over all calls.
+    pub elapsed_ms: f64,
+}
+
+impl Calls {
+    /// Answers by cluster.
+    pub fn by_cluster(&self) -> BTreeMap<String, u32> {
+        let mut clusters = BTreeMap::new();
+        for (who, count) in &self.by {
+            let cluster = who.split('/').next().unwrap_or(who);
+            *clusters.entry(cluster.to_string()).or_default() += count;
+        }
+        clusters
+    }
+
+    /// Failures in one line, most frequent first.
+    pub fn failure_line(&self) -> String {
+        let mut failures: Vec<(&String, &u32)> = self.failures.iter().collect();
+        failures.sort_by(|a, b| b.1.cmp(a.1));
+        failures.iter().map(|(message, count)| format!("{message} (x{count})")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// A ready pod of a cluster from which to ask.
+#[derive(Debug, Clone)]
+pub struct Probe {
+    /// Its cluster.
+    pub cluster: Cluster,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub pod: String,
+    /// Its address.
+    pub address: String,
+    /// The container with the workload program.
+    pub container: String,
+    limit: std::time::Duration,
+}
+
+impl Probe {
+    /// The first ready pod with the label `app=<app>`; its container has the same name.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoPod`] when none is ready.
+    pub async fn find(cluster: &Cluster, namespace: &str, app: &str, budgets: &Budgets) -> Result<Probe, ProbeError> {
+        let selector = format!("app={app}");
+        let pods = cluster.pods(namespace, &selector).await?;
+        let pod = pods.into_iter().find(|pod| matches!(pod_ready(pod), Look::Yes(())));
+        let found = pod.and_then(|pod| Some((pod.metadata.name?, pod.status?.pod_ip?)));
+        let (pod, address) = found.ok_or_else(|| ProbeError::NoPod {
+            cluster: cluster.name.clone(),
+            namespace: namespace.to_string(),
+            selector,
+        })?;
+        Ok(Probe {
+            cluster: cluster.clone(),
+            namespace: namespace.to_string(),
+            pod,
+            address,
+            container: app.to_string(),
+            limit: budgets.request() * 24,
+        })
+    }
+
+    /// The probe outside the mesh.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoPod`] when it is not ready.
+    pub async fn outside(cluster: &Cluster, budgets: &Budgets) -> Result<Probe, ProbeError> {
+        Probe::find(cluster, "meshproof-probe", "probe", budgets).await
+    }
+
+    /// The caller inside the mesh.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoPod`] when it is not ready.
+    pub async fn inside(cluster: &Cluster, budgets: &Budgets) -> Result<Probe, ProbeError> {
+        Probe::find(cluster, "meshproof-sample", "caller", budgets).await
+    }
+
+    /// `cluster2 pod meshproof-probe/probe-x`.
+    pub fn object(&self) -> String {
+        format!("{} pod {}/{}", self.cluster.name, self.namespace, self.pod)
+    }
+
+    /// Asks by the workload program with these arguments.
+    ///
+    /// # Errors
+    /// [`ProbeError::Exec`] when the question could not be asked; a refused connection is an answer.
+    pub async fn ask<T: serde::de::DeserializeOwned>(&self, args: &[&str]) -> Result<T, ProbeError> {
+        let mut command = vec!["/workload".to_string()];
+        command.extend(args.iter().map(|arg| arg.to_string()));
+        let place = In { namespace: &self.namespace, pod: &self.pod, container: &self.container };
+        Ok(self.cluster.exec_json(place, &command, None, self.limit).await?)
+    }
+
+    /// Asks istiod for a certificate with the token of this pod, as its proxy would.
+    ///
+    /// # Errors
+    /// As [`Probe::ask`].
+    pub async fn csr(&self, address: &str, root: &str) -> Result<Csr, ProbeError> {
+        let identity = format!("spiffe://cluster.local/ns/{}/sa/probe", self.namespace);
+        self.ask(&[
+            "csr",
+            address,
+            "--sni",
+            "istiod.istio-system.svc",
+            "--root-pem",
+            root,
+            "--token-file",
+            "/var/run/secrets/tokens/istio-token",
+            "--cluster-id",
+            &self.cluster.name,
+            "--identity",
+            &identity,
+        ])
+        .await
+    }
+}

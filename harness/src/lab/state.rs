@@ -1,0 +1,178 @@
+//! Where labs are remembered: `lab.json`, kubeconfig files and one lock per lab name.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::ClusterFacts;
+use crate::install::facts::Facts;
+use super::pod_network::Route;
+use crate::problem::Problem;
+use crate::role::Role;
+use crate::scenario::Scenario;
+use crate::topology::Topology;
+
+/// The layout of `lab.json`; raised when a field changes its meaning.
+pub const LAB_FORMAT: u32 = 1;
+
+/// The folders in which meshproof keeps its things.
+#[derive(Debug, Clone)]
+pub struct Home {
+    /// Labs: `<state>/labs/<name>/`.
+    pub state: PathBuf,
+    /// What was built: `<cache>/artefacts/`.
+    pub cache: PathBuf,
+}
+
+impl Home {
+    /// `MESHPROOF_HOME` if set, else the user's state and cache folders.
+    pub fn from_environment() -> Home {
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        if let Some(home) = variable("MESHPROOF_HOME") {
+            return Home { state: home.join("state"), cache: home.join("cache") };
+        }
+        let user = variable("HOME").unwrap_or_else(|| PathBuf::from("/root"));
+        let state = variable("XDG_STATE_HOME").unwrap_or_else(|| user.join(".local/state"));
+        let cache = variable("XDG_CACHE_HOME").unwrap_or_else(|| user.join(".cache"));
+        Home { state: state.join("meshproof"), cache: cache.join("meshproof") }
+    }
+
+    /// The folder of one lab.
+    pub fn lab(&self, name: &str) -> PathBuf {
+        self.state.join("labs").join(name)
+    }
+
+    /// The kubeconfig file of one cluster of a lab; the user's own is never written.
+    pub fn kubeconfig(&self, lab: &str, role: Role) -> PathBuf {
+        self.lab(lab).join(format!("{role}.kubeconfig"))
+    }
+
+    /// What stood in one cluster of a lab before the install.
+    pub fn inventory(&self, lab: &str, role: Role) -> PathBuf {
+        self.lab(lab).join(format!("{role}.before.json"))
+    }
+
+    /// Names of labs that left a folder, in order.
+    pub fn labs(&self) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(self.state.join("labs"))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.path().is_dir())
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+}
+
+/// The only link between a lab and the verbs that use it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LabFile {
+    /// Layout of this file.
+    pub format: u32,
+    /// Version of meshproof that made the lab.
+    pub meshproof: String,
+    /// What was asked for.
+    pub scenario: Scenario,
+    /// What was made.
+    pub topology: Topology,
+    /// What the clusters are.
+    pub clusters: BTreeMap<Role, ClusterFacts>,
+    /// Routes between the nodes of all clusters.
+    pub routes: Vec<Route>,
+    /// Images in use, with digest or content hash.
+    pub images: BTreeMap<String, String>,
+    /// What serves the data plane.
+    pub data_plane: String,
+    /// The workload image on the nodes' host, for containers outside both clusters.
+    pub workload_image: String,
+    /// The unpacked Istio release under test: `bin/istioctl`, `samples/`.
+    pub release: PathBuf,
+    /// What the install has learnt so far.
+    pub facts: Facts,
+    /// Steps that were proved, in the order in which they were.
+    pub proved: Vec<String>,
+    /// Steps that failed, with the first line of why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed: BTreeMap<String, String>,
+}
+
+impl LabFile {
+    /// Reads the lab of this name.
+    ///
+    /// # Errors
+    /// A [`Problem`] that says how to make the lab, or how to remove one that cannot be read.
+    pub fn read(home: &Home, lab: &str) -> Result<LabFile, Problem> {
+        let path = home.lab(lab).join("lab.json");
+        let text = fs::read_to_string(&path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                Problem::new(format!("lab {lab}"), "there is no such lab", "make it: `meshproof up`")
+            } else {
+                Problem::new(path.display().to_string(), format!("cannot be read: {error}"), "remove the lab: `meshproof down`")
+            }
+        })?;
+        let file: LabFile = serde_json::from_str(&text).map_err(|error| {
+            Problem::new(
+                path.display().to_string(),
+                format!("is not a lab file of this version of meshproof: {error}"),
+                "remove the lab and make it again: `meshproof down`, `meshproof up`",
+            )
+        })?;
+        Ok(file)
+    }
+
+    /// Writes it, so that a kill in between leaves the old or the new one.
+    ///
+    /// # Errors
+    /// [`io::Error`] of the file system.
+    pub fn write(&self, home: &Home) -> io::Result<()> {
+        let folder = home.lab(&self.scenario.lab);
+        fs::create_dir_all(&folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&folder)?;
+        serde_json::to_writer_pretty(&mut file, self)?;
+        file.persist(folder.join("lab.json"))?;
+        Ok(())
+    }
+}
+
+/// Held while a verb changes a lab; the system frees it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct LabLock {
+    _file: File,
+}
+
+impl LabLock {
+    /// Takes the lock of this lab name.
+    ///
+    /// # Errors
+    /// A [`Problem`] that names who has it.
+    pub fn take(home: &Home, lab: &str) -> Result<LabLock, Problem> {
+        let path = home.state.join("labs").join(format!("{lab}.lock"));
+        let cannot =
+            |error: io::Error| Problem::new(path.display().to_string(), format!("cannot be locked: {error}"), "check the folder's rights");
+        fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(cannot)?;
+        let file = File::options().create(true).read(true).write(true).truncate(false).open(&path).map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => {
+                // Whoever finds it taken is told by which process.
+                let _ = file.set_len(0);
+                let _ = io::Write::write_all(&mut &file, std::process::id().to_string().as_bytes());
+                Ok(LabLock { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let holder = fs::read_to_string(&path).unwrap_or_default();
+                Err(Problem::new(
+                    format!("lab {lab}"),
+                    format!("is in use by another meshproof (process {holder})"),
+                    "wait until it is done, or take another name with --lab",
+                ))
+            }
+            Err(TryLockError::Error(error)) => Err(cannot(error)),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Which labs there are, in what state, and the commands to look inside.
+
+use std::fmt::Write;
+
+use super::state::{Home, LabFile};
+use super::{Engine, down};
+use crate::install::facts::Fact;
+use crate::role::Role;
+use crate::tool::quote;
+
+/// All labs of this host for a person.
+pub async fn render(home: &Home, engine: Option<&Engine>) -> String {
+    let mut text = String::new();
+    let labs = match engine {
+        Some(engine) => down::labs(engine, home).await.unwrap_or_else(|_| home.labs()),
+        None => home.labs(),
+    };
+    if engine.is_none() {
+        text.push_str("No Docker engine answers: what is said below is what lab.json remembers.\n");
+    }
+    if labs.is_empty() {
+        text.push_str("There is no lab; make one: meshproof up\n");
+    }
+    for lab in labs {
+        match LabFile::read(home, &lab) {
+            Ok(file) => {
+                let _ = writeln!(text, "lab {lab}: Kubernetes {}, Istio {}", file.scenario.kubernetes, file.scenario.istio);
+                for (role, cluster) in &file.clusters {
+                    for (node, address) in &cluster.nodes {
+                        let state = node_state(engine, node).await;
+                        let _ = writeln!(text, "  {role:8} {} node {node} {address} {state}", cluster.name);
+                    }
+                }
+                if let Some(address) = file.facts.get(Fact::GatewayAddress) {
+                    let _ = writeln!(text, "  east-west gateway {address}");
+                }
+                let _ = writeln!(text, "  steps proved: {}", if file.proved.is_empty() { "none".to_string() } else { file.proved.join(", ") });
+                for (step, why) in &file.failed {
+                    let _ = writeln!(text, "  step failed: {step}: {why}");
+                }
+                text.push_str(&look_inside(home, &lab));
+            }
+            Err(problem) => {
+                let _ = writeln!(text, "lab {lab}: {}; remove it: meshproof down --lab {lab}", problem.message);
+            }
+        }
+    }
+    text
+}
+
+async fn node_state(engine: Option<&Engine>, node: &str) -> String {
+    let Some(engine) = engine else { return String::new() };
+    match engine.containers("name", &format!("^/{node}$")).await {
+        Ok(found) => match found.first() {
+            Some(container) => container.status.clone().unwrap_or_default(),
+            None => "is gone".to_string(),
+        },
+        Err(error) => error.to_string(),
+    }
+}
+
+/// The commands with which a person looks inside a lab, and removes it.
+pub fn look_inside(home: &Home, lab: &str) -> String {
+    let mut text = String::from("  to look inside:\n");
+    for role in Role::ALL {
+        let kubeconfig = quote(&home.kubeconfig(lab, role).to_string_lossy());
+        let _ = writeln!(text, "    kubectl --kubeconfig {kubeconfig} get pods -A   # {role}");
+    }
+    if let Ok(file) = LabFile::read(home, lab) {
+        let istioctl = quote(&file.release.join("bin/istioctl").to_string_lossy());
+        let kubeconfig = quote(&home.kubeconfig(lab, Role::Primary).to_string_lossy());
+        let _ = writeln!(text, "    {istioctl} --kubeconfig {kubeconfig} proxy-status");
+    }
+    let flag = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
+    let _ = writeln!(text, "  to judge it again: meshproof check{flag}\n  to remove it:      meshproof down{flag}");
+    text
+}

@@ -1,0 +1,27 @@
+//! meshproof's harness: brings up the lab, installs the mesh as the guide says, runs the checks that it is handed, and
+//! reports. It knows no check by name; the catalogue is in the crate `suites`.
+
+pub mod budget;
+pub mod check;
+pub mod cli;
+pub mod context;
+pub mod event;
+pub mod exit;
+pub mod install;
+pub mod lab;
+pub mod plan;
+pub mod problem;
+pub mod report;
+pub mod role;
+pub mod run;
+pub mod scenario;
+pub mod select;
+pub mod tool;
+pub mod topology;
+pub mod versions;
+pub mod wait;
+
+/// meshproof's version, with the commit that it was built from where that is known.
+pub fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), env!("MESHPROOF_COMMIT"))
+}

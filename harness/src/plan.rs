@@ -1,0 +1,81 @@
+//! The plan of a run: known, printable and checked before anything happens.
+
+use serde::{Deserialize, Serialize};
+
+use crate::role::Role;
+use crate::scenario::Scenario;
+use crate::topology::Topology;
+
+/// All that a run will do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// What was asked for.
+    pub scenario: Scenario,
+    /// Clusters, networks and addresses that follow from it.
+    pub topology: Topology,
+    /// Steps of the install, then of the clean-up, in the guide's order.
+    pub steps: Vec<StepOutline>,
+    /// Cases in catalogue order.
+    pub cases: Vec<CaseOutline>,
+    /// Where the run does otherwise than the guide, and why.
+    pub deviations: Vec<Deviation>,
+}
+
+/// To which part of a run a step belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The guide's install, and the workloads that the checks use.
+    Install,
+    /// The guide's clean-up.
+    CleanUp,
+}
+
+/// A step as plans, events and reports show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepOutline {
+    /// Kebab-case id.
+    pub id: String,
+    /// One line in the present tense.
+    pub title: String,
+    /// Section of the guide, or `harness` for what only the lab needs.
+    pub guide: String,
+    /// The cluster on which it acts.
+    pub role: Role,
+    /// Part of the run.
+    pub phase: Phase,
+    /// The commands as a person following the guide would type them.
+    pub commands: Vec<String>,
+    /// What must hold before the next step may rely on it.
+    pub proof: String,
+    /// Steps that must be proved first.
+    pub after: Vec<String>,
+    /// Facts that it needs.
+    pub needs: Vec<String>,
+    /// Facts that it teaches.
+    pub teaches: Vec<String>,
+}
+
+/// A case as plans, events and reports show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseOutline {
+    /// Stable id: `D0` to `D13`.
+    pub id: String,
+    /// Stable kebab-case name.
+    pub slug: String,
+    /// One line in the present tense.
+    pub title: String,
+    /// Section of the guide.
+    pub guide: String,
+    /// Ids of steps and cases without which it cannot be asked.
+    pub needs: Vec<String>,
+}
+
+/// One row of the table of deviations from the guide.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// What the run does otherwise.
+    pub what: String,
+    /// Why it must or may.
+    pub why: String,
+}

@@ -1,0 +1,43 @@
+//! What a run was about: versions, digests, clusters and deviations, as lines that every report can carry.
+
+use super::summary::{LabFacts, Summary};
+use super::text;
+use crate::plan::Plan;
+
+/// One `name = value` line for each fact, in a fixed order.
+pub fn lines(summary: &Summary) -> Vec<String> {
+    let mut facts = Vec::new();
+    if let Some(head) = &summary.head {
+        facts.push(("meshproof".to_string(), head.meshproof.clone()));
+        facts.push(("run".to_string(), head.run.clone()));
+        facts.push(("verb".to_string(), head.verb.clone()));
+    }
+    facts.extend(summary.plan.iter().flat_map(of_plan));
+    facts.extend(summary.ready.iter().flat_map(of_lab));
+    // Cases run side by side, so the suite's own time, which adds them up, is not how long the run took.
+    facts.push(("wall-clock seconds".to_string(), format!("{:.1}", summary.elapsed)));
+    let remarks = summary.notes.iter().map(|note| ("note".to_string(), note.clone()));
+    let rows = summary.plan.iter().flat_map(|plan| &plan.deviations);
+    let deviations = rows.map(|row| ("deviation from the guide".to_string(), format!("{} | {}", row.what, row.why)));
+    facts.extend(remarks.chain(deviations));
+    facts.iter().map(|(name, value)| text::one_line(&format!("{name} = {value}"))).collect()
+}
+
+fn of_plan(plan: &Plan) -> Vec<(String, String)> {
+    vec![
+        ("scenario".to_string(), plan.scenario.name.clone()),
+        ("lab".to_string(), plan.scenario.lab.clone()),
+        ("istio".to_string(), plan.scenario.istio.clone()),
+        ("kubernetes".to_string(), plan.scenario.kubernetes.clone()),
+    ]
+}
+
+fn of_lab(lab: &LabFacts) -> Vec<(String, String)> {
+    let mut facts = vec![("data plane".to_string(), lab.data_plane.clone())];
+    for cluster in lab.clusters.values() {
+        facts.push((format!("{} kubernetes", cluster.name), cluster.kubernetes.clone()));
+        facts.push((format!("{} kube-system uid", cluster.name), cluster.kube_system_uid.clone()));
+    }
+    facts.extend(lab.images.iter().map(|(name, digest)| (format!("image {name}"), digest.clone())));
+    facts
+}

@@ -1,0 +1,15 @@
+//! Reporters: pure folds over events.
+
+pub mod facts;
+pub mod jsonl;
+pub mod junit;
+pub mod open;
+pub mod plan;
+pub mod summary;
+pub mod terminal;
+pub mod text;
+pub mod times;
+pub mod trouble;
+
+pub use summary::Summary;
+pub use trouble::Trouble;

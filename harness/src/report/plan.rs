@@ -1,0 +1,87 @@
+//! A plan for people: the guide's own commands, in order, with what proves each step, before anything happens.
+
+use crate::plan::{CaseOutline, Deviation, Phase, Plan, StepOutline};
+use crate::scenario::ImageSource;
+
+/// The page that is judged.
+const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/";
+
+/// Renders a plan as plain text.
+pub fn render(plan: &Plan) -> String {
+    let mut parts = vec![head(plan)];
+    parts.extend(steps(plan, Phase::Install, "INSTALL"));
+    parts.extend(section("CHECKS", plan.cases.iter().map(|step| case(plan, step)).collect()));
+    parts.extend(steps(plan, Phase::CleanUp, "CLEAN-UP"));
+    parts.extend(section("DEVIATIONS FROM THE GUIDE", plan.deviations.iter().map(deviation).collect()));
+    parts.join("\n\n") + "\n"
+}
+
+fn head(plan: &Plan) -> String {
+    let (scenario, topology) = (&plan.scenario, &plan.topology);
+    let network = &topology.network;
+    let mut lines = vec![
+        format!("{}  Istio {} on Kubernetes {}", scenario.name, scenario.istio, scenario.kubernetes),
+        format!("guide    {GUIDE}"),
+        format!("lab      {}, images: {}", topology.lab, source(scenario.images)),
+        format!(
+            "network  {}  {}, nodes {}, gateways {}",
+            network.name, network.subnet, network.nodes, network.gateways
+        ),
+    ];
+    lines.extend(topology.clusters.iter().map(|(role, cluster)| {
+        let subnets = format!("pods {}, services {}", cluster.pod_subnet, cluster.service_subnet);
+        format!("{:<7}  {}  context {}, {subnets}", role.as_str(), cluster.name, cluster.context)
+    }));
+    lines.join("\n")
+}
+
+/// The name of an image source as scenario files write it.
+fn source(images: ImageSource) -> String {
+    serde_json::to_value(images).ok().and_then(|name| name.as_str().map(str::to_string)).unwrap_or_default()
+}
+
+fn steps(plan: &Plan, phase: Phase, title: &str) -> Option<String> {
+    let numbered = plan.steps.iter().enumerate().filter(|(_, step)| step.phase == phase);
+    section(title, numbered.map(|(index, outline)| step(index + 1, outline)).collect())
+}
+
+fn section(title: &str, entries: Vec<String>) -> Option<String> {
+    (!entries.is_empty()).then(|| format!("{title}\n\n{}", entries.join("\n\n")))
+}
+
+fn step(number: usize, step: &StepOutline) -> String {
+    let mut lines =
+        vec![format!("{number:>4}  {}  ({})", step.id, step.role), field("", &step.title), field("guide", &step.guide)];
+    lines.extend(list("after", &step.after));
+    lines.extend(list("needs", &step.needs));
+    lines.extend(list("teaches", &step.teaches));
+    lines.extend(step.commands.iter().flat_map(|text| command(text)));
+    lines.push(field("proof", &step.proof));
+    lines.join("\n")
+}
+
+fn case(plan: &Plan, case: &CaseOutline) -> String {
+    let mut lines = vec![format!("{:>4}  {}", case.id, case.slug), field("", &case.title), field("guide", &case.guide)];
+    lines.extend(list("needs", &case.needs));
+    lines.extend(plan.scenario.expect.get(&case.id).map(|verdict| field("expects", verdict)));
+    lines.join("\n")
+}
+
+fn deviation(row: &Deviation) -> String {
+    format!("      {}\n{}", row.what, field("why", &row.why))
+}
+
+fn field(name: &str, value: &str) -> String {
+    let blank = if name.is_empty() { String::new() } else { format!("{name:<9}") };
+    format!("      {blank}{value}")
+}
+
+fn list(name: &str, values: &[String]) -> Option<String> {
+    (!values.is_empty()).then(|| field(name, &values.join(", ")))
+}
+
+/// A command as it is typed: a prompt before its first line, and the others below it as they are.
+fn command(text: &str) -> Vec<String> {
+    let line = |(index, line)| format!("      {} {line}", if index == 0 { '$' } else { ' ' });
+    text.lines().enumerate().map(line).collect()
+}

@@ -1,0 +1,262 @@
+//! The run as a person reads it: one line for each thing that ended, what is waited for now, and where the time went.
+
+mod ending;
+mod live;
+mod style;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use self::live::Live;
+use self::style::{Colour, INDENT, line};
+use super::open::{Kind, Open, REMOVE};
+use super::summary::{CaseRun, Summary};
+use super::text::{count, one_line, seconds};
+use crate::check::Verdict;
+use crate::event::{Event, Record, Reporter, StepOutcome};
+use crate::exit::Standing;
+use crate::plan::{Plan, StepOutline};
+
+/// Seconds between two lines about what the same scope waits for, where there is no live line.
+const QUIET: f64 = 10.0;
+
+/// How much of a terminal there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Lines only, without colour.
+    Plain,
+    /// Colour, and a live line at the bottom.
+    Live,
+}
+
+impl Mode {
+    /// What standard error is.
+    pub fn detect() -> Mode {
+        Mode::choose(std::io::IsTerminal::is_terminal(&std::io::stderr()), |name| std::env::var(name).ok())
+    }
+
+    /// Plain where there is no terminal, and where `NO_COLOR` or `CI` says so.
+    pub fn choose(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Mode {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let plain = set("NO_COLOR").is_some() || set("CI").is_some_and(|value| value != "false");
+        if is_terminal && !plain { Mode::Live } else { Mode::Plain }
+    }
+}
+
+/// Replays a run as plain lines.
+pub fn render(records: &[Record]) -> String {
+    let mut terminal = Terminal::new(Vec::new(), Mode::Plain);
+    for record in records {
+        terminal.on(record);
+    }
+    if !matches!(records.last().map(|record| &record.event), Some(Event::RunFinished { .. })) {
+        terminal.end();
+    }
+    String::from_utf8_lossy(&terminal.out).into_owned()
+}
+
+/// Tells a person what happens, like cargo.
+#[derive(Debug)]
+pub struct Terminal<W> {
+    out: W,
+    mode: Mode,
+    folder: String,
+    live: Option<Live>,
+    records: Vec<Record>,
+    open: Open,
+    steps: BTreeMap<String, StepOutline>,
+    cases: BTreeMap<String, CaseRun>,
+    last_waits: BTreeMap<String, f64>,
+}
+
+impl<W: Write + Send> Terminal<W> {
+    /// A reporter that writes lines to `out`; its live line goes to standard error.
+    pub fn new(out: W, mode: Mode) -> Self {
+        let live = (mode == Mode::Live).then(Live::new);
+        let folder = "runs".to_string();
+        Terminal {
+            out,
+            mode,
+            folder,
+            live,
+            records: Vec::new(),
+            open: Open::default(),
+            steps: BTreeMap::new(),
+            cases: BTreeMap::new(),
+            last_waits: BTreeMap::new(),
+        }
+    }
+
+    /// Says where the folders of runs are; `runs` if not said.
+    pub fn below(mut self, folder: impl Into<String>) -> Self {
+        self.folder = folder.into();
+        self
+    }
+
+    /// Prints the summary; done by itself when the run says that it has finished.
+    pub fn end(&mut self) {
+        if let Some(live) = &mut self.live {
+            live.hide();
+        }
+        let summary = Summary::of(&self.records);
+        for line in ending::lines(&summary, &self.folder, self.mode) {
+            self.put(&line);
+        }
+    }
+
+    /// Prints one line above the live line. A terminal that went away must not end the run.
+    fn put(&mut self, line: &str) {
+        let out = &mut self.out;
+        let mut write = || {
+            let _ = writeln!(out, "{line}");
+            let _ = out.flush();
+        };
+        match &self.live {
+            Some(live) => live.aside(write),
+            None => write(),
+        }
+    }
+
+    fn say(&mut self, verb: &str, colour: Colour, text: &str) {
+        let line = line(self.mode, verb, colour, text);
+        self.put(&line);
+    }
+
+    fn below_it(&mut self, texts: impl IntoIterator<Item = String>) {
+        for text in texts {
+            self.put(&format!("{INDENT}{text}"));
+        }
+    }
+
+    fn begin(&mut self, run: &str, meshproof: &str, verb: &str, plan: &Plan) {
+        let scenario = &plan.scenario;
+        self.say("Running", Colour::Green, &format!("{run}  {verb}, meshproof {meshproof}"));
+        let (steps, cases) = (count(plan.steps.len(), "step"), count(plan.cases.len(), "case"));
+        let versions = format!("Istio {} on Kubernetes {}", scenario.istio, scenario.kubernetes);
+        self.say("Planned", Colour::Green, &format!("{}  {versions}: {steps}, {cases}", scenario.name));
+        self.steps = plan.steps.iter().map(|step| (step.id.clone(), step.clone())).collect();
+        // The fold knows what is expected of each case.
+        self.cases = Summary::of(&self.records).cases.into_iter().map(|case| (case.outline.id.clone(), case)).collect();
+    }
+
+    fn lab_finished(&mut self, id: &str, detail: &str, error: Option<&str>, took: f64) {
+        let (verb, colour) = match (error, Kind::of_lab_part(id)) {
+            (Some(_), Kind::Removal) => ("Left over", Colour::Red),
+            (Some(_), _) => ("Failed", Colour::Red),
+            (None, Kind::Removal) => ("Removed", Colour::Green),
+            (None, _) => ("Created", Colour::Green),
+        };
+        self.say(verb, colour, &timed(&one_line(&format!("{}  {detail}", thing(id))), took));
+        self.below_it(error.into_iter().flat_map(style::lines));
+    }
+
+    fn step_finished(&mut self, id: &str, outcome: &StepOutcome, took: f64) {
+        let title = self.steps.get(id).map_or("", |step| step.title.as_str());
+        let what = one_line(&format!("{id}  {title}"));
+        match outcome {
+            StepOutcome::Proved { .. } => self.say("Proved", Colour::Green, &timed(&what, took)),
+            StepOutcome::Failed { error } => {
+                self.say("Failed", Colour::Red, &timed(&what, took));
+                self.below_it(style::lines(error));
+            }
+            StepOutcome::Blocked { by } => self.say("Blocked", Colour::Yellow, &format!("{what}  by {by}")),
+        }
+    }
+
+    fn case_finished(&mut self, id: &str, verdict: &Verdict, failed_attempts: &[String], took: f64) {
+        let known = self.cases.get(id);
+        let name = known.map_or(id.to_string(), |case| format!("{}  {}", case.name(), case.outline.title));
+        let expected = known.map_or("passed", |case| case.expected.as_str());
+        let mark = match Standing::of(Some(verdict), expected) {
+            Standing::AsExpected if verdict.is_passed() && !failed_attempts.is_empty() => "  flaky",
+            Standing::AsExpected if !verdict.is_passed() => "  as expected",
+            _ => "",
+        };
+        let mark = match (mark, expected) {
+            ("", "passed") | ("  flaky", _) | ("  as expected", _) => mark.to_string(),
+            _ => format!("  expected {expected}"),
+        };
+        let (verb, colour) = style::of_verdict(verdict, expected);
+        self.say(verb, colour, &timed(&one_line(&format!("{name}{mark}")), took));
+        let causes = failed_attempts.iter().map(|cause| format!("earlier attempt: {}", one_line(cause)));
+        self.below_it(causes.chain(style::why(verdict)));
+    }
+
+    fn diagnosed(&mut self, folder: &str, files: usize, missing: &[String], hints: &[String], took: f64) {
+        self.say("Diagnosed", Colour::Cyan, &timed(&format!("{folder}  {}", count(files, "file")), took));
+        let missing = missing.iter().map(|what| format!("missing: {}", one_line(what)));
+        let hints = hints.iter().map(|hint| format!("hint: {}", one_line(hint)));
+        self.below_it(missing.chain(hints));
+    }
+
+    /// Without a live line, says what is waited for, yet not so often that it hides the rest.
+    fn waiting(&mut self, at: f64, scope: &str, what: &str, last: &str) {
+        let due = self.last_waits.get(scope).is_none_or(|before| at - before >= QUIET);
+        if self.mode == Mode::Plain && due {
+            self.last_waits.insert(scope.to_string(), at);
+            self.say("Waiting", Colour::Cyan, &one_line(&format!("{scope}  for {what}: {last}")));
+        }
+    }
+
+    fn tell(&mut self, record: &Record) {
+        match &record.event {
+            Event::RunStarted { run, meshproof, verb, plan } => self.begin(run, meshproof, verb, plan),
+            // A part of the lab can take minutes and say nothing; steps and cases are short or say what they wait for.
+            Event::LabStarted { id, title } if self.mode == Mode::Plain => {
+                self.say(Kind::of_lab_part(id).verb(), Colour::Cyan, &one_line(&format!("{}  {title}", thing(id))));
+            }
+            Event::LabFinished { id, detail, error, seconds } => {
+                self.lab_finished(id, detail, error.as_deref(), *seconds);
+            }
+            Event::LabReady { clusters, data_plane, .. } => {
+                for cluster in clusters.values() {
+                    self.say("Ready", Colour::Green, &format!("{}  Kubernetes {}", cluster.name, cluster.kubernetes));
+                }
+                self.say("Ready", Colour::Green, &format!("data plane  {data_plane}"));
+            }
+            Event::StepFinished { id, outcome, seconds } => self.step_finished(id, outcome, *seconds),
+            Event::CaseFinished { id, verdict, failed_attempts, seconds } => {
+                self.case_finished(id, verdict, failed_attempts, *seconds);
+            }
+            Event::Waiting { scope, what, last } => self.waiting(record.at, scope, what, last),
+            Event::Paused { after } => self.say("Paused", Colour::Yellow, &format!("after {after}")),
+            Event::Resumed { seconds: took } => {
+                self.say("Resumed", Colour::Green, &format!("after {}", seconds(*took)))
+            }
+            Event::Diagnosed { folder, files, missing, hints, seconds } => {
+                self.diagnosed(folder, *files, missing, hints, *seconds);
+            }
+            Event::Interrupted { by } => self.say("Interrupted", Colour::Red, &format!("by {by}")),
+            Event::Note { text } => self.say("Note", Colour::Cyan, &one_line(text)),
+            Event::RunFinished { .. } => self.end(),
+            Event::LabStarted { .. } | Event::StepStarted { .. } | Event::CaseStarted { .. } => {}
+        }
+    }
+
+    fn show(&mut self, record: &Record) {
+        let Some(live) = &mut self.live else { return };
+        match record.event {
+            // A person is asked something; a live line would write over the answer.
+            Event::Paused { .. } | Event::RunFinished { .. } => live.hide(),
+            _ => live.show(&self.open, record.at),
+        }
+    }
+}
+
+impl<W: Write + Send> Reporter for Terminal<W> {
+    fn on(&mut self, record: &Record) {
+        self.records.push(record.clone());
+        self.open.on(record);
+        self.tell(record);
+        self.show(record);
+    }
+}
+
+/// What a lab part is about; its verb says whether it comes or goes.
+fn thing(id: &str) -> &str {
+    id.strip_prefix(REMOVE).unwrap_or(id)
+}
+
+fn timed(what: &str, took: f64) -> String {
+    if took < 0.05 { what.to_string() } else { format!("{what}  ({})", seconds(took)) }
+}

@@ -1,0 +1,74 @@
+//! How lines look: right-aligned verbs, their colours, and what stands below a verdict.
+
+use super::Mode;
+use crate::check::Verdict;
+use crate::exit::Standing;
+use crate::report::text::{one_line, printable};
+
+/// The width of the verbs and the blank behind them.
+pub const INDENT: &str = "             ";
+
+/// The colour of a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// It is as it should be.
+    Green,
+    /// It is not.
+    Red,
+    /// It could not be told or asked.
+    Yellow,
+    /// It judges nothing.
+    Cyan,
+}
+
+impl Colour {
+    fn code(self) -> u8 {
+        match self {
+            Colour::Red => 31,
+            Colour::Green => 32,
+            Colour::Yellow => 33,
+            Colour::Cyan => 36,
+        }
+    }
+}
+
+/// A line with its verb right-aligned in twelve columns, as cargo does it.
+pub fn line(mode: Mode, verb: &str, colour: Colour, text: &str) -> String {
+    match mode {
+        Mode::Plain => format!("{verb:>12} {text}"),
+        Mode::Live => format!("\x1b[1;{}m{verb:>12}\x1b[0m {text}", colour.code()),
+    }
+}
+
+/// Verb and colour of a verdict: red is for what is not as expected, whatever its name.
+pub fn of_verdict(verdict: &Verdict, expected: &str) -> (&'static str, Colour) {
+    let verb = match verdict {
+        Verdict::Passed { .. } => "Passed",
+        Verdict::Failed { .. } => "Failed",
+        Verdict::Inconclusive { .. } => "Inconclusive",
+        Verdict::Skipped { .. } => "Skipped",
+        Verdict::Blocked { .. } => "Blocked",
+    };
+    let colour = match Standing::of(Some(verdict), expected) {
+        Standing::AsExpected => Colour::Green,
+        Standing::Unexpected => Colour::Red,
+        Standing::Untold => Colour::Yellow,
+        Standing::Neutral => Colour::Cyan,
+    };
+    (verb, colour)
+}
+
+/// The lines below a verdict: its cause, and its hint if there is one.
+pub fn why(verdict: &Verdict) -> Vec<String> {
+    let hint = match verdict {
+        Verdict::Failed { finding } => finding.hint.as_deref(),
+        _ => None,
+    };
+    let cause = Some(one_line(&verdict.cause())).filter(|cause| !cause.is_empty());
+    cause.into_iter().chain(hint.map(|hint| format!("hint: {}", one_line(hint)))).collect()
+}
+
+/// The lines of an error that may have more than one.
+pub fn lines(error: &str) -> Vec<String> {
+    printable(error).lines().filter(|line| !line.trim().is_empty()).map(str::to_string).collect()
+}

@@ -1,0 +1,38 @@
+//! Text as reports show it: seconds, single lines, and nothing that a terminal or an XML reader would trip over.
+
+/// Seconds for people: `12.3 s`, `4 min 02 s`.
+pub fn seconds(seconds: f64) -> String {
+    if seconds < 59.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    format!("{} min {:02} s", whole / 60, whole % 60)
+}
+
+/// A number with its noun: `1 case`, `14 cases`.
+pub fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+/// The text with line breaks made visible, so that it stays on one line.
+pub fn one_line(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    printable(&lines.join(" ⏎ ")).replace('\t', " ")
+}
+
+/// The text with control characters shown as pictures; line breaks and tabs stay.
+///
+/// XML 1.0 cannot carry control characters in any form, and a terminal would obey them.
+pub fn printable(text: &str) -> String {
+    text.replace("\r\n", "\n").chars().map(picture).collect()
+}
+
+fn picture(c: char) -> char {
+    match c {
+        '\n' | '\t' => c,
+        '\0'..='\x1f' => char::from_u32(0x2400 + c as u32).unwrap_or(char::REPLACEMENT_CHARACTER),
+        '\x7f' => '\u{2421}',
+        '\u{80}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    }
+}

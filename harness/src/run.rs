@@ -1,0 +1,272 @@
+//! Runs steps and cases: each as soon as what it needs is there, in plan order where nothing else decides.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures::future::{BoxFuture, FutureExt};
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio_util::sync::CancellationToken;
+
+use crate::check::case::{Case, Ground, Use};
+use crate::check::verdict::{Fault, decide};
+use crate::check::{Evidence, Verdict};
+use crate::context::Context;
+use crate::event::{Event, StepOutcome};
+use crate::install::{Step, StepError};
+use crate::lab::{Home, LabFile};
+
+/// Waits for a person after a step.
+pub type Pause = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// Runs steps and cases on one lab, and keeps `lab.json` true.
+pub struct Run {
+    /// What steps and cases are given.
+    pub context: Context,
+    /// Cancelled by a signal or the deadline: what is under way is given up.
+    pub cancel: CancellationToken,
+    home: Home,
+    book: Mutex<LabFile>,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").finish_non_exhaustive()
+    }
+}
+
+impl Run {
+    /// A run on the lab of this context.
+    pub fn new(context: Context, home: &Home, cancel: CancellationToken) -> Run {
+        let book = Mutex::new(context.lab.file.clone());
+        Run { context, cancel, home: home.clone(), book }
+    }
+
+    /// Applies and proves these steps; says whether all were proved.
+    pub async fn steps(&self, steps: &[Step], pause: Option<(&str, Pause)>) -> bool {
+        let barrier = pause.as_ref().and_then(|(id, _)| steps.iter().position(|step| step.id == *id));
+        let mut released = barrier.is_none();
+        let mut ended: BTreeMap<&str, bool> = BTreeMap::new();
+        let mut started = vec![false; steps.len()];
+        let mut running = FuturesUnordered::new();
+        loop {
+            for (index, step) in steps.iter().enumerate() {
+                let beyond = barrier.is_some_and(|barrier| index > barrier) && !released;
+                if started[index] || beyond {
+                    continue;
+                }
+                // A step of another phase was proved, or not, before these began.
+                let in_plan = |id: &&&str| steps.iter().any(|other| other.id == **id);
+                let blocker = step.after.iter().filter(in_plan).find(|id| ended.get(**id) == Some(&false));
+                if let Some(blocker) = blocker {
+                    started[index] = true;
+                    ended.insert(step.id, false);
+                    self.note_step(step.id, Err(format!("blocked by step {blocker}")));
+                    self.context.recorder.emit(Event::StepFinished {
+                        id: step.id.to_string(),
+                        outcome: StepOutcome::Blocked { by: blocker.to_string() },
+                        seconds: 0.0,
+                    });
+                    continue;
+                }
+                let proved = step.after.iter().filter(in_plan).all(|id| ended.get(*id) == Some(&true));
+                let followed = step.follows.iter().filter(in_plan).all(|id| ended.contains_key(*id));
+                if proved && followed {
+                    started[index] = true;
+                    running.push(self.step(step));
+                }
+            }
+            let next = tokio::select! {
+                next = running.next() => next,
+                () = self.cancel.cancelled() => return false,
+            };
+            match next {
+                Some((id, proved)) => {
+                    ended.insert(id, proved);
+                }
+                // A blocked step may have freed others in the very same turn.
+                None if started.iter().enumerate().all(|(index, done)| *done || barrier.is_some_and(|b| index > b && !released)) => {
+                    if released {
+                        break;
+                    }
+                }
+                None => continue,
+            }
+            if let Some((after, pause)) = &pause
+                && !released
+                && ended.contains_key(*after)
+                && running.is_empty()
+            {
+                self.context.recorder.emit(Event::Paused { after: after.to_string() });
+                let began = Instant::now();
+                tokio::select! {
+                    () = pause() => {}
+                    () = self.cancel.cancelled() => return false,
+                }
+                self.context.recorder.emit(Event::Resumed { seconds: began.elapsed().as_secs_f64() });
+                released = true;
+            }
+        }
+        ended.values().all(|proved| *proved)
+    }
+
+    async fn step<'s>(&self, step: &'s Step) -> (&'s str, bool) {
+        let context = self.context.scoped(step.id);
+        let began = Instant::now();
+        context.recorder.emit(Event::StepStarted { id: step.id.to_string() });
+        let result = async {
+            step.action.apply(step.role, &context).await?;
+            step.proof.verify(step.role, &context).await
+        }
+        .await;
+        let result: Result<Evidence, StepError> = result;
+        let outcome = match result {
+            Ok(evidence) => {
+                self.note_step(step.id, Ok(()));
+                StepOutcome::Proved { evidence }
+            }
+            Err(StepError(error)) => {
+                self.note_step(step.id, Err(error.lines().next().unwrap_or_default().to_string()));
+                StepOutcome::Failed { error }
+            }
+        };
+        let proved = matches!(outcome, StepOutcome::Proved { .. });
+        let seconds = began.elapsed().as_secs_f64();
+        context.recorder.emit(Event::StepFinished { id: step.id.to_string(), outcome, seconds });
+        (step.id, proved)
+    }
+
+    fn note_step(&self, id: &str, result: Result<(), String>) {
+        let mut book = self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        book.facts = self.context.facts.clone();
+        book.proved.retain(|other| other != id);
+        book.failed.remove(id);
+        match result {
+            Ok(()) => book.proved.push(id.to_string()),
+            Err(why) => {
+                book.failed.insert(id.to_string(), why);
+            }
+        }
+        if let Err(error) = book.write(&self.home) {
+            self.context.recorder.note(format!("lab.json cannot be written: {error}"));
+        }
+    }
+
+    /// Asks these cases and returns every verdict.
+    ///
+    /// `known` holds verdicts of earlier cases of this run, on which these may depend.
+    pub async fn cases(&self, cases: &[Case], known: &BTreeMap<String, Verdict>) -> BTreeMap<String, Verdict> {
+        let mut verdicts = known.clone();
+        let mut waiting: Vec<&Case> = cases.iter().collect();
+        let mut in_use: Vec<(&str, Use)> = Vec::new();
+        let mut running = FuturesUnordered::new();
+        loop {
+            let mut index = 0;
+            while index < waiting.len() {
+                let case = waiting[index];
+                match self.readiness(case, cases, &verdicts) {
+                    Readiness::Blocked(verdict) => {
+                        waiting.remove(index);
+                        self.context.recorder.emit(Event::CaseFinished {
+                            id: case.id.to_string(),
+                            verdict: verdict.clone(),
+                            failed_attempts: Vec::new(),
+                            seconds: 0.0,
+                        });
+                        verdicts.insert(case.id.to_string(), verdict);
+                        // What stood before it may be blocked by it.
+                        index = 0;
+                        continue;
+                    }
+                    Readiness::Ready if case.uses.iter().all(|wish| is_free(*wish, &in_use)) => {
+                        waiting.remove(index);
+                        in_use.extend(case.uses.iter().map(|wish| (case.id, *wish)));
+                        running.push(self.case(case));
+                        continue;
+                    }
+                    _ => {}
+                }
+                index += 1;
+            }
+            let next = tokio::select! {
+                next = running.next() => next,
+                () = self.cancel.cancelled() => return verdicts,
+            };
+            match next {
+                Some((id, verdict)) => {
+                    in_use.retain(|(user, _)| *user != id);
+                    verdicts.insert(id.to_string(), verdict);
+                }
+                None => return verdicts,
+            }
+        }
+    }
+
+    fn readiness(&self, case: &Case, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> Readiness {
+        let book = self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut readiness = Readiness::Ready;
+        for need in case.needs {
+            if let Some(verdict) = verdicts.get(*need) {
+                if !verdict.is_passed() {
+                    return Readiness::Blocked(Verdict::Blocked { by: need.to_string(), reason: verdict.cause() });
+                }
+            } else if cases.iter().any(|other| other.id == *need) {
+                readiness = Readiness::Waits;
+            } else if !book.proved.iter().any(|step| step == need) {
+                let reason = book.failed.get(*need).cloned().unwrap_or_else(|| "it has not run".to_string());
+                return Readiness::Blocked(Verdict::Blocked { by: format!("step {need}"), reason });
+            }
+        }
+        readiness
+    }
+
+    async fn case<'c>(&self, case: &'c Case) -> (&'c str, Verdict) {
+        let context = self.context.scoped(case.id);
+        let began = Instant::now();
+        let limit = Duration::from_secs_f64(240.0 * context.budgets.slow);
+        let mut failed_attempts = Vec::new();
+        let mut attempt = 1;
+        let verdict = loop {
+            context.recorder.emit(Event::CaseStarted { id: case.id.to_string(), attempt });
+            let judged = AssertUnwindSafe(tokio::time::timeout(limit, (case.judge)(&context))).catch_unwind().await;
+            let result = match judged {
+                Ok(Ok(result)) => result,
+                Ok(Err(_)) => Err(Fault::Unknown(format!("the check did not end within {} s", limit.as_secs()))),
+                Err(_) => Err(Fault::Unknown("the check panicked; this is a defect of meshproof".to_string())),
+            };
+            let verdict = decide(result);
+            // A check that could not tell is asked once more; one that found the mesh wrong is not.
+            if attempt == 1 && matches!(verdict, Verdict::Inconclusive { .. }) {
+                failed_attempts.push(verdict.cause());
+                attempt += 1;
+                continue;
+            }
+            break verdict;
+        };
+        context.recorder.emit(Event::CaseFinished {
+            id: case.id.to_string(),
+            verdict: verdict.clone(),
+            failed_attempts,
+            seconds: began.elapsed().as_secs_f64(),
+        });
+        (case.id, verdict)
+    }
+}
+
+enum Readiness {
+    Ready,
+    Waits,
+    Blocked(Verdict),
+}
+
+fn is_free(wish: Use, in_use: &[(&str, Use)]) -> bool {
+    let clash = |ground: Ground, changes: bool, other: Use| match other {
+        Use::Changes(taken) => taken == ground,
+        Use::Relies(taken) => changes && taken == ground,
+    };
+    match wish {
+        Use::Changes(ground) => !in_use.iter().any(|(_, other)| clash(ground, true, *other)),
+        Use::Relies(ground) => !in_use.iter().any(|(_, other)| clash(ground, false, *other)),
+    }
+}

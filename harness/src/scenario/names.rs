@@ -1,0 +1,56 @@
+//! The rules for names that end up in Docker, Kubernetes and Istio.
+
+/// Long enough for people, short enough that a node's name stays a DNS label: lab, cluster and `-control-plane`.
+const LONGEST: usize = 20;
+
+/// Why a text is no name for a lab, and what to write instead.
+pub fn check_lab_name(name: &str) -> Result<(), (String, String)> {
+    label(name, "a lab's name", LONGEST, "meshproof")
+}
+
+/// Why a text is no name for a scenario.
+pub(super) fn check_scenario_name(name: &str) -> Result<(), (String, String)> {
+    label(name, "a scenario's name", 40, "primary-remote")
+}
+
+/// Why a text is no name for a cluster.
+pub(super) fn check_cluster_name(name: &str) -> Result<(), (String, String)> {
+    label(name, "a cluster's name", LONGEST, "cluster1")
+}
+
+/// Why a text is no mesh id or network: both become values of Kubernetes labels.
+pub(super) fn check_label_value(name: &str, example: &str) -> Result<(), (String, String)> {
+    let inner = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let fits = name.len() <= 63
+        && name.chars().all(inner)
+        && name.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+        && name.ends_with(|letter: char| letter.is_ascii_alphanumeric());
+    if fits {
+        return Ok(());
+    }
+    Err((
+        format!("`{name}` cannot be the value of a Kubernetes label"),
+        format!("at most 63 letters, digits, `-`, `_` and `.`, with a letter or digit at both ends, such as {example}"),
+    ))
+}
+
+fn label(name: &str, what: &str, longest: usize, example: &str) -> Result<(), (String, String)> {
+    let letter = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
+    let fits = name.len() <= longest
+        && name.chars().all(|one| letter(one) || one == '-')
+        && name.starts_with(|one: char| one.is_ascii_lowercase())
+        && name.ends_with(letter);
+    if fits {
+        return Ok(());
+    }
+    let mended: String =
+        name.to_lowercase().chars().map(|one| if letter(one) { one } else { '-' }).take(longest).collect();
+    let mended = mended.trim_matches(|one: char| one == '-').to_string();
+    let example = if mended.starts_with(|one: char| one.is_ascii_lowercase()) { mended } else { example.to_string() };
+    let message = if name.len() > longest {
+        format!("`{name}` is too long for {what}: {} letters", name.chars().count())
+    } else {
+        format!("`{name}` cannot be {what}")
+    };
+    Err((message, format!("at most {longest} of a-z, 0-9 and `-`, beginning with a letter, such as `{example}`")))
+}

@@ -1,0 +1,235 @@
+//! Clusters, networks and addresses that follow from a scenario and from what the host has taken already.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+
+use crate::problem::{Problems, all_of};
+use crate::role::Role;
+use crate::scenario::{Scenario, cluster_field};
+
+/// The lab as it will be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Topology {
+    /// The lab's name.
+    pub lab: String,
+    /// The Docker network that both clusters share.
+    pub network: NetworkPlan,
+    /// One entry a cluster.
+    pub clusters: BTreeMap<Role, ClusterPlan>,
+}
+
+/// The Docker network of a lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPlan {
+    /// Its Docker name.
+    pub name: String,
+    /// All its addresses.
+    pub subnet: Ipv4Net,
+    /// The half from which Docker gives addresses to nodes.
+    pub nodes: Ipv4Net,
+    /// The half from which the harness gives addresses to gateways.
+    pub gateways: Ipv4Net,
+}
+
+/// One kind cluster of a lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClusterPlan {
+    /// Istio's name for it: `cluster1`.
+    pub name: String,
+    /// kind's name for it, with the lab's name in it: `meshproof-cluster1`.
+    pub kind_name: String,
+    /// Its kube context, `kind-` and kind's name.
+    pub context: String,
+    /// Addresses of its pods.
+    pub pod_subnet: Ipv4Net,
+    /// Addresses of its services.
+    pub service_subnet: Ipv4Net,
+}
+
+/// A subnet that this host uses already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The addresses.
+    pub net: Ipv4Net,
+    /// Who has them, for people: `Docker network bridge`, `route of eth0`.
+    pub by: String,
+}
+
+impl Taken {
+    /// These addresses, which this one has.
+    pub fn new(net: Ipv4Net, by: impl Into<String>) -> Self {
+        Taken { net, by: by.into() }
+    }
+}
+
+impl Topology {
+    /// The plan of the cluster with this role.
+    pub fn cluster(&self, role: Role) -> &ClusterPlan {
+        &self.clusters[&role]
+    }
+
+    /// Names and addresses for a scenario on a host with these addresses taken; the same for the same input.
+    ///
+    /// Subnets that the scenario gives are kept, and a clash with the host is a problem at a place such as
+    /// `clusters.primary.podSubnet`; the others are chosen so that they clash with nothing.
+    pub fn choose(scenario: &Scenario, taken: &[Taken]) -> Result<Topology, Problems> {
+        let mut problems = Problems::new();
+        let mut used: Vec<Ipv4Net> = taken.iter().map(|taken| taken.net).collect();
+        for role in Role::ALL {
+            let wish = &scenario.clusters[&role];
+            for (field, net) in [("podSubnet", wish.pod_subnet), ("serviceSubnet", wish.service_subnet)] {
+                let Some(net) = net else { continue };
+                let owners: BTreeSet<String> = taken
+                    .iter()
+                    .filter(|taken| overlap(taken.net, net))
+                    .map(|taken| format!("{} ({})", taken.by, taken.net))
+                    .collect();
+                if !owners.is_empty() {
+                    let owners: Vec<String> = owners.into_iter().collect();
+                    let host: Vec<Ipv4Net> = taken.iter().map(|taken| taken.net).collect();
+                    let instead = match free_subnet(net.prefix_len(), &host) {
+                        Some(free) => format!("a free subnet, such as `{free}`; or leave it out, and one is chosen"),
+                        None => "leave it out, and one is chosen".to_string(),
+                    };
+                    let message = format!("`{net}` is taken on this host: {}", all_of(&owners));
+                    problems.push(cluster_field(role, field), message, instead);
+                }
+                used.push(net);
+            }
+        }
+        let mut choice = Choice::make(scenario, &used, 16);
+        if !choice.missing.is_empty() {
+            // On a crowded host smaller subnets are large enough for a lab.
+            choice = Choice::make(scenario, &used, 20);
+        }
+        if !choice.missing.is_empty() {
+            let mut owners: Vec<String> = taken.iter().map(|taken| format!("{} ({})", taken.by, taken.net)).collect();
+            owners.sort();
+            owners.dedup();
+            problems.push(
+                "the host",
+                format!("no private subnet is free for {}", all_of(&choice.missing)),
+                format!("fewer networks on this host: it has {}", all_of(&owners)),
+            );
+        }
+        problems.or(())?;
+        let clusters = Role::ALL.map(|role| {
+            let name = scenario.clusters[&role].name.clone();
+            let kind_name = format!("{}-{name}", scenario.lab);
+            let context = format!("kind-{kind_name}");
+            let (pod_subnet, service_subnet) = (choice.pods[index(role)], choice.services[index(role)]);
+            (role, ClusterPlan { name, kind_name, context, pod_subnet, service_subnet })
+        });
+        Ok(Topology {
+            lab: scenario.lab.clone(),
+            network: NetworkPlan::new(network_name(&scenario.lab), choice.network),
+            clusters: BTreeMap::from(clusters),
+        })
+    }
+}
+
+impl NetworkPlan {
+    /// A network of this subnet: the lower half for nodes, the upper half for gateways.
+    pub fn new(name: String, subnet: Ipv4Net) -> Self {
+        let half = subnet.prefix_len() + 1;
+        let nodes = Ipv4Net::new_assert(subnet.network(), half);
+        let gateways = Ipv4Net::new_assert(subnet.broadcast(), half).trunc();
+        NetworkPlan { name, subnet, nodes, gateways }
+    }
+}
+
+/// The Docker network of a lab of this name.
+pub fn network_name(lab: &str) -> String {
+    format!("meshproof-{lab}")
+}
+
+/// A private subnet of this length that overlaps none of these.
+pub fn free_subnet(length: u8, taken: &[Ipv4Net]) -> Option<Ipv4Net> {
+    let fits = |net: &Ipv4Net| !taken.iter().any(|taken| overlap(*taken, *net));
+    subnets(POD_FIRST[0], length).find(fits)
+}
+
+/// The first choice of the second octet in 10.0.0.0/8, by role.
+const POD_FIRST: [u8; 2] = [10, 20];
+const SERVICE_FIRST: [u8; 2] = [110, 120];
+
+/// A stand-in where nothing is free; the problem that says so keeps it from being used.
+const NOTHING: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 16);
+
+/// One try to find room for everything.
+struct Choice {
+    used: Vec<Ipv4Net>,
+    missing: Vec<String>,
+    pods: [Ipv4Net; 2],
+    services: [Ipv4Net; 2],
+    network: Ipv4Net,
+}
+
+impl Choice {
+    fn make(scenario: &Scenario, used: &[Ipv4Net], length: u8) -> Choice {
+        let (used, missing) = (used.to_vec(), Vec::new());
+        let mut choice = Choice { used, missing, pods: [NOTHING; 2], services: [NOTHING; 2], network: NOTHING };
+        choice.pods = Role::ALL.map(|role| {
+            let wish = &scenario.clusters[&role];
+            let from = subnets(POD_FIRST[index(role)], length);
+            choice.keep_or_take(wish.pod_subnet, &format!("pods of {}", wish.name), from)
+        });
+        choice.services = Role::ALL.map(|role| {
+            let wish = &scenario.clusters[&role];
+            let from = subnets(SERVICE_FIRST[index(role)], length);
+            choice.keep_or_take(wish.service_subnet, &format!("services of {}", wish.name), from)
+        });
+        choice.network = choice.take("the Docker network", docker_networks());
+        choice
+    }
+
+    fn keep_or_take(&mut self, given: Option<Ipv4Net>, what: &str, from: impl Iterator<Item = Ipv4Net>) -> Ipv4Net {
+        given.unwrap_or_else(|| self.take(what, from))
+    }
+
+    fn take(&mut self, what: &str, mut from: impl Iterator<Item = Ipv4Net>) -> Ipv4Net {
+        match from.find(|net| !self.used.iter().any(|used| overlap(*used, *net))) {
+            Some(net) => {
+                self.used.push(net);
+                net
+            }
+            None => {
+                self.missing.push(what.to_string());
+                NOTHING
+            }
+        }
+    }
+}
+
+/// Private subnets of this length, in the order in which they are tried: from this second octet of 10.0.0.0/8 on.
+fn subnets(first: u8, length: u8) -> impl Iterator<Item = Ipv4Net> {
+    let ten = (first..=255).chain(0..first).map(|octet| [10, octet]);
+    // 172.30 is for Docker networks, so it comes last.
+    let more = [31, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 30].map(|octet| [172, octet]);
+    ten.chain(more)
+        .chain([[192, 168]])
+        .map(|[a, b]| Ipv4Net::new_assert([a, b, 0, 0].into(), 16))
+        .flat_map(move |net| net.subnets(length.max(16)).into_iter().flatten())
+}
+
+/// Every /24 that may become a Docker network, in the order in which they are tried.
+fn docker_networks() -> impl Iterator<Item = Ipv4Net> {
+    let spaces = [[172, 30], [172, 31], [172, 29], [172, 28], [192, 168], [10, 30], [10, 200]];
+    spaces
+        .into_iter()
+        .flat_map(|[a, b]| (0..=255).map(move |c| Ipv4Net::new_assert([a, b, c, 0].into(), 24)))
+        .chain(subnets(0, 24))
+}
+
+fn index(role: Role) -> usize {
+    role as usize
+}
+
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+    one.contains(&other) || other.contains(&one)
+}

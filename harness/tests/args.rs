@@ -1,0 +1,178 @@
+//! The command line: every mistake at once, and help that says what a newcomer needs.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser};
+use harness::cli::args::{Cli, EngineUse, Keep, Request, Surroundings};
+use harness::exit::Exit;
+use harness::problem::Problems;
+use harness::versions::Versions;
+use rstest::rstest;
+
+#[path = "select/catalogue.rs"]
+mod catalogue;
+
+fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Problems> {
+    let cli = Cli::try_parse_from(std::iter::once("meshproof").chain(flags.iter().copied())).unwrap();
+    let versions = "[defaults]\nkubernetes = \"v1\"\nistio = \"1\"\n[kubernetes.v1]\n[istio.1]\n";
+    let versions = Versions::parse(versions).unwrap();
+    let steps = ["label-network", "annotate-namespace", "remote-secret"].map(str::to_string);
+    let catalogue = catalogue::catalogue();
+    cli.request(&Surroundings { versions: &versions, catalogue: &catalogue, steps: &steps, terminal, ci })
+}
+
+fn request(flags: &[&str]) -> Result<Request, Problems> {
+    request_in(true, false, flags)
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn a_bare_run_is_the_default_scenario_with_every_check() {
+    let request = request(&["run"]).unwrap();
+    assert_eq!(request.scenario().name, "primary-remote");
+    assert_eq!(request.scenario().lab, "meshproof");
+    assert!(request.selection.is_everything() && !request.from_file && request.pause_after.is_none());
+    assert_eq!(request.budgets.slow, 1.0);
+    assert_eq!(request.runs, PathBuf::from("runs"));
+    assert_eq!((request.verb.name(), request.verbose), ("run", 0));
+}
+
+#[rstest]
+#[case::on_a_terminal(true, false, &["run"], Keep::OnFailure)]
+#[case::on_a_terminal_of_ci(true, true, &["run"], Keep::Never)]
+#[case::into_a_file(false, false, &["run"], Keep::Never)]
+#[case::as_said_in_ci(false, true, &["run", "--keep", "always"], Keep::Always)]
+#[case::as_said_on_a_terminal(true, false, &["run", "--keep", "never"], Keep::Never)]
+#[case::on_failure_in_ci(false, true, &["run", "--keep", "on-failure"], Keep::OnFailure)]
+fn the_lab_is_kept_as_said_or_where_a_person_can_look(
+    #[case] terminal: bool,
+    #[case] ci: bool,
+    #[case] flags: &[&str],
+    #[case] keep: Keep,
+) {
+    assert_eq!(request_in(terminal, ci, flags).unwrap().keep, keep);
+}
+
+#[test]
+fn flags_are_taken() {
+    let flags = "run --lab mine --slow 2.5 --only D8,d4 --only D1 --runs /tmp/r --pause-after remote-secret -vv \
+                 --engine existing";
+    let request = request(&flags.split_whitespace().collect::<Vec<_>>()).unwrap();
+    let ids: Vec<&str> = request.selection.cases.iter().map(|case| case.id.as_str()).collect();
+    assert_eq!(ids, ["D1", "D4", "D8"]);
+    assert_eq!(request.scenario().lab, "mine");
+    assert_eq!((request.budgets.slow, request.verbose), (2.5, 2));
+    assert_eq!(request.pause_after.as_deref(), Some("remote-secret"));
+    assert_eq!((request.runs, request.engine), (PathBuf::from("/tmp/r"), EngineUse::Existing));
+}
+
+#[test]
+fn the_name_of_the_lab_on_the_command_line_wins() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.yaml");
+    fs::write(&file, "name: mine\nlab: written\n").unwrap();
+    let file = file.to_str().unwrap();
+    assert_eq!(request(&["up", "--scenario", file]).unwrap().scenario().lab, "written");
+    let said = request(&["up", "--scenario", file, "--lab", "said"]).unwrap();
+    assert_eq!((said.scenario().lab.as_str(), said.from_file), ("said", true));
+}
+
+#[test]
+fn mistakes_of_the_file_and_of_every_flag_are_shown_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.yaml");
+    fs::write(&file, "name: mine\nistio: '2'\nlabb: x\n").unwrap();
+    let file = file.to_str().unwrap();
+    let flags = [
+        "run",
+        "--scenario",
+        file,
+        "--lab",
+        "Mine",
+        "--only",
+        "D99",
+        "--skip",
+        "[",
+        "--slow",
+        "0.5",
+        "--keep",
+        "maybe",
+        "--pause-after",
+        "remote-secrets",
+        "--engine",
+        "podman",
+        "--runs",
+        file,
+    ];
+    let problems = request(&flags).unwrap_err();
+    let places: Vec<&str> = problems.0.iter().map(|problem| problem.place.as_str()).collect();
+    assert_eq!(
+        places,
+        [
+            format!("{file}:2:8").as_str(),
+            format!("{file}:3:1").as_str(),
+            "--lab",
+            "--only",
+            "--skip",
+            "--slow",
+            "--engine or ENGINE",
+            "--runs",
+            "--keep",
+            "--pause-after",
+        ]
+    );
+    assert_eq!(problems.0.last().unwrap().instead, "`remote-secret`");
+    assert_eq!(problems.exit(), Exit::Usage);
+}
+
+#[rstest]
+#[case::no_such_file(&["up", "--scenario", "/not/there.yaml"], "--scenario: cannot read `/not/there.yaml`: No such file")]
+#[case::no_such_events(&["report", "/not/there", "--out", "/tmp/x"], "EVENTS: there is no file `/not/there`")]
+#[case::all_and_one(&["down", "--all", "--lab", "mine"], "--all: --all removes every lab, and --lab names one")]
+#[case::not_a_number(&["up", "--slow", "very"], "--slow: `very` is no factor\n    instead: a number from 1 to 100, such as 2")]
+#[case::negative(&["up", "--slow", "-2"], "--slow: `-2` is no factor")]
+#[case::nan(&["up", "--slow", "nan"], "--slow: `nan` is no factor")]
+#[case::an_empty_item(&["list", "--only", "D1,"], "--only: a pattern is empty")]
+fn a_bad_flag_says_what_to_write(#[case] flags: &[&str], #[case] shown: &str) {
+    let problems = request(flags).unwrap_err().to_string();
+    assert!(problems.contains(shown), "{problems}");
+}
+
+#[rstest]
+#[case::no_verb(&[])]
+#[case::no_such_verb(&["upp"])]
+#[case::no_such_flag(&["run", "--foo"])]
+#[case::a_flag_of_another_verb(&["up", "--only", "D1"])]
+#[case::no_out(&["report", "events.jsonl"])]
+fn what_cannot_be_parsed_ends_as_bad_input_too(#[case] flags: &[&str]) {
+    let error = Cli::try_parse_from(std::iter::once("meshproof").chain(flags.iter().copied())).unwrap_err();
+    assert_eq!(error.exit_code(), i32::from(Exit::Usage.code()));
+}
+
+#[test]
+fn help_has_every_exit_code_and_every_verb_an_example() {
+    let mut command = Cli::command();
+    let short = command.render_help().to_string();
+    for exit in [Exit::Green, Exit::Red, Exit::Usage, Exit::NoVerdict, Exit::LeftOver, Exit::Interrupted] {
+        assert!(short.contains(&format!("{:>3}  {}", exit.code(), exit.meaning())), "{short}");
+    }
+    for verb in command.get_subcommands_mut().filter(|verb| verb.get_name() != "help") {
+        let help = verb.render_long_help().to_string();
+        assert!(help.contains(&format!("meshproof {}", verb.get_name())), "{help}");
+    }
+}
+
+#[rstest]
+#[case("list")]
+#[case("build")]
+#[case("verify")]
+#[case("prune")]
+fn images_have_verbs_of_their_own(#[case] verb: &str) {
+    let request = request(&["images", verb, "--lab", "mine"]).unwrap();
+    assert_eq!((request.verb.name(), request.scenario().lab.as_str()), ("images", "mine"));
+}

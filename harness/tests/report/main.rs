@@ -1,0 +1,9 @@
+//! Reporters are folds: what they must say of a run is claimed here of made-up runs.
+
+mod exit;
+mod jsonl;
+mod junit;
+mod plan;
+mod story;
+mod summary;
+mod terminal;

@@ -1,0 +1,196 @@
+//! A scenario file is read whole: what it leaves out has a default, and every mistake is shown with its line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use harness::problem::Problems;
+use harness::role::Role;
+use harness::scenario::{Scenario, ScenarioFile};
+use harness::versions::Versions;
+use rstest::rstest;
+
+#[path = "select/catalogue.rs"]
+mod catalogue;
+
+/// Versions that stay, so that the expected texts do too.
+const VERSIONS: &str = r#"
+[defaults]
+kubernetes = "v1.36.3"
+istio = "1.31.1"
+kind = "v0.33.0"
+
+[kubernetes."v1.36.3"]
+etcd = "v3.6.8"
+
+[kubernetes."v1.34.4"]
+etcd = "v3.6.5"
+
+[istio."1.31.1"]
+envoy = "1.39.3"
+replace = ["istio.io/api v1.31.1", "istio.io/client-go v1.31.1"]
+
+[istio."1.29.2"]
+envoy = "1.37.0"
+"#;
+
+fn versions() -> Versions {
+    Versions::parse(VERSIONS).unwrap()
+}
+
+fn parse(text: &str) -> Result<Scenario, Problems> {
+    Scenario::parse(text, "mine.yaml", &versions(), &catalogue::catalogue())
+}
+
+fn in_repository(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// `MESHPROOF_ACCEPT=1 cargo test` writes what is shown now; read it before it is committed.
+#[rstest]
+fn every_mistake_of_a_bad_scenario_is_shown_with_its_line(#[files("tests/scenarios-bad/*.yaml")] path: PathBuf) {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    let text = fs::read_to_string(&path).unwrap();
+    let shown = match Scenario::parse(&text, name, &versions(), &catalogue::catalogue()) {
+        Ok(scenario) => panic!("{name} is taken as {scenario:#?}"),
+        Err(problems) => format!("{problems}\n"),
+    };
+    let beside = path.with_extension("txt");
+    if std::env::var_os("MESHPROOF_ACCEPT").is_some() {
+        fs::write(&beside, &shown).unwrap();
+    }
+    let expected = fs::read_to_string(&beside).unwrap_or_default();
+    assert_eq!(shown, expected, "what is shown for {name} is not what stands in {}", beside.display());
+}
+
+#[test]
+fn a_name_is_all_that_a_scenario_must_say() {
+    let scenario = parse("name: primary-remote\n").unwrap();
+    assert_eq!(scenario, Scenario::default_primary_remote(&versions()));
+}
+
+#[test]
+fn every_field_is_taken() {
+    let text = "\
+name: mine
+lab: mine
+kubernetes: v1.34.4
+istio: 1.29.2
+images: local
+meshId: mesh9
+network: network9
+clusters:
+  primary:
+    name: east
+    podSubnet: 10.1.0.0/16
+    serviceSubnet: 172.16.4.0/22
+  remote:
+    name: west
+    podSubnet: 10.2.0.0/22
+    serviceSubnet: 192.168.7.0/24
+expect:
+  D8: failed
+  D9: blocked
+";
+    let scenario = parse(text).unwrap();
+    let by_serde: Scenario = serde_yaml_ng::from_str(text).unwrap();
+    assert_eq!(scenario, by_serde, "the spanned reader and serde take the same file for the same scenario");
+    assert_eq!(scenario.clusters[&Role::Remote].pod_subnet, Some("10.2.0.0/22".parse().unwrap()));
+    assert_eq!(scenario.expect["D9"], "blocked");
+}
+
+#[test]
+fn what_is_written_back_is_read_the_same() {
+    let scenario =
+        parse("name: mine\nclusters:\n  remote:\n    podSubnet: 10.99.0.0/16\nexpect:\n  D1: failed\n").unwrap();
+    assert_eq!(parse(&serde_yaml_ng::to_string(&scenario).unwrap()).unwrap(), scenario);
+}
+
+#[test]
+fn the_committed_scenario_is_the_default() {
+    let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
+    let text = in_repository("suites/scenarios/primary-remote.yaml");
+    let scenario = Scenario::parse(&text, "primary-remote.yaml", &versions, &catalogue::catalogue()).unwrap();
+    assert_eq!(scenario, Scenario::default_primary_remote(&versions));
+}
+
+#[test]
+fn what_the_committed_scenario_offers_in_comments_can_be_taken() {
+    let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
+    let text: String = in_repository("suites/scenarios/primary-remote.yaml")
+        .lines()
+        .map(|line| match line.split_once("# ") {
+            // An offered line is a field: a word with its colon, maybe indented.
+            Some((before, field)) if field.trim_start().split(' ').next().is_some_and(|word| word.ends_with(':')) => {
+                format!("{before}{field}\n")
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let scenario = Scenario::parse(&text, "primary-remote.yaml", &versions, &catalogue::catalogue()).unwrap();
+    let default = Scenario::default_primary_remote(&versions);
+    assert_eq!(scenario.expect["D8"], "failed");
+    assert_eq!(scenario.clusters[&Role::Primary].pod_subnet, Some("10.10.0.0/16".parse().unwrap()));
+    assert_eq!(
+        Scenario { expect: default.expect.clone(), clusters: default.clusters.clone(), ..scenario },
+        default,
+        "the lines offered are the defaults"
+    );
+}
+
+#[test]
+fn a_mistake_found_later_is_shown_where_the_file_says_so() {
+    let text = "name: x\nclusters:\n  primary:\n    podSubnet: 10.10.0.0/16\n";
+    let file = ScenarioFile::parse(text, "mine.yaml", &versions(), &[]).unwrap();
+    let mut problems = Problems::new();
+    problems.push("clusters.primary.podSubnet", "taken", "another");
+    problems.push("the host", "small", "a larger one");
+    let places: Vec<String> = file.locate(problems).0.into_iter().map(|problem| problem.place).collect();
+    assert_eq!(places, ["mine.yaml:4:16", "the host"]);
+}
+
+#[test]
+fn fields_of_a_version_are_found_by_their_keys() {
+    let scenario = parse("name: x\nistio: 1.31.1\nkubernetes: v1.34.4\n").unwrap();
+    let picked = versions().pick(&scenario);
+    assert_eq!(picked.value("kubernetes"), "v1.34.4");
+    assert_eq!(picked.value("kubernetes.etcd"), "v3.6.5");
+    assert_eq!(picked.value("kind"), "v0.33.0");
+    assert_eq!(picked.value("istio.replace"), "istio.io/api v1.31.1\nistio.io/client-go v1.31.1");
+    assert_eq!(picked.value("istio.nothing"), "");
+    assert!(picked.has_component("istio.nothing") && !picked.has_component("isito.replace"));
+}
+
+#[test]
+fn the_projects_own_versions_are_read() {
+    let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
+    let picked = versions.pick(&Scenario::default_primary_remote(&versions));
+    assert!(versions.known_kubernetes().contains(&picked.value("kubernetes")));
+    assert!(versions.known_istio().contains(&picked.value("istio")));
+    assert_ne!(picked.value("istio.envoy"), "");
+}
+
+#[rstest]
+#[case::not_toml("[defaults\n", "kind/versions.toml:1:10: this is not TOML")]
+#[case::no_defaults("", "kind/versions.toml: the table [defaults] is missing")]
+#[case::no_istio("[defaults]\nkubernetes = \"v1\"\n[kubernetes.v1]\n", "[defaults] names no istio")]
+#[case::no_table(
+    "[defaults]\nkubernetes = \"v1\"\nistio = \"1\"\n[istio.1]\n",
+    "2:14: kubernetes v1 has no table of its own"
+)]
+#[case::misspelt(
+    "[defaults]\nkubernetes = \"v1\"\nistio = \"1\"\n[istoi.1]\n",
+    "4:2: `istoi` is no component\n    instead: `istio`"
+)]
+#[case::number(
+    "[defaults]\nkubernetes = 1\nistio = \"1\"\n[istio.1]\nreplace = [2]\n",
+    "2:14: `defaults.kubernetes` is not a text"
+)]
+#[case::number_in_list(
+    "[defaults]\nkubernetes = 1\nistio = \"1\"\n[istio.1]\nreplace = [2]\n",
+    "5:12: `istio.\"1\".replace` is not a text"
+)]
+fn every_mistake_of_the_versions_has_its_line(#[case] text: &str, #[case] shown: &str) {
+    let problems = Versions::parse(text).unwrap_err().to_string();
+    assert!(problems.contains(shown), "{problems}");
+}
