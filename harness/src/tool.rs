@@ -242,7 +242,10 @@ async fn pump(from: impl AsyncRead + Unpin, is_stdout: bool, to: tokio::sync::mp
 fn last_lines(output: &Output) -> String {
     let text = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines[lines.len().saturating_sub(6)..].join("\n")
+    // Some tools greet with a banner, and some say more after the error than the error.
+    let error = lines.iter().position(|line| line.trim_start().to_lowercase().starts_with("error"));
+    let from = error.unwrap_or(lines.len().saturating_sub(6));
+    lines[from..].iter().take(6).copied().collect::<Vec<_>>().join("\n")
 }
 
 /// A word as a shell would need it.

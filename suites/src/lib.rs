@@ -1,1 +1,86 @@
-//! The catalogue.
+//! The catalogue of checks for Istio's "Install Primary-Remote" guide: one file a clause, listed here in order.
+
+mod d0_prerequisites;
+mod d10_pod_network;
+mod d11_load_balancing;
+mod d12_clean_up;
+mod d13_control_plane_path;
+mod d1_control_plane;
+mod d2_gateway_address;
+mod d3_exposed_istiod;
+mod d4_annotation;
+mod d5_remote_profile;
+mod d6_remote_secret;
+mod d7_endpoints;
+mod d8_webhook_ca;
+mod d9_root_configmaps;
+mod shared;
+
+use harness::check::Case;
+
+/// All checks, in the order of the guide's clauses.
+pub fn registry() -> Vec<Case> {
+    vec![
+        d0_prerequisites::CASE,
+        d1_control_plane::CASE,
+        d2_gateway_address::CASE,
+        d3_exposed_istiod::CASE,
+        d4_annotation::CASE,
+        d5_remote_profile::CASE,
+        d6_remote_secret::CASE,
+        d7_endpoints::CASE,
+        d8_webhook_ca::CASE,
+        d9_root_configmaps::CASE,
+        d10_pod_network::CASE,
+        d11_load_balancing::CASE,
+        d12_clean_up::CASE,
+        d13_control_plane_path::CASE,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use harness::install::primary_remote;
+    use harness::scenario::Scenario;
+    use harness::versions::Versions;
+
+    use super::registry;
+
+    #[test]
+    fn the_catalogue_holds_the_clauses_d0_to_d13_in_order() {
+        let ids: Vec<String> = registry().iter().map(|case| case.id.to_string()).collect();
+        let clauses: Vec<String> = (0..=13).map(|number| format!("D{number}")).collect();
+        assert_eq!(ids, clauses);
+    }
+
+    #[test]
+    fn names_are_unique_and_kebab_case() {
+        let slugs: BTreeSet<&str> = registry().iter().map(|case| case.slug).collect();
+        assert_eq!(slugs.len(), registry().len());
+        for slug in slugs {
+            assert!(slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{slug}");
+        }
+    }
+
+    #[test]
+    fn every_need_is_a_step_or_another_clause() {
+        let versions = Versions::parse(include_str!("../../kind/versions.toml")).expect("the versions file is sound");
+        let steps = primary_remote::steps(&Scenario::default_primary_remote(&versions), "image");
+        let known: BTreeSet<&str> =
+            steps.iter().map(|step| step.id).chain(registry().iter().map(|case| case.id)).collect();
+        for case in registry() {
+            for need in case.needs {
+                assert!(known.contains(need) && *need != case.id, "{} needs {need}", case.id);
+            }
+        }
+    }
+
+    #[test]
+    fn every_clause_names_its_place_in_the_guide() {
+        for case in registry() {
+            assert!(case.guide.starts_with("https://istio.io/latest/docs/"), "{}", case.id);
+        }
+    }
+}

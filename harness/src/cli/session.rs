@@ -111,7 +111,8 @@ impl Session<'_> {
         let cases: Vec<Case> = self
             .catalogue
             .iter()
-            .filter(|case| self.request.selection.contains(case.id) && (phases.check || phases.clean_up))
+            .filter(|case| self.request.selection.contains(case.id))
+            .filter(|case| phases.check || (phases.clean_up && case.when == When::CleanedUp))
             .copied()
             .collect();
         self.recorder.emit(Event::RunStarted {

@@ -137,7 +137,7 @@ impl Action {
                 let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
                 let operator = Tool::new(script).args(["--network", network]).run().await?.stdout;
                 let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
-                istioctl(context, role, "install").args(["-y", "-f", "-", "-f", &overlay]).input(operator).run().await?;
+                istioctl(context, role, "install").args(["-y", "-f", &overlay, "-f", "-"]).input(operator).run().await?;
             }
             Action::AssignGatewayAddress => {
                 let address = load_balancer::address(&context.lab.file.topology.network, 0);

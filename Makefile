@@ -1,0 +1,63 @@
+# The commands of this project; `make help` lists them. CI and people call the same ones.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+ARGS ?=
+LAB ?= meshproof
+MESHPROOF := target/debug/meshproof
+
+.PHONY: help
+help: ## Lists these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: build
+build: ## Builds the command meshproof
+	cargo build --quiet --locked --package meshproof
+
+.PHONY: tools
+tools: ## Gets a Docker engine and the programs that build images, where they are missing
+	kind/engine tools
+	kind/engine
+
+.PHONY: run
+run: build tools ## From nothing to a verdict: lab, install, checks, clean-up; ARGS="--keep always" and so on
+	$(MESHPROOF) run --lab $(LAB) $(ARGS)
+
+.PHONY: up install judge uninstall down status plan
+up: build tools ## Creates the lab and leaves it up
+	$(MESHPROOF) up --lab $(LAB) $(ARGS)
+install: build ## Follows the guide on a lab that is up
+	$(MESHPROOF) install --lab $(LAB) $(ARGS)
+judge: build ## Judges the guide's clauses on a lab with the mesh installed
+	$(MESHPROOF) check --lab $(LAB) $(ARGS)
+uninstall: build ## Follows the guide's clean-up, and judges it
+	$(MESHPROOF) uninstall --lab $(LAB) $(ARGS)
+down: build ## Removes the lab, whatever is left of it
+	$(MESHPROOF) down --lab $(LAB) $(ARGS)
+status: build ## Says which labs there are and how to look inside
+	$(MESHPROOF) status
+plan: build ## Prints what a run would do, in the guide's own commands
+	$(MESHPROOF) plan $(ARGS)
+
+.PHONY: images
+images: build tools ## Builds the images that are missing
+	$(MESHPROOF) images build $(ARGS)
+
+.PHONY: check
+check: ## What a change must pass before it is shown: format, clippy, docs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+.PHONY: test test-fast test-lab
+test: test-fast test-lab ## All tests: the fast ones, then the real lab end to end; does its own set-up
+test-fast: ## Tests that need neither engine nor lab
+	cargo test --locked --package meshproof-harness --package meshproof-workload
+	cargo test --locked --package meshproof --lib --bins
+test-lab: build tools ## The real lab, end to end: it is made, judged, broken, mended, cleaned up and removed
+	$(MESHPROOF) images build
+	cargo test --locked --package meshproof --test lab -- --test-threads=1 --nocapture
+
+.PHONY: clean
+clean: ## Removes labs and build output; images stay (meshproof images prune)
+	-[ ! -x $(MESHPROOF) ] || $(MESHPROOF) down --all
+	cargo clean

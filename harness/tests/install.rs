@@ -1,0 +1,62 @@
+//! The install as a plan: the guide's own commands, in an order that can work.
+
+use harness::install::primary_remote::{deviations, steps};
+use harness::install::step::check_order;
+use harness::plan::Phase;
+use harness::scenario::Scenario;
+use harness::versions::Versions;
+use rstest::{fixture, rstest};
+
+#[fixture]
+fn scenario() -> Scenario {
+    let versions = Versions::parse(include_str!("../../kind/versions.toml")).expect("the versions file is sound");
+    Scenario::default_primary_remote(&versions)
+}
+
+#[rstest]
+fn every_step_comes_after_what_it_needs(scenario: Scenario) {
+    assert_eq!(check_order(&steps(&scenario, "image")), Ok(()));
+}
+
+#[rstest]
+fn an_order_that_uses_a_fact_before_it_is_learnt_is_refused(scenario: Scenario) {
+    let mut wrong = steps(&scenario, "image");
+    let remote = wrong.iter().position(|step| step.id == "remote-install").expect("the step is there");
+    wrong.swap(0, remote);
+    let said = check_order(&wrong).expect_err("the gateway's address is not known yet").join("\n");
+    assert!(said.contains("remote-install") && said.contains("gateway-address"), "{said}");
+}
+
+#[rstest]
+#[case::external_istiod("--set values.pilot.env.EXTERNAL_ISTIOD=true --context=\"${CTX_CLUSTER1}\" -f cluster1.yaml")]
+#[case::gateway("samples/multicluster/gen-eastwest-gateway.sh --network network1 | istioctl --context=\"${CTX_CLUSTER1}\" install -y -f -")]
+#[case::exposed("kubectl apply --context=\"${CTX_CLUSTER1}\" -n istio-system -f samples/multicluster/expose-istiod.yaml")]
+#[case::annotation("annotate namespace istio-system topology.istio.io/controlPlaneClusters=cluster1")]
+#[case::injection_path("injectionPath: /inject/cluster/cluster2/net/network1")]
+#[case::address("remotePilotAddress: ${DISCOVERY_ADDRESS}")]
+#[case::secret("istioctl create-remote-secret --context=\"${CTX_CLUSTER2}\" --name=cluster2")]
+#[case::clean_up("istioctl uninstall --context=\"${CTX_CLUSTER2}\" -y --purge")]
+fn the_plan_shows_the_guides_own_commands(scenario: Scenario, #[case] command: &str) {
+    let commands: Vec<String> = steps(&scenario, "image").into_iter().flat_map(|step| step.commands).collect();
+    assert!(commands.iter().any(|line| line.contains(command)), "{commands:#?}");
+}
+
+#[rstest]
+fn the_annotation_comes_before_the_remote_secret(scenario: Scenario) {
+    let all = steps(&scenario, "image");
+    let secret = all.iter().find(|step| step.id == "remote-secret").expect("the step is there");
+    assert!(secret.after.contains(&"annotate-namespace"), "istiod asks once, when it reads the secret");
+}
+
+#[rstest]
+fn clean_up_is_a_phase_of_its_own_at_the_end(scenario: Scenario) {
+    let phases: Vec<bool> = steps(&scenario, "image").iter().map(|step| step.phase == Phase::CleanUp).collect();
+    assert!(phases.is_sorted(), "{phases:?}");
+}
+
+#[test]
+fn upstream_envoy_is_a_deviation_with_its_reason() {
+    let rows = deviations(true);
+    assert_eq!(rows.len(), deviations(false).len() + 1);
+    assert!(rows.iter().all(|row| !row.what.is_empty() && !row.why.is_empty()));
+}

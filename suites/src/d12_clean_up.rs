@@ -1,0 +1,185 @@
+//! D12: after the guide's clean-up nothing of Istio is left but what Istio is known to leave.
+//!
+//! Sabotage: make an object of Istio's kinds between install and clean-up, or delete a configmap of the table below
+//! after it.
+
+use std::collections::BTreeSet;
+
+use harness::check::case::{Case, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::inventory::{self, Entry};
+use harness::lab::Home;
+use harness::role::Role;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D12",
+    slug: "nothing-left-behind",
+    title: "After clean-up nothing of Istio is left but what it is known to leave",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#cleanup",
+    needs: &[],
+    uses: &[],
+    when: When::CleanedUp,
+    judge: |context| Box::pin(judge(context)),
+};
+
+/// What Istio is known to leave behind.
+struct Known {
+    kind: &'static str,
+    name: &'static str,
+    /// Releases, by the first two numbers, in which this was seen.
+    releases: &'static [&'static str],
+    why: &'static str,
+}
+
+const KNOWN: [Known; 2] = [
+    Known {
+        kind: "ConfigMap",
+        name: "istio-ca-root-cert",
+        releases: &["1.29", "1.31"],
+        why: "istiod writes it into every namespace and is gone before anyone deletes it; uninstall names no such object",
+    },
+    Known {
+        kind: "ConfigMap",
+        name: "istio-ca-crl",
+        releases: &["1.29", "1.31"],
+        why: "istiod writes it beside istio-ca-root-cert, and it stays for the same reason",
+    },
+];
+
+/// Namespaces outside Istio's own where these stay: those that the clean-up does not delete and istiod writes into.
+const KEPT_NAMESPACES: [&str; 2] = ["default", "kube-system"];
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    let home = Home::from_environment();
+    let release = release_of(&context.scenario().istio);
+    let mut wrong = Vec::new();
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        let file = home.inventory(&context.scenario().lab, role);
+        let before: BTreeSet<Entry> = serde_json::from_slice(&std::fs::read(&file)?)?;
+        let after = inventory::take(cluster).await?;
+        let difference = compare(&before, &after, &release);
+        evidence.saw(&cluster.name, "objects before the install and after the clean-up", format!("{} and {}", before.len(), after.len()));
+        for (entry, why) in &difference.known {
+            evidence.saw(format!("{} {entry}", cluster.name), "left, as known", why);
+        }
+        for entry in &difference.left {
+            evidence.saw(format!("{} {entry}", cluster.name), "left", "not in the table of what Istio is known to leave");
+            wrong.push(format!("{entry} is left in {}", cluster.name));
+        }
+        for entry in &difference.lost {
+            evidence.saw(format!("{} {entry}", cluster.name), "lost", "it was there before the install");
+            wrong.push(format!("{entry} of {} was there before the install and is gone", cluster.name));
+        }
+        for row in &difference.not_left {
+            evidence.saw(&cluster.name, "expected to be left", row);
+            wrong.push(format!("{row} is not left in {}, against the table of what Istio {release} leaves", cluster.name));
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(evidence);
+    }
+    let more = if wrong.len() > 1 { format!(" (and {} more)", wrong.len() - 1) } else { String::new() };
+    Err(Finding::new(format!("{}{more}", wrong[0]))
+        .expected_got("what was there before the install, and the known remains", wrong.join("; "))
+        .hint("delete it by hand; if Istio now leaves it always, or no longer, the table in d12_clean_up.rs says so with the release")
+        .evidence(&evidence)
+        .into())
+}
+
+/// `1.31` of `1.31.1`.
+fn release_of(version: &str) -> String {
+    version.split('.').take(2).collect::<Vec<_>>().join(".")
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Difference {
+    /// Left, and known to be.
+    known: Vec<(Entry, &'static str)>,
+    /// Left, and not known.
+    left: Vec<Entry>,
+    /// There before, and gone.
+    lost: Vec<Entry>,
+    /// Known to be left, and not.
+    not_left: Vec<String>,
+}
+
+fn compare(before: &BTreeSet<Entry>, after: &BTreeSet<Entry>, release: &str) -> Difference {
+    let rows = || KNOWN.iter().filter(|row| row.releases.contains(&release));
+    let mut difference = Difference::default();
+    for entry in after.difference(before) {
+        let in_kept = KEPT_NAMESPACES.contains(&entry.namespace.as_str());
+        match rows().find(|row| in_kept && row.kind == entry.kind && row.name == entry.name) {
+            Some(row) => difference.known.push((entry.clone(), row.why)),
+            None => difference.left.push(entry.clone()),
+        }
+    }
+    difference.lost = before.difference(after).cloned().collect();
+    for row in rows() {
+        for namespace in KEPT_NAMESPACES {
+            let entry = Entry { kind: row.kind.into(), namespace: namespace.into(), name: row.name.into() };
+            if !after.contains(&entry) {
+                difference.not_left.push(entry.to_string());
+            }
+        }
+    }
+    difference
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use harness::install::inventory::Entry;
+    use rstest::rstest;
+
+    use super::{compare, release_of};
+
+    fn entry(text: &str) -> Entry {
+        let (kind, rest) = text.split_once(' ').expect("a kind");
+        let (namespace, name) = rest.split_once('/').unwrap_or(("", rest));
+        Entry { kind: kind.into(), namespace: namespace.into(), name: name.into() }
+    }
+
+    const REMAINS: [&str; 4] = [
+        "ConfigMap default/istio-ca-root-cert",
+        "ConfigMap kube-system/istio-ca-root-cert",
+        "ConfigMap default/istio-ca-crl",
+        "ConfigMap kube-system/istio-ca-crl",
+    ];
+
+    #[rstest]
+    #[case::only_the_known(&[], &REMAINS, (4, 0, 0, 0))]
+    #[case::a_webhook_left(&["MutatingWebhookConfiguration.admissionregistration.k8s.io istio-sidecar-injector"], &REMAINS, (4, 1, 0, 0))]
+    #[case::a_known_one_in_another_namespace(&["ConfigMap shop/istio-ca-root-cert"], &REMAINS, (4, 1, 0, 0))]
+    #[case::a_known_row_gone(&[], &REMAINS[..3], (3, 0, 0, 1))]
+    fn what_is_left_is_told_apart(
+        #[case] more: &[&str],
+        #[case] remains: &[&str],
+        #[case] (known, left, lost, not_left): (usize, usize, usize, usize),
+    ) {
+        let before: BTreeSet<Entry> = [entry("Namespace default")].into();
+        let after: BTreeSet<Entry> =
+            before.iter().cloned().chain(more.iter().chain(remains).map(|text| entry(text))).collect();
+        let found = compare(&before, &after, "1.31");
+        assert_eq!(
+            (found.known.len(), found.left.len(), found.lost.len(), found.not_left.len()),
+            (known, left, lost, not_left)
+        );
+    }
+
+    #[test]
+    fn an_object_of_the_user_that_is_gone_is_lost() {
+        let before: BTreeSet<Entry> = [entry("ConfigMap default/mine")].into();
+        let after = REMAINS.iter().map(|text| entry(text)).collect();
+        assert_eq!(compare(&before, &after, "1.31").lost, vec![entry("ConfigMap default/mine")]);
+    }
+
+    #[test]
+    fn a_release_that_was_never_seen_has_no_excuse() {
+        let after = REMAINS.iter().map(|text| entry(text)).collect();
+        assert_eq!(compare(&BTreeSet::new(), &after, &release_of("1.99.0")).left.len(), 4);
+    }
+}

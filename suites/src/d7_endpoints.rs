@@ -1,0 +1,291 @@
+//! D7: the endpoints of both clusters are known to the proxies of each, and follow the remote cluster up and down.
+//!
+//! Sabotage: remove the remote secret from cluster1 (cluster2's endpoints go from every proxy), or put a pod's address
+//! wrong by an EndpointSlice of one's own for Service echo in cluster2.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::cluster::pod_ready;
+use harness::lab::probe::Probe;
+use harness::problem::all_of;
+use harness::role::Role;
+use harness::wait::Look;
+use kube::ResourceExt;
+
+use crate::shared::address::AddressBook;
+use crate::shared::envoy::{Endpoint, Proxy};
+use crate::shared::scaling;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D7",
+    slug: "endpoints-of-both-clusters",
+    title: "Proxies in each cluster know the endpoints of both",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
+    needs: &["D6", "workloads-primary", "workloads-remote"],
+    uses: &[Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const NAMESPACE: &str = "meshproof-sample";
+const HOST: &str = "echo.meshproof-sample.svc.cluster.local";
+const PORT: u64 = 8080;
+
+/// Addresses of ready pods, each with the pod's name and cluster.
+type Pods = BTreeMap<String, String>;
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    let mut proxies = Vec::new();
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        let caller = Probe::inside(cluster, &context.budgets).await?;
+        proxies.push(Proxy::open(cluster, NAMESPACE, &caller.pod).await?);
+    }
+    for (ip, pod) in echo_pods(context).await? {
+        evidence.saw(pod, "status.podIP", ip);
+    }
+    for proxy in &proxies {
+        lists_all(context, proxy, &mut evidence).await?;
+    }
+    let pods = echo_pods(context).await?;
+    for (istiod, shards) in shards(context).await? {
+        for role in Role::ALL {
+            let name = &context.cluster(role).name;
+            let held = shards.get(name).map(|held| all_of(&held.iter().collect::<Vec<_>>())).unwrap_or_default();
+            evidence.saw(&istiod, format!("/debug/endpointShardz of {HOST}, shard of {name}"), held);
+        }
+        if let Some((ip, pod)) = unknown_to_istiod(&pods, &shards) {
+            return Err(Finding::new(format!("{istiod} does not hold endpoint {ip} of {pod}"))
+                .expected_got(format!("{ip} in /debug/endpointShardz"), "not there")
+                .hint("see /debug/clusterz of this replica, and its log for errors of the cluster")
+                .evidence(&evidence)
+                .into());
+        }
+    }
+    // Seen from the other cluster than the one that scales: this is what crosses.
+    scaling::followed(context, &proxies[0], &mut evidence).await?;
+    Ok(evidence)
+}
+
+/// Ready pods of the echo server in both clusters.
+async fn echo_pods(context: &Context) -> Result<Pods, Fault> {
+    let mut all = Pods::new();
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        let before = all.len();
+        for pod in cluster.pods(NAMESPACE, "app=echo").await? {
+            let ready = pod_ready(&pod) == Look::Yes(());
+            let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
+            if let (true, Some(ip)) = (ready, ip) {
+                all.insert(ip, cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any())));
+            }
+        }
+        // Without one there is nothing that a proxy could miss.
+        if all.len() == before {
+            return Err(Fault::unknown(format!("{} has no ready pod app=echo in {NAMESPACE}", cluster.name)));
+        }
+    }
+    Ok(all)
+}
+
+/// Waits until the proxy lists exactly the ready pods of both clusters.
+async fn lists_all(context: &Context, proxy: &Proxy, evidence: &mut Evidence) -> Result<(), Fault> {
+    let upstream = format!("outbound|{PORT}||{HOST}");
+    let compare = || async {
+        let pods = echo_pods(context).await?;
+        let listed = proxy.endpoints_of(&upstream).await?;
+        Ok::<_, Fault>((Difference::between(&pods, &listed), pods, listed))
+    };
+    let wait = context.wait(format!("{} to list the endpoints of echo", proxy.object()), context.budgets.endpoints());
+    let found = wait
+        .until(|| async {
+            match compare().await {
+                Ok((difference, pods, listed)) if difference.is_none() => Look::Yes((pods, listed)),
+                Ok((difference, ..)) => Look::NotYet(difference.said()),
+                Err(Fault::Unknown(why)) => Look::NotYet(why),
+                Err(Fault::Refuted(finding)) => Look::NotYet(finding.cause),
+            }
+        })
+        .await;
+    if let Ok((pods, listed)) = found {
+        show(proxy, &upstream, &pods, &listed, evidence);
+        return Ok(());
+    }
+    // Looked at once more, for a timeout holds only words.
+    let (difference, pods, listed) = compare().await?;
+    show(proxy, &upstream, &pods, &listed, evidence);
+    if difference.is_none() {
+        return Ok(());
+    }
+    let istiod_lacks = shards(context).await?.into_iter().find_map(|(istiod, shards)| {
+        unknown_to_istiod(&pods, &shards).map(|(ip, pod)| format!("{istiod} itself does not hold {ip} of {pod}: see its /debug/clusterz and the remote secret"))
+    });
+    let hint = istiod_lacks.unwrap_or_else(|| "istiod holds the endpoints; see whether this proxy is connected to it (/debug/syncz)".to_string());
+    let got: Vec<String> = listed.iter().map(|endpoint| endpoint.address.clone()).collect();
+    Err(Finding::new(difference.cause(proxy, &AddressBook::of(context).await?))
+        .expected_got(all_of(&pods.keys().collect::<Vec<_>>()), all_of(&got))
+        .hint(hint)
+        .evidence(evidence)
+        .into())
+}
+
+fn show(proxy: &Proxy, upstream: &str, pods: &Pods, listed: &[Endpoint], evidence: &mut Evidence) {
+    for endpoint in listed {
+        let pod = pods.get(&endpoint.address).map_or("no ready pod of echo", String::as_str);
+        evidence.saw(proxy.object(), upstream, format!("{}:{} {}, {pod}", endpoint.address, endpoint.port, endpoint.health));
+    }
+    if listed.is_empty() {
+        evidence.saw(proxy.object(), upstream, "no endpoint");
+    }
+}
+
+/// How the endpoints in a proxy differ from the ready pods.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Difference {
+    /// Address and name of pods that are not listed.
+    missing: Vec<(String, String)>,
+    /// Address, name and health of pods that get no traffic.
+    unhealthy: Vec<(String, String, String)>,
+    /// Addresses that belong to no ready pod.
+    extra: Vec<String>,
+}
+
+impl Difference {
+    fn between(pods: &Pods, listed: &[Endpoint]) -> Difference {
+        let mut difference = Difference::default();
+        for (ip, pod) in pods {
+            match listed.iter().find(|endpoint| endpoint.address == *ip) {
+                None => difference.missing.push((ip.clone(), pod.clone())),
+                Some(endpoint) if !endpoint.is_healthy() => {
+                    difference.unhealthy.push((ip.clone(), pod.clone(), endpoint.health.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        let extra = listed.iter().filter(|endpoint| !pods.contains_key(&endpoint.address));
+        difference.extra = extra.map(|endpoint| endpoint.address.clone()).collect();
+        difference
+    }
+
+    fn is_none(&self) -> bool {
+        *self == Difference::default()
+    }
+
+    fn said(&self) -> String {
+        let missing = self.missing.iter().map(|(ip, _)| format!("{ip} is missing"));
+        let unhealthy = self.unhealthy.iter().map(|(ip, _, health)| format!("{ip} is {health}"));
+        let extra = self.extra.iter().map(|ip| format!("{ip} is nobody's"));
+        missing.chain(unhealthy).chain(extra).collect::<Vec<_>>().join(", ")
+    }
+
+    fn cause(&self, proxy: &Proxy, book: &AddressBook) -> String {
+        let extra: Vec<String> = self.extra.iter().map(|ip| book.name(ip)).collect();
+        let instead = if extra.is_empty() { String::new() } else { format!(", and lists {}", all_of(&extra)) };
+        let missing: Vec<String> = self.missing.iter().map(|(ip, pod)| format!("{ip} of {pod}")).collect();
+        if !missing.is_empty() {
+            return format!("{} does not list endpoint {}{instead}", proxy.object(), all_of(&missing));
+        }
+        let unhealthy: Vec<String> =
+            self.unhealthy.iter().map(|(ip, pod, health)| format!("{ip} of {pod} as {health}")).collect();
+        if !unhealthy.is_empty() {
+            return format!("{} lists endpoint {}{instead}", proxy.object(), all_of(&unhealthy));
+        }
+        format!("{} lists endpoint {} for {HOST}, which is no ready pod of it", proxy.object(), all_of(&extra))
+    }
+}
+
+/// By cluster, the addresses that one replica of istiod holds for echo.
+type Shards = BTreeMap<String, BTreeSet<String>>;
+
+/// What each ready replica of istiod holds.
+async fn shards(context: &Context) -> Result<Vec<(String, Shards)>, Fault> {
+    let primary = context.primary();
+    let mut all = Vec::new();
+    for pod in primary.pods("istio-system", "app=istiod").await? {
+        if pod_ready(&pod) == Look::Yes(()) {
+            let name = pod.name_any();
+            let page = primary.forward("istio-system", &name, 15014).await?.json("/debug/endpointShardz").await?;
+            all.push((primary.object("pod", &format!("istio-system/{name}")), shards_of(&page)));
+        }
+    }
+    Ok(all)
+}
+
+fn shards_of(page: &serde_json::Value) -> Shards {
+    let mut shards = Shards::new();
+    for (shard, endpoints) in page[HOST][NAMESPACE]["Shards"].as_object().into_iter().flatten() {
+        // The key is `Kubernetes/cluster1`.
+        let cluster = shard.rsplit('/').next().unwrap_or(shard).to_string();
+        let held = shards.entry(cluster).or_default();
+        for endpoint in endpoints.as_array().into_iter().flatten().filter(|endpoint| endpoint["EndpointPort"] == PORT) {
+            let addresses = endpoint["Addresses"].as_array().into_iter().flatten();
+            held.extend(addresses.filter_map(|address| address.as_str()).map(str::to_string));
+        }
+    }
+    shards
+}
+
+/// The first pod whose address is not in the shard of its cluster.
+fn unknown_to_istiod<'a>(pods: &'a Pods, shards: &Shards) -> Option<(&'a String, &'a String)> {
+    pods.iter().find(|(ip, pod)| {
+        let cluster = pod.split(' ').next().unwrap_or_default();
+        !shards.get(cluster).is_some_and(|held| held.contains(*ip))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::{Difference, Endpoint, HOST, NAMESPACE, Pods, shards_of, unknown_to_istiod};
+
+    fn pods() -> Pods {
+        let pod = |ip: &str, name: &str| (ip.to_string(), name.to_string());
+        [pod("10.10.0.8", "cluster1 pod meshproof-sample/a"), pod("10.20.0.6", "cluster2 pod meshproof-sample/b")].into()
+    }
+
+    fn endpoint((address, health): &(&str, &str)) -> Endpoint {
+        Endpoint {
+            upstream: String::new(),
+            address: address.to_string(),
+            port: 8080,
+            health: health.to_string(),
+            connections: 0,
+            open: 0,
+            requests: 0,
+        }
+    }
+
+    #[rstest]
+    #[case::both(&[("10.10.0.8", "HEALTHY"), ("10.20.0.6", "HEALTHY")], "")]
+    #[case::one_missing(&[("10.10.0.8", "HEALTHY")], "10.20.0.6 is missing")]
+    #[case::one_unhealthy(&[("10.10.0.8", "HEALTHY"), ("10.20.0.6", "UNHEALTHY")], "10.20.0.6 is UNHEALTHY")]
+    #[case::a_gateway_instead(&[("10.10.0.8", "HEALTHY"), ("172.30.0.129", "HEALTHY")], "10.20.0.6 is missing, 172.30.0.129 is nobody's")]
+    #[case::a_stale_one(&[("10.10.0.8", "HEALTHY"), ("10.20.0.6", "HEALTHY"), ("10.20.0.9", "HEALTHY")], "10.20.0.9 is nobody's")]
+    fn the_endpoints_must_be_exactly_the_ready_pods(#[case] listed: &[(&str, &str)], #[case] expected: &str) {
+        let listed: Vec<Endpoint> = listed.iter().map(endpoint).collect();
+        let difference = Difference::between(&pods(), &listed);
+        assert_eq!((difference.said().as_str(), difference.is_none()), (expected, expected.is_empty()));
+    }
+
+    #[rstest]
+    #[case::both(json!({"Kubernetes/cluster1": ["10.10.0.8"], "Kubernetes/cluster2": ["10.20.0.6"]}), None)]
+    #[case::no_shard(json!({"Kubernetes/cluster1": ["10.10.0.8"]}), Some("10.20.0.6"))]
+    #[case::empty_shard(json!({"Kubernetes/cluster1": ["10.10.0.8"], "Kubernetes/cluster2": []}), Some("10.20.0.6"))]
+    #[case::the_wrong_shard(json!({"Kubernetes/cluster1": ["10.10.0.8", "10.20.0.6"]}), Some("10.20.0.6"))]
+    fn each_pod_must_be_in_the_shard_of_its_cluster(#[case] held: serde_json::Value, #[case] expected: Option<&str>) {
+        let shards: serde_json::Map<_, _> = held
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(shard, addresses)| (shard.clone(), json!([{"EndpointPort": 8080, "Addresses": addresses}])))
+            .collect();
+        let page = json!({HOST: {NAMESPACE: {"Shards": shards}}});
+        assert_eq!(unknown_to_istiod(&pods(), &shards_of(&page)).map(|(ip, _)| ip.as_str()), expected);
+    }
+}

@@ -1,0 +1,197 @@
+//! D8: istiod of the primary patches its CA into the injection webhooks of the remote cluster.
+//!
+//! Sabotage: take the annotation from istio-system of cluster2 before the remote secret is made, or take `update` on
+//! mutatingwebhookconfigurations from the reader's ClusterRole and blank a caBundle.
+
+use std::time::Instant;
+
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::Cluster;
+use harness::wait::Look;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+
+use crate::shared::certificate::{fingerprint, normal};
+use crate::shared::leading::{leads_not, root_of_primary};
+use crate::shared::writer::{audit, manager_of};
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D8",
+    slug: "webhook-ca-patched",
+    title: "istiod patches its CA into the remote cluster's injection webhooks",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
+    needs: &["D5", "D6"],
+    uses: &[Use::Changes(Ground::RemoteInjection)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let remote = context.remote();
+    let root = root_of_primary(context).await?;
+    let mut evidence = Evidence::new();
+    evidence.saw(context.primary().object("ConfigMap", "istio-system/istio-ca-root-cert"), "root-cert.pem", fingerprint(&root));
+    let api = remote.all::<MutatingWebhookConfiguration>();
+    let labelled = api
+        .list(&ListParams::default().labels("istio.io/rev"))
+        .await
+        .map_err(remote.refused("list MutatingWebhookConfigurations"))?;
+    let mut matching = 0;
+    for configuration in &labelled {
+        for webhook in injectors(configuration) {
+            matching += 1;
+            patched(context, &configuration.name_any(), &webhook, &root, &mut evidence).await?;
+        }
+        let name = configuration.name_any();
+        let manager = manager_of(&configuration.metadata, "f:caBundle");
+        evidence.saw(object(remote, &name), "managedFields of caBundle", &manager);
+        if !manager.starts_with("pilot-discovery") {
+            return Err(Finding::new(format!("the caBundle of {} was written by {manager}, not by istiod", object(remote, &name)))
+                .expected_got("manager pilot-discovery", manager)
+                .evidence(&evidence)
+                .into());
+        }
+        if let Some(line) = audit(remote, "mutatingwebhookconfigurations", &name, "istio-reader").await {
+            evidence.saw(format!("{} audit log", remote.name), format!("last write of {name} by istiod's reader account"), line);
+        }
+    }
+    if matching == 0 {
+        return Err(Finding::new(format!("{} has no injection webhook with the label istio.io/rev", remote.name))
+            .expected_got("istio-sidecar-injector with webhooks *.sidecar-injector.istio.io", "none")
+            .evidence(&evidence)
+            .into());
+    }
+    if let Some(configuration) = labelled.items.first() {
+        heals(context, &configuration.name_any(), &root, &mut evidence).await?;
+    }
+    injects(context, &mut evidence).await?;
+    Ok(evidence)
+}
+
+fn object(remote: &Cluster, name: &str) -> String {
+    remote.object("MutatingWebhookConfiguration", name)
+}
+
+/// Names of the webhooks that istiod patches: by their suffix, as its patcher does.
+fn injectors(configuration: &MutatingWebhookConfiguration) -> Vec<String> {
+    let webhooks = configuration.webhooks.iter().flatten();
+    webhooks.map(|webhook| webhook.name.clone()).filter(|name| name.ends_with("sidecar-injector.istio.io")).collect()
+}
+
+fn ca_bundle(configuration: Option<&MutatingWebhookConfiguration>, webhook: &str) -> String {
+    let webhooks = configuration.and_then(|configuration| configuration.webhooks.as_ref());
+    webhooks
+        .and_then(|webhooks| webhooks.iter().find(|found| found.name == webhook))
+        .and_then(|found| found.client_config.ca_bundle.as_ref())
+        .map(|ByteString(bytes)| String::from_utf8_lossy(bytes).into_owned())
+        .unwrap_or_default()
+}
+
+/// Waits until one webhook holds the root.
+async fn patched(context: &Context, name: &str, webhook: &str, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    let wait = context.wait(format!("the caBundle of {webhook} in {name}"), context.budgets.converge());
+    let found = remote
+        .watch(&wait, remote.all::<MutatingWebhookConfiguration>(), name, |configuration| {
+            let bundle = ca_bundle(configuration, webhook);
+            if normal(&bundle) == normal(root) { Look::Yes(()) } else { Look::NotYet(fingerprint(&bundle)) }
+        })
+        .await;
+    let place = format!("webhooks[{webhook}].clientConfig.caBundle");
+    if let Err(timeout) = found {
+        let got = timeout.last().to_string();
+        let (why, hint) = leads_not(context, evidence).await;
+        let cause = format!("{} has the caBundle {got} in webhook {webhook}{why}", object(remote, name));
+        return Err(Finding::new(cause).expected_got(fingerprint(root), got).hint(hint).evidence(evidence).into());
+    }
+    evidence.saw(object(remote, name), place, fingerprint(root));
+    Ok(())
+}
+
+/// Blanks one caBundle and waits until istiod has written it again.
+async fn heals(context: &Context, name: &str, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    let api = remote.all::<MutatingWebhookConfiguration>();
+    let configuration = api.get(name).await.map_err(remote.refused(format!("show {name}")))?;
+    let Some(webhook) = injectors(&configuration).into_iter().next() else { return Ok(()) };
+    let index = configuration.webhooks.iter().flatten().position(|found| found.name == webhook).unwrap_or(0);
+    let blank = json!([{"op": "remove", "path": format!("/webhooks/{index}/clientConfig/caBundle")}]);
+    let patch: Patch<()> = Patch::Json(serde_json::from_value(blank)?);
+    let blanked = api
+        .patch(name, &PatchParams::default(), &patch)
+        .await
+        .map_err(remote.refused(format!("blank the caBundle of {name}")))?;
+    let written_by_us = blanked.resource_version();
+    let began = Instant::now();
+    let wait = context.wait(format!("istiod to write the caBundle of {webhook} again"), context.budgets.converge());
+    let healed = remote
+        .watch(&wait, api.clone(), name, |configuration| {
+            let bundle = ca_bundle(configuration, &webhook);
+            let version = configuration.and_then(|configuration| configuration.resource_version());
+            if normal(&bundle) == normal(root) && version != written_by_us {
+                Look::Yes(())
+            } else {
+                Look::NotYet(fingerprint(&bundle))
+            }
+        })
+        .await;
+    if let Err(timeout) = healed {
+        // The next check, and the user's pods, must not suffer from this one.
+        let mend = json!([{"op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"),
+                           "value": ByteString(root.as_bytes().to_vec())}]);
+        let patch: Patch<()> = Patch::Json(serde_json::from_value(mend)?);
+        let _ = api.patch(name, &PatchParams::default(), &patch).await;
+        let (why, _) = leads_not(context, evidence).await;
+        return Err(Finding::new(format!("istiod did not write the caBundle of {} again after it was blanked{why}", object(remote, name)))
+            .expected_got(format!("{} within {} s", fingerprint(root), context.budgets.converge().as_secs()), timeout.last())
+            .hint("see istiod's log for webhook errors, and whether its reader account may update mutatingwebhookconfigurations; after one refused update it may wait for the next change of the object (F25)")
+            .evidence(evidence)
+            .into());
+    }
+    evidence.saw(object(remote, name), format!("webhooks[{webhook}] blanked, then written again after"), format!("{:.2} s", began.elapsed().as_secs_f64()));
+    Ok(())
+}
+
+/// The API server of the remote cluster calls the webhook and trusts it: a dry run of a pod gets its sidecar.
+async fn injects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": format!("dry-run-{}", context.nonce), "labels": {"sidecar.istio.io/inject": "true"}},
+        "spec": {"containers": [{"name": "app", "image": "none", "imagePullPolicy": "Never"}]}
+    }))?;
+    let params = PostParams { dry_run: true, field_manager: Some(harness::lab::cluster::FIELD_MANAGER.to_string()) };
+    match remote.api::<Pod>("meshproof-probe").create(&params, &pod).await {
+        Ok(created) => {
+            let spec = created.spec.unwrap_or_default();
+            let names: Vec<String> = spec
+                .init_containers
+                .into_iter()
+                .flatten()
+                .chain(spec.containers)
+                .map(|container| container.name)
+                .collect();
+            evidence.saw(format!("{} dry run of a pod", remote.name), "containers after injection", names.join(", "));
+            if names.iter().any(|name| name == "istio-proxy") {
+                return Ok(());
+            }
+            Err(Finding::new(format!("a pod made in {} gets no sidecar from the injection webhook", remote.name))
+                .expected_got("a container istio-proxy", names.join(", "))
+                .evidence(evidence)
+                .into())
+        }
+        Err(kube::Error::Api(status)) => {
+            let message = status.message.clone();
+            Err(Finding::new(format!("the API server of {} cannot use the injection webhook: {message}", remote.name))
+                .expected_got("a pod with its sidecar", message)
+                .evidence(evidence)
+                .into())
+        }
+        Err(error) => Err(Fault::unknown(error)),
+    }
+}

@@ -1,0 +1,144 @@
+//! D9: istiod of the primary writes its root into a configmap of every namespace of the remote cluster.
+//!
+//! Sabotage: take the annotation from istio-system of cluster2 before the remote secret is made, or delete the remote
+//! secret.
+
+use std::time::Instant;
+
+use harness::check::case::{Case, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::cluster::FIELD_MANAGER;
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::shared::certificate::{fingerprint, normal};
+use crate::shared::leading::{leads_not, root_of_primary};
+use crate::shared::writer::{audit, manager_of};
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D9",
+    slug: "root-configmaps-written",
+    title: "istiod writes its root into a configmap of every namespace of the remote cluster",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#set-the-control-plane-cluster-for-cluster2",
+    needs: &["D6"],
+    uses: &[],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const MAP: &str = "istio-ca-root-cert";
+const KEY: &str = "root-cert.pem";
+const LOCK: &str = "istio-namespace-controller-election";
+
+/// Namespaces that istiod's namespace controller leaves out (`inject.IgnoredNamespaces` but for kube-system).
+const LEFT_OUT: [&str; 3] = ["kube-public", "kube-node-lease", "local-path-storage"];
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let remote = context.remote();
+    let root = root_of_primary(context).await?;
+    let mut evidence = Evidence::new();
+    evidence.saw(context.primary().object("ConfigMap", &format!("istio-system/{MAP}")), KEY, fingerprint(&root));
+    let namespaces = remote.all::<Namespace>();
+    let listed = namespaces.list(&ListParams::default()).await.map_err(remote.refused("list namespaces"))?;
+    for namespace in listed {
+        let name = namespace.name_any();
+        let leaving = namespace.metadata.deletion_timestamp.is_some();
+        if !leaving && !LEFT_OUT.contains(&name.as_str()) {
+            written(context, &name, &root, "has", &mut evidence).await?;
+        }
+    }
+    // A namespace of its own: what is broken here on purpose is broken for nobody else.
+    let name = format!("meshproof-d9-{}", context.nonce);
+    let new = Namespace { metadata: kube::core::ObjectMeta { name: Some(name.clone()), ..Default::default() }, ..Default::default() };
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_string()), ..Default::default() };
+    namespaces.create(&params, &new).await.map_err(remote.refused(format!("create namespace {name}")))?;
+    let judged = new_namespace(context, &name, &root, &mut evidence).await;
+    let removed = namespaces.delete(&name, &DeleteParams::background()).await;
+    judged?;
+    removed.map_err(remote.refused(format!("delete namespace {name}")))?;
+    lock(context, &mut evidence).await?;
+    Ok(evidence)
+}
+
+async fn new_namespace(context: &Context, name: &str, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    let maps: Api<ConfigMap> = remote.api(name);
+    written(context, name, root, "made anew gets", evidence).await?;
+    let map = maps.get(MAP).await.map_err(remote.refused(format!("show ConfigMap {name}/{MAP}")))?;
+    let manager = manager_of(&map.metadata, "f:data");
+    evidence.saw(remote.object("ConfigMap", &format!("{name}/{MAP}")), "managedFields of data", &manager);
+    if !manager.starts_with("pilot-discovery") {
+        return Err(Finding::new(format!("{} was written by {manager}, not by istiod", remote.object("ConfigMap", &format!("{name}/{MAP}"))))
+            .expected_got("manager pilot-discovery", manager)
+            .evidence(evidence)
+            .into());
+    }
+    if let Some(line) = audit(remote, "configmaps", MAP, "istio-reader").await {
+        evidence.saw(format!("{} audit log", remote.name), format!("last write of {MAP} by istiod's reader account"), line);
+    }
+    maps.delete(MAP, &DeleteParams::default()).await.map_err(remote.refused(format!("delete ConfigMap {name}/{MAP}")))?;
+    written(context, name, root, "whose configmap was deleted gets", evidence).await?;
+    let edit = Patch::Merge(json!({"data": {KEY: "edited by meshproof"}}));
+    maps.patch(MAP, &PatchParams::default(), &edit).await.map_err(remote.refused(format!("edit ConfigMap {name}/{MAP}")))?;
+    written(context, name, root, "whose configmap was edited gets", evidence).await
+}
+
+/// Waits until the configmap of one namespace holds the root.
+async fn written(context: &Context, namespace: &str, root: &str, how: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    let object = remote.object("ConfigMap", &format!("{namespace}/{MAP}"));
+    let began = Instant::now();
+    let wait = context.wait(format!("ConfigMap {namespace}/{MAP} of {}", remote.name), context.budgets.converge());
+    let found = remote
+        .watch(&wait, remote.api::<ConfigMap>(namespace), MAP, |map| {
+            let Some(map) = map else { return Look::NotYet("not there".to_string()) };
+            let held = map.data.as_ref().and_then(|data| data.get(KEY)).cloned().unwrap_or_default();
+            if normal(&held) == normal(root) { Look::Yes(()) } else { Look::NotYet(fingerprint(&held)) }
+        })
+        .await;
+    match found {
+        Ok(()) => {
+            let after = format!("{}, after {:.2} s", fingerprint(root), began.elapsed().as_secs_f64());
+            evidence.saw(object, format!("{KEY}: a namespace {how} it"), after);
+            Ok(())
+        }
+        Err(timeout) => {
+            let (why, hint) = leads_not(context, evidence).await;
+            Err(Finding::new(format!("{object} is {}{why}", timeout.last()))
+                .expected_got(format!("a namespace {how} {}", fingerprint(root)), timeout.last())
+                .hint(hint)
+                .evidence(evidence)
+                .into())
+        }
+    }
+}
+
+/// The lock that istiod holds in the remote cluster while it leads there.
+async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let object = remote.object("ConfigMap", &format!("istio-system/{LOCK}"));
+    let map = remote
+        .api::<ConfigMap>("istio-system")
+        .get_opt(LOCK)
+        .await
+        .map_err(remote.refused(format!("show ConfigMap istio-system/{LOCK}")))?;
+    let record = map.as_ref().and_then(|map| map.annotations().get("control-plane.alpha.kubernetes.io/leader"));
+    let record: Value = record.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let holder = record["holderIdentity"].as_str().unwrap_or_default();
+    let key = record["holderKey"].as_str().unwrap_or_default();
+    evidence.saw(&object, "holderIdentity", holder).saw(&object, "holderKey", key);
+    let replicas: Vec<String> =
+        primary.pods("istio-system", "app=istiod").await?.iter().map(ResourceExt::name_any).collect();
+    if replicas.iter().any(|pod| pod == holder) && key.starts_with('^') {
+        return Ok(());
+    }
+    let got = if holder.is_empty() { "nobody".to_string() } else { format!("{holder} with key {key}") };
+    Err(Finding::new(format!("{object} is held by {got}, not by istiod of {}", primary.name))
+        .expected_got(format!("one of {} with a key that begins with ^", replicas.join(", ")), got)
+        .evidence(evidence)
+        .into())
+}

@@ -1,0 +1,201 @@
+//! What a proxy or gateway says about itself on its admin port: endpoints with their counters, and listeners.
+
+use std::fmt;
+
+use harness::lab::Cluster;
+use harness::lab::forward::{Forward, ForwardError};
+use serde_json::Value;
+
+const ADMIN_PORT: u16 = 15000;
+
+/// The admin port of the Envoy in one pod.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Name of its cluster.
+    pub cluster: String,
+    /// `namespace/name` of its pod.
+    pub pod: String,
+    admin: Forward,
+}
+
+impl Proxy {
+    /// Opens the admin port of the Envoy in this pod.
+    ///
+    /// # Errors
+    /// [`ForwardError`] when no local port is free.
+    pub async fn open(cluster: &Cluster, namespace: &str, pod: &str) -> Result<Proxy, ForwardError> {
+        Ok(Proxy {
+            cluster: cluster.name.clone(),
+            pod: format!("{namespace}/{pod}"),
+            admin: cluster.forward(namespace, pod, ADMIN_PORT).await?,
+        })
+    }
+
+    /// `cluster1 proxy meshproof-sample/caller-x`.
+    pub fn object(&self) -> String {
+        format!("{} proxy {}", self.cluster, self.pod)
+    }
+
+    /// Every endpoint that it knows, with counters as they stand now.
+    ///
+    /// # Errors
+    /// [`ForwardError`] when the admin port does not answer.
+    pub async fn endpoints(&self) -> Result<Vec<Endpoint>, ForwardError> {
+        Ok(endpoints(&self.admin.json("/clusters?format=json").await?))
+    }
+
+    /// The endpoints of one Envoy cluster, such as `outbound|8080||echo.sample.svc.cluster.local`.
+    ///
+    /// # Errors
+    /// As [`Proxy::endpoints`].
+    pub async fn endpoints_of(&self, upstream: &str) -> Result<Vec<Endpoint>, ForwardError> {
+        Ok(self.endpoints().await?.into_iter().filter(|endpoint| endpoint.upstream == upstream).collect())
+    }
+
+    /// Addresses that it listens on, such as `0.0.0.0:15012`.
+    ///
+    /// # Errors
+    /// As [`Proxy::endpoints`].
+    pub async fn listeners(&self) -> Result<Vec<String>, ForwardError> {
+        Ok(listeners(&self.admin.json("/listeners?format=json").await?))
+    }
+}
+
+/// One host of one Envoy cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The Envoy cluster: `outbound|8080||echo.sample.svc.cluster.local`.
+    pub upstream: String,
+    /// IP address, or the path of a pipe.
+    pub address: String,
+    /// Port; 0 for a pipe.
+    pub port: u64,
+    /// `HEALTHY`, or everything that is wrong with it.
+    pub health: String,
+    /// Connections opened to it since the proxy began.
+    pub connections: u64,
+    /// Connections open now.
+    pub open: u64,
+    /// Requests, or TCP streams, sent to it since the proxy began.
+    pub requests: u64,
+}
+
+impl Endpoint {
+    /// Whether traffic is sent to it.
+    pub fn is_healthy(&self) -> bool {
+        self.health == "HEALTHY"
+    }
+
+    /// `3 connections, 2 open, 5 requests`.
+    pub fn counters(&self) -> String {
+        format!("{} connections, {} open, {} requests", self.connections, self.open, self.requests)
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            0 => write!(f, "{} at {}", self.upstream, self.address),
+            port => write!(f, "{} at {}:{port}", self.upstream, self.address),
+        }
+    }
+}
+
+fn endpoints(clusters: &Value) -> Vec<Endpoint> {
+    let mut all = Vec::new();
+    for cluster in clusters["cluster_statuses"].as_array().into_iter().flatten() {
+        for host in cluster["host_statuses"].as_array().into_iter().flatten() {
+            let socket = &host["address"]["socket_address"];
+            let address = socket["address"].as_str().or_else(|| host["address"]["pipe"]["path"].as_str());
+            all.push(Endpoint {
+                upstream: cluster["name"].as_str().unwrap_or_default().to_string(),
+                address: address.unwrap_or_default().to_string(),
+                port: socket["port_value"].as_u64().unwrap_or(0),
+                health: health(&host["health_status"]),
+                connections: stat(host, "cx_total"),
+                open: stat(host, "cx_active"),
+                requests: stat(host, "rq_total"),
+            });
+        }
+    }
+    all
+}
+
+/// A host's counter; Envoy writes 64-bit numbers as strings, and leaves out those that are zero.
+fn stat(host: &Value, name: &str) -> u64 {
+    let stats = host["stats"].as_array().into_iter().flatten();
+    let value = stats.filter(|stat| stat["name"] == name).map(|stat| &stat["value"]).next();
+    value.and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok())).unwrap_or(0)
+}
+
+/// What istiod said of the host, and every other reason for which Envoy leaves it out.
+fn health(status: &Value) -> String {
+    let from_istiod = status["eds_health_status"].as_str().unwrap_or("HEALTHY").to_string();
+    let flags = status.as_object().into_iter().flatten().filter(|(_, value)| **value == Value::Bool(true));
+    let mut wrong: Vec<String> = flags.map(|(name, _)| name.clone()).collect();
+    if from_istiod != "HEALTHY" || wrong.is_empty() {
+        wrong.insert(0, from_istiod);
+    }
+    wrong.join(" ")
+}
+
+fn listeners(answer: &Value) -> Vec<String> {
+    let all = answer["listener_statuses"].as_array().into_iter().flatten();
+    all.filter_map(|listener| {
+        let socket = &listener["local_address"]["socket_address"];
+        Some(format!("{}:{}", socket["address"].as_str()?, socket["port_value"]))
+    })
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::{Endpoint, endpoints, health, listeners};
+
+    fn host(address: Value, stats: Value) -> Value {
+        json!({"cluster_statuses": [{"name": "outbound|8080||echo", "host_statuses": [
+            {"address": address, "stats": stats, "health_status": {"eds_health_status": "HEALTHY"}}]}]})
+    }
+
+    #[test]
+    fn counters_are_read_from_strings_and_zero_where_left_out() {
+        let stats = json!([{"name": "cx_total", "value": "9"}, {"name": "rq_total"}, {"name": "cx_active", "value": "6"}]);
+        let answer = host(json!({"socket_address": {"address": "10.20.0.6", "port_value": 8080}}), stats);
+        let expected = Endpoint {
+            upstream: "outbound|8080||echo".to_string(),
+            address: "10.20.0.6".to_string(),
+            port: 8080,
+            health: "HEALTHY".to_string(),
+            connections: 9,
+            open: 6,
+            requests: 0,
+        };
+        assert_eq!(endpoints(&answer), [expected]);
+    }
+
+    #[test]
+    fn a_pipe_is_named_by_its_path() {
+        let answer = host(json!({"pipe": {"path": "./etc/istio/proxy/XDS"}}), json!([]));
+        assert_eq!(endpoints(&answer)[0].to_string(), "outbound|8080||echo at ./etc/istio/proxy/XDS");
+    }
+
+    #[rstest]
+    #[case::healthy(json!({"eds_health_status": "HEALTHY"}), "HEALTHY")]
+    #[case::unready(json!({"eds_health_status": "UNHEALTHY"}), "UNHEALTHY")]
+    #[case::outlier(json!({"eds_health_status": "HEALTHY", "failed_outlier_check": true}), "failed_outlier_check")]
+    #[case::both(json!({"eds_health_status": "DRAINING", "pending_dynamic_removal": true}), "DRAINING pending_dynamic_removal")]
+    fn health_says_all_that_is_wrong(#[case] status: Value, #[case] expected: &str) {
+        assert_eq!(health(&status), expected);
+    }
+
+    #[test]
+    fn listeners_are_shown_with_their_port() {
+        let answer = json!({"listener_statuses": [
+            {"name": "a", "local_address": {"socket_address": {"address": "0.0.0.0", "port_value": 15012}}},
+            {"name": "internal", "local_address": {"envoy_internal_address": {}}}]});
+        assert_eq!(listeners(&answer), ["0.0.0.0:15012"]);
+    }
+}

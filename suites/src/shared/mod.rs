@@ -1,0 +1,10 @@
+//! What several checks look at.
+
+pub mod access_log;
+pub mod address;
+pub mod certificate;
+pub mod envoy;
+pub mod istiod;
+pub mod leading;
+pub mod scaling;
+pub mod writer;

@@ -1,0 +1,72 @@
+//! The main job: from nothing to a green verdict, with nothing of the user's touched.
+
+use std::process::Command;
+
+use quick_junit::TestCaseStatus;
+
+use crate::calling::{Lab, docker};
+
+/// A container and a kubeconfig that a user may well have under these very names.
+struct Users {
+    kubeconfig: tempfile::NamedTempFile,
+}
+
+const USERS_CONTAINER: &str = "cluster1-control-plane";
+const USERS_KUBECONFIG: &str = "apiVersion: v1\nkind: Config\ncurrent-context: kind-cluster1\n";
+
+impl Users {
+    fn new() -> Users {
+        let _ = Command::new("docker").args(["rm", "-f", USERS_CONTAINER]).output();
+        let images = docker(&["images", "-q", "--filter", "label=io.meshproof.recipe=workload"]);
+        let image = String::from_utf8_lossy(&images.stdout).lines().next().expect("the workload image is built").to_string();
+        docker(&["run", "-d", "--name", USERS_CONTAINER, &image, "serve"]);
+        let kubeconfig = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(kubeconfig.path(), USERS_KUBECONFIG).expect("it can be written");
+        Users { kubeconfig }
+    }
+
+    fn are_untouched(&self) {
+        let state = docker(&["inspect", "-f", "{{.State.Running}}", USERS_CONTAINER]);
+        assert_eq!(String::from_utf8_lossy(&state.stdout).trim(), "true", "the user's container runs on");
+        let text = std::fs::read_to_string(self.kubeconfig.path()).expect("the user's kubeconfig is there");
+        assert_eq!(text, USERS_KUBECONFIG);
+    }
+}
+
+impl Drop for Users {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rm", "-f", USERS_CONTAINER]).output();
+    }
+}
+
+#[test]
+fn a_run_from_nothing_is_green_in_every_clause_and_touches_nothing_of_the_users() {
+    let lab = Lab::fresh("t-green");
+    let users = Users::new();
+    let status = lab
+        .command("run", &["--keep", "never"])
+        .env("KUBECONFIG", users.kubeconfig.path())
+        .status()
+        .expect("meshproof can be started");
+    let report = lab.junit();
+    assert_eq!(status.code(), Some(0), "{:#?}", lab.verdicts());
+
+    let cases: Vec<_> = report.test_suites.iter().flat_map(|suite| &suite.test_cases).collect();
+    let names: Vec<String> = cases.iter().map(|case| case.name.as_str().to_string()).collect();
+    let catalogue: Vec<String> = suites::registry().iter().map(|case| format!("{} {}", case.id, case.slug)).collect();
+    assert_eq!(names, catalogue, "JUnit holds exactly the catalogue");
+    for case in &cases {
+        assert!(matches!(case.status, TestCaseStatus::Success { .. }), "{}: {:?}", case.name, case.status);
+        let evidence = case.system_out.as_ref().map_or("", |text| text.as_str());
+        assert!(evidence.contains(" | "), "{} carries evidence", case.name);
+    }
+    println!("lab checks: {} of {} ran", cases.len(), catalogue.len());
+
+    let about = report.test_suites[0].system_out.as_ref().map_or("", |text| text.as_str()).to_string();
+    for fact in ["cluster1 kube-system uid = ", "cluster2 kube-system uid = ", "deviation from the guide = "] {
+        assert!(about.contains(fact), "the report says {fact}");
+    }
+    assert!(about.contains("sha256:"), "the report carries image digests: {about}");
+    assert_eq!(lab.remains(), Vec::<String>::new(), "nothing of the lab is left");
+    users.are_untouched();
+}
