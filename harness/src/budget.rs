@@ -33,7 +33,7 @@ budgets! {
     /// One call of istioctl that waits for what it installs; measured 25 s.
     istioctl = 180;
     /// Deployments of the fixtures; measured 5 s.
-    workload_ready = 90;
+    workload_ready = 60;
     /// istiod ready after its install; measured 8 s.
     istiod_ready = 120;
     /// An address in the status of the gateway's Service; measured under 1 s.

@@ -5,6 +5,7 @@ pub mod budget;
 pub mod check;
 pub mod cli;
 pub mod context;
+pub mod diagnose;
 pub mod event;
 pub mod exit;
 pub mod install;

@@ -52,7 +52,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             }
         }
     }
-    let wrong = routes(context, &mut evidence).await;
+    let (wrong, cures) = routes(context, &mut evidence).await;
     let Some((from, to, trouble)) = troubles.first() else {
         if !wrong.is_empty() {
             evidence.note(format!("calls pass although {}", all_of(&wrong)));
@@ -62,9 +62,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let finding = match trouble {
         // A lost route breaks both directions: the answers have to find back.
         Trouble::Unreached(failure) if !wrong.is_empty() => {
-            Finding::new(all_of(&wrong)).expected_got(format!("{} answers {}", to.object(), from.object()), failure).hint(
-                "each node needs a route to the pods of every other node of both clusters: `ip route replace PODS via NODE`",
-            )
+            Finding::new(all_of(&wrong))
+                .expected_got(format!("{} answers {}", to.object(), from.object()), failure)
+                .hint(format!("put it back: {}", all_of(&cures)))
         }
         Trouble::Unreached(failure) => {
             Finding::new(format!("{} cannot reach {} at {}: {failure}", from.object(), to.object(), to.address))
@@ -139,14 +139,15 @@ impl Trouble {
     }
 }
 
-/// Notes every route between nodes; returns those that are not as they should be, each as a cause line.
-async fn routes(context: &Context, evidence: &mut Evidence) -> Vec<String> {
+/// Notes every route between nodes; returns a cause line for each that is not as it should be, and the commands that
+/// put them back.
+async fn routes(context: &Context, evidence: &mut Evidence) -> (Vec<String>, Vec<String>) {
     let expected = &context.lab.file.routes;
     let missing = match missing_routes(&context.lab.engine, expected).await {
         Ok(missing) => missing,
         Err(error) => {
             evidence.note(format!("the routes of the nodes could not be read: {error}"));
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
     };
     let cluster_at = |address: &str| {
@@ -162,7 +163,8 @@ async fn routes(context: &Context, evidence: &mut Evidence) -> Vec<String> {
         let there = cluster_at(&route.via).unwrap_or_else(|| "another cluster".to_string());
         wrong_route(route, got, &context.cluster(route.role).name, &there)
     };
-    missing.iter().map(line).collect()
+    let cure = |(Route { node, pods, via, .. }, _): &(Route, String)| format!("`docker exec {node} ip route replace {pods} via {via}`");
+    (missing.iter().map(line).collect(), missing.iter().map(cure).collect())
 }
 
 fn wrong_route(route: &Route, got: &str, here: &str, there: &str) -> String {

@@ -60,7 +60,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         let file = home.inventory(&context.scenario().lab, role);
         let before: BTreeSet<Entry> = serde_json::from_slice(&std::fs::read(&file)?)?;
         let after = inventory::take(cluster).await?;
-        let difference = compare(&before, &after, &release);
+        let installed: BTreeSet<Entry> =
+            serde_json::from_slice(&std::fs::read(home.inventory_at_clean_up(&context.scenario().lab, role))?)?;
+        let difference = compare(&before, &installed, &after, &release);
         evidence.saw(&cluster.name, "objects before the install and after the clean-up", format!("{} and {}", before.len(), after.len()));
         for (entry, why) in &difference.known {
             evidence.saw(format!("{} {entry}", cluster.name), "left, as known", why);
@@ -106,7 +108,13 @@ struct Difference {
     not_left: Vec<String>,
 }
 
-fn compare(before: &BTreeSet<Entry>, after: &BTreeSet<Entry>, release: &str) -> Difference {
+/// Compares what was there before the install, at the start of the clean-up, and after it.
+fn compare(
+    before: &BTreeSet<Entry>,
+    installed: &BTreeSet<Entry>,
+    after: &BTreeSet<Entry>,
+    release: &str,
+) -> Difference {
     let rows = || KNOWN.iter().filter(|row| row.releases.contains(&release));
     let mut difference = Difference::default();
     for entry in after.difference(before) {
@@ -120,7 +128,8 @@ fn compare(before: &BTreeSet<Entry>, after: &BTreeSet<Entry>, release: &str) -> 
     for row in rows() {
         for namespace in KEPT_NAMESPACES {
             let entry = Entry { kind: row.kind.into(), namespace: namespace.into(), name: row.name.into() };
-            if !after.contains(&entry) {
+            // What istiod never wrote is D9's to say.
+            if installed.contains(&entry) && !after.contains(&entry) {
                 difference.not_left.push(entry.to_string());
             }
         }
@@ -163,7 +172,8 @@ mod tests {
         let before: BTreeSet<Entry> = [entry("Namespace default")].into();
         let after: BTreeSet<Entry> =
             before.iter().cloned().chain(more.iter().chain(remains).map(|text| entry(text))).collect();
-        let found = compare(&before, &after, "1.31");
+        let installed = REMAINS.iter().map(|text| entry(text)).collect();
+        let found = compare(&before, &installed, &after, "1.31");
         assert_eq!(
             (found.known.len(), found.left.len(), found.lost.len(), found.not_left.len()),
             (known, left, lost, not_left)
@@ -174,12 +184,18 @@ mod tests {
     fn an_object_of_the_user_that_is_gone_is_lost() {
         let before: BTreeSet<Entry> = [entry("ConfigMap default/mine")].into();
         let after = REMAINS.iter().map(|text| entry(text)).collect();
-        assert_eq!(compare(&before, &after, "1.31").lost, vec![entry("ConfigMap default/mine")]);
+        assert_eq!(compare(&before, &before, &after, "1.31").lost, vec![entry("ConfigMap default/mine")]);
+    }
+
+    #[test]
+    fn what_istiod_never_wrote_is_not_missed() {
+        let nothing = BTreeSet::new();
+        assert_eq!(compare(&nothing, &nothing, &nothing, "1.31").not_left, Vec::<String>::new());
     }
 
     #[test]
     fn a_release_that_was_never_seen_has_no_excuse() {
         let after = REMAINS.iter().map(|text| entry(text)).collect();
-        assert_eq!(compare(&BTreeSet::new(), &after, &release_of("1.99.0")).left.len(), 4);
+        assert_eq!(compare(&BTreeSet::new(), &after, &after, &release_of("1.99.0")).left.len(), 4);
     }
 }

@@ -16,7 +16,7 @@ use kube::ResourceExt;
 
 use crate::shared::address::AddressBook;
 use crate::shared::envoy::{Endpoint, Proxy};
-use crate::shared::scaling;
+use crate::shared::{istiod, scaling};
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -205,12 +205,9 @@ type Shards = BTreeMap<String, BTreeSet<String>>;
 async fn shards(context: &Context) -> Result<Vec<(String, Shards)>, Fault> {
     let primary = context.primary();
     let mut all = Vec::new();
-    for pod in primary.pods("istio-system", "app=istiod").await? {
-        if pod_ready(&pod) == Look::Yes(()) {
-            let name = pod.name_any();
-            let page = primary.forward("istio-system", &name, 15014).await?.json("/debug/endpointShardz").await?;
-            all.push((primary.object("pod", &format!("istio-system/{name}")), shards_of(&page)));
-        }
+    for replica in istiod::replicas(primary).await? {
+        let page = istiod::debug(primary, &replica, "/debug/endpointShardz").await?;
+        all.push((istiod::object(primary, &replica), shards_of(&page)));
     }
     Ok(all)
 }

@@ -7,9 +7,10 @@ use kube::Api;
 use kube::api::DeleteParams;
 
 use super::facts::Fact;
+use super::inventory;
 use super::step::StepError;
 use crate::context::Context;
-use crate::lab::load_balancer;
+use crate::lab::{Home, load_balancer};
 use crate::lab::probe::Probe;
 use crate::role::Role;
 use crate::scenario::Scenario;
@@ -177,7 +178,13 @@ impl Action {
                     cluster.apply(manifest, "").await?;
                 }
             }
-            Action::RemoveFixtures => delete_namespaces(context, role, &["meshproof-sample", "meshproof-probe"]).await?,
+            Action::RemoveFixtures => {
+                // D12 tells by it what Istio no longer leaves from what it never wrote.
+                let installed = inventory::take(cluster).await?;
+                let path = Home::from_environment().inventory_at_clean_up(&context.scenario().lab, role);
+                std::fs::write(path, serde_json::to_vec(&installed)?)?;
+                delete_namespaces(context, role, &["meshproof-sample", "meshproof-probe"]).await?;
+            }
             Action::Uninstall => {
                 istioctl(context, role, "uninstall").args(["-y", "--purge"]).run().await?;
             }

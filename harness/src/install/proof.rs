@@ -1,7 +1,7 @@
 //! What must hold after a step, and what it teaches.
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event as CoreEvent, Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
@@ -217,7 +217,14 @@ impl Proof {
                             None => Look::Yes(found.iter().map(|pod| pod.name_any()).collect::<Vec<_>>()),
                         }
                     })
-                    .await?;
+                    .await;
+                let names = match names {
+                    Ok(names) => names,
+                    Err(timeout) => {
+                        let why = last_warning(cluster, namespace).await.unwrap_or_default();
+                        return Err(StepError(format!("{timeout}{why}")));
+                    }
+                };
                 for name in names {
                     evidence.saw(cluster.object("pod", &format!("{namespace}/{name}")), "Ready", "True");
                 }
@@ -237,6 +244,19 @@ impl Proof {
         }
         Ok(evidence)
     }
+}
+
+/// The latest warning of a namespace: a ReplicaSet that may not make its pods says why only there.
+async fn last_warning(cluster: &Cluster, namespace: &str) -> Option<String> {
+    let events: Api<CoreEvent> = cluster.api(namespace);
+    let list = events.list(&ListParams::default().fields("type=Warning")).await.ok()?;
+    let last = list.items.into_iter().max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0))?;
+    Some(format!(
+        "; last warning: {} {}: {}",
+        last.involved_object.kind.unwrap_or_default(),
+        last.reason.unwrap_or_default(),
+        last.message.unwrap_or_default()
+    ))
 }
 
 fn terminating(namespace: &Namespace) -> String {

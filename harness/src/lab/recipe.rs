@@ -208,6 +208,11 @@ impl Recipes {
         Ok(Recipes { root: root.to_path_buf(), recipes, order })
     }
 
+    /// Whether there is a recipe of this name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.recipes.contains_key(name)
+    }
+
     /// These recipes and all that they need (all recipes for no names), each after its needs, with their hashes.
     ///
     /// # Errors

@@ -55,6 +55,11 @@ impl Home {
         self.lab(lab).join(format!("{role}.before.json"))
     }
 
+    /// What stood in one cluster of a lab when its clean-up began.
+    pub fn inventory_at_clean_up(&self, lab: &str, role: Role) -> PathBuf {
+        self.lab(lab).join(format!("{role}.installed.json"))
+    }
+
     /// Names of labs that left a folder, in order.
     pub fn labs(&self) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(self.state.join("labs"))

@@ -1,4 +1,4 @@
-//! Access log lines of server proxies: who called, as the proxy saw it.
+//! Access log lines of proxies: who called, as the server's proxy saw it, and whom the caller's proxy asked.
 //!
 //! The application itself is dialled by its own proxy, so only this log knows the peer.
 
@@ -11,10 +11,19 @@ use kube::ResourceExt;
 use kube::api::LogParams;
 use serde_json::Value;
 
-/// One request that a server's proxy has let in.
+/// Which way a request went through the proxy that logged it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// To the application in the proxy's own pod.
+    In,
+    /// From the application in the proxy's own pod.
+    Out,
+}
+
+/// One request that a proxy has passed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The server's pod.
+    /// The proxy's pod.
     pub pod: String,
     /// Response code.
     pub code: u64,
@@ -22,13 +31,23 @@ pub struct Entry {
     pub peer: String,
     /// URI in the peer's certificate; empty for a peer without one.
     pub identity: String,
+    /// Address that the proxy passed it on to, without its port; empty when there was none.
+    pub upstream: String,
+    /// Envoy's flags for what went wrong; `-` for nothing.
+    pub flags: String,
 }
 
-/// Requests that came in at the pods with this label in the last minutes, and whose path contains `mark`.
+/// Requests that went this way at the pods with this label in the last minutes, and whose path contains `mark`.
 ///
 /// # Errors
 /// [`ClusterError`] when a log cannot be read.
-pub async fn inbound(cluster: &Cluster, namespace: &str, selector: &str, mark: &str) -> Result<Vec<Entry>, ClusterError> {
+pub async fn requests(
+    cluster: &Cluster,
+    namespace: &str,
+    selector: &str,
+    way: Way,
+    mark: &str,
+) -> Result<Vec<Entry>, ClusterError> {
     let mut entries = Vec::new();
     for pod in cluster.pods(namespace, selector).await? {
         let name = pod.name_any();
@@ -43,7 +62,7 @@ pub async fn inbound(cluster: &Cluster, namespace: &str, selector: &str, mark: &
             .logs(&name, &params)
             .await
             .map_err(cluster.refused(format!("show the log of the proxy in pod {namespace}/{name}")))?;
-        entries.extend(log.lines().filter_map(|line| entry(line, &name, mark)));
+        entries.extend(log.lines().filter_map(|line| entry(line, &name, way, mark)));
     }
     Ok(entries)
 }
@@ -61,22 +80,25 @@ pub fn tally<'a>(values: impl Iterator<Item = &'a str>) -> String {
     if parts.is_empty() { "no line".to_string() } else { parts.join(", ") }
 }
 
-/// What one line says, if it is the access log line of an inbound request with this mark.
-fn entry(line: &str, pod: &str, mark: &str) -> Option<Entry> {
+/// What one line says, if it is the access log line of a request that went this way and has this mark.
+fn entry(line: &str, pod: &str, way: Way, mark: &str) -> Option<Entry> {
     if !line.contains(mark) {
         return None;
     }
     let log: Value = serde_json::from_str(line).ok()?;
-    let inbound = log["direction"].as_str().is_some_and(|upstream| upstream.starts_with("inbound|"));
-    if log["meshproof"] != "access" || !inbound || !log["path"].as_str()?.contains(mark) {
+    let inbound = log["direction"].as_str().unwrap_or_default().starts_with("inbound|");
+    if log["meshproof"] != "access" || inbound != (way == Way::In) || !log["path"].as_str()?.contains(mark) {
         return None;
     }
-    let peer = log["peer"].as_str().unwrap_or_default();
+    let text = |field: &str| log[field].as_str().unwrap_or_default().to_string();
+    let host = |field: &str| text(field).rsplit_once(':').map(|(host, _)| host.to_string()).unwrap_or_default();
     Some(Entry {
         pod: pod.to_string(),
         code: log["code"].as_u64().unwrap_or(0),
-        peer: peer.rsplit_once(':').map_or(peer, |(address, _)| address).to_string(),
-        identity: log["peer_identity"].as_str().unwrap_or_default().to_string(),
+        peer: host("peer"),
+        identity: text("peer_identity"),
+        upstream: host("upstream"),
+        flags: text("flags"),
     })
 }
 
@@ -84,7 +106,7 @@ fn entry(line: &str, pod: &str, mark: &str) -> Option<Entry> {
 mod tests {
     use rstest::rstest;
 
-    use super::{entry, tally};
+    use super::{Way, entry, tally};
 
     const INBOUND: &str = r#"{"code":200,"direction":"inbound|8080||;","flags":"-","local":"10.20.0.6:8080","meshproof":"access","path":"/n1/d11/primary","peer":"10.10.0.9:49466","peer_identity":"spiffe://cluster.local/ns/meshproof-sample/sa/caller","upstream":"10.20.0.6:8080"}"#;
     const OUTBOUND: &str = r#"{"code":200,"direction":"outbound|8080||echo","meshproof":"access","path":"/n1/d11/primary","peer":"10.10.0.9:1","peer_identity":null}"#;
@@ -101,8 +123,15 @@ mod tests {
         #[case] mark: &str,
         #[case] expected: Option<(&str, &str)>,
     ) {
-        let got = entry(line, "echo", mark);
+        let got = entry(line, "echo", Way::In, mark);
         assert_eq!(got.as_ref().map(|entry| (entry.peer.as_str(), entry.identity.as_str())), expected);
+    }
+
+    #[test]
+    fn the_callers_line_tells_what_failed() {
+        let line = r#"{"code":503,"direction":"outbound|8080||echo","flags":"UF","meshproof":"access","path":"/n1/d11/","peer":"10.10.0.9:1","peer_identity":null,"upstream":"10.20.0.6:8080"}"#;
+        let entry = entry(line, "caller", Way::Out, "/n1/d11/").unwrap();
+        assert_eq!((entry.code, entry.upstream.as_str(), entry.flags.as_str()), (503, "10.20.0.6", "UF"));
     }
 
     #[rstest]

@@ -56,8 +56,8 @@ async fn grows(context: &Context, proxy: &Proxy, before: &Pods, evidence: &mut E
     let both = settled(context, 2).await?;
     let ready = Instant::now();
     for (ip, pod) in both.iter().filter(|(ip, _)| !before.contains_key(*ip)) {
-        let wait = context.wait(format!("{} to list {ip} of {pod}", proxy.object()), context.budgets.endpoints());
-        let listed = wait.every(PAUSE).until(|| async {
+        let wait = context.wait(format!("{} to list {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
+        let listed = wait.until(|| async {
             match proxy.endpoints_of(UPSTREAM).await {
                 Ok(all) => match all.iter().find(|endpoint| endpoint.address == *ip) {
                     Some(endpoint) if endpoint.is_healthy() => Look::Yes(()),
@@ -82,8 +82,8 @@ async fn grows(context: &Context, proxy: &Proxy, before: &Pods, evidence: &mut E
 }
 
 async fn leaves(context: &Context, proxy: &Proxy, ip: &str, pod: &str, began: Instant, evidence: &mut Evidence) -> Result<(), Fault> {
-    let wait = context.wait(format!("{} to drop {ip} of {pod}", proxy.object()), context.budgets.endpoints());
-    let gone = wait.every(PAUSE).until(|| async {
+    let wait = context.wait(format!("{} to drop {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
+    let gone = wait.until(|| async {
         match proxy.endpoints_of(UPSTREAM).await {
             Ok(all) if all.is_empty() => Look::NotYet("no endpoint at all".to_string()),
             Ok(all) => match all.iter().find(|endpoint| endpoint.address == ip) {

@@ -1,0 +1,311 @@
+//! Looking after what was built: list it, verify it, and remove what nothing wants any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
+
+use super::{ImageError, LAB, build, store};
+use crate::lab::engine::{Engine, EngineError};
+use crate::lab::recipe::{Makes, Recipes, Wanted};
+use crate::lab::state::{Home, LabFile};
+use crate::problem::{Problem, Problems};
+use crate::scenario::Scenario;
+use crate::versions::{Picked, Versions};
+
+/// One recipe in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// The hash that is wanted.
+    pub hash: String,
+    /// What it makes.
+    pub makes: Makes,
+    /// Whether a lab needs it.
+    pub needed: bool,
+    /// Bytes of its files and of its image in the engine; nothing if it is missing.
+    pub bytes: Option<u64>,
+    /// Version key to value.
+    pub versions: BTreeMap<String, String>,
+}
+
+/// How a recipe's result is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Health {
+    /// All is as it was built.
+    Sound,
+    /// It is not there, or not for the hash that is wanted.
+    Missing,
+    /// What was built is no longer that: one line each.
+    Damaged(Vec<String>),
+}
+
+/// One recipe that was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Name of the recipe.
+    pub recipe: String,
+    /// The hash that is wanted.
+    pub hash: String,
+    /// How it is.
+    pub health: Health,
+}
+
+impl Verified {
+    /// Whether all is as it was built.
+    pub fn is_sound(&self) -> bool {
+        self.health == Health::Sound
+    }
+}
+
+/// Something that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freed {
+    /// A path, or an image in the engine.
+    pub what: String,
+    /// Its bytes; layers that an image shares with others are not given back.
+    pub bytes: u64,
+}
+
+/// What pruning did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// What is gone.
+    pub freed: Vec<Freed>,
+    /// What is unwanted and still there, with why.
+    pub kept: Vec<String>,
+}
+
+/// All recipes, and what is there of them.
+///
+/// # Errors
+/// [`ImageError`] when recipes or the engine cannot be read.
+pub async fn list(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -> Result<Vec<Row>, ImageError> {
+    let mut rows = Vec::new();
+    for (needed, wanted) in all(root, picked)? {
+        let present = store::present(&home.cache, &wanted, engine).await?;
+        let mut bytes = present.map(|present| present.manifest.bytes);
+        if let (Some(bytes), Some(name)) = (&mut bytes, wanted.image()) {
+            let image = store::inspect(engine, &name, &wanted.hash).await?;
+            *bytes += image.and_then(|image| image.size).and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+        }
+        let Wanted { recipe, hash, versions, .. } = wanted;
+        rows.push(Row { recipe: recipe.name, hash, makes: recipe.makes, needed, bytes, versions });
+    }
+    Ok(rows)
+}
+
+/// Reads all that is there again, and says what is no longer as it was built.
+///
+/// A recipe that no lab needs may be missing and is then not among the answers.
+///
+/// # Errors
+/// [`ImageError`] when recipes, files or the engine cannot be read.
+pub async fn verify(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -> Result<Vec<Verified>, ImageError> {
+    let mut found = Vec::new();
+    for (needed, wanted) in all(root, picked)? {
+        let folder = store::artefact(&home.cache, &wanted);
+        let health = match store::read(&folder).filter(|manifest| manifest.hash == wanted.hash) {
+            None if !needed => continue,
+            None => Health::Missing,
+            Some(manifest) => {
+                let mut damage = store::damage(&folder, &manifest).await?;
+                if let Some(name) = wanted.image() {
+                    let id = store::inspect(engine, &name, &wanted.hash).await?.and_then(|image| image.id);
+                    if id.is_none() {
+                        damage.push(format!("the engine has no image {name}"));
+                    } else if id.as_ref() != manifest.images.get(&name) {
+                        damage.push(format!("the image {name} is not the one that was built"));
+                    }
+                }
+                if damage.is_empty() { Health::Sound } else { Health::Damaged(damage) }
+            }
+        };
+        found.push(Verified { recipe: wanted.recipe.name, hash: wanted.hash, health });
+    }
+    Ok(found)
+}
+
+/// Removes artefacts, scratch folders, logs and images of hashes that no version in `kind/versions.toml` wants, and
+/// nothing else. The release of a lab that is up stays.
+///
+/// # Errors
+/// [`ImageError::Busy`] while another meshproof builds, or when recipes, the cache or the engine cannot be read.
+pub async fn prune(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -> Result<Pruned, ImageError> {
+    let wanted = wanted_by_any_version(root, picked)?;
+    let lock = build::try_lock(&home.cache)?;
+    let _lock = lock.map_err(|holder| ImageError::Busy {
+        holder,
+        cache: home.cache.clone(),
+        waited: std::time::Duration::ZERO,
+    })?;
+    let releases: BTreeSet<PathBuf> =
+        home.labs().iter().filter_map(|lab| LabFile::read(home, lab).ok()).map(|file| file.release).collect();
+    let ids: BTreeSet<String> = wanted.iter().map(Wanted::id).collect();
+    let mut pruned = Pruned::default();
+    for (folder, endings) in [
+        (store::artefacts(&home.cache), ["", ""]),
+        (store::works(&home.cache), ["", ".out"]),
+        (store::logs(&home.cache), [".log", ".log"]),
+    ] {
+        for path in unwanted(&folder, endings, &ids) {
+            if releases.contains(&path) {
+                pruned.kept.push(format!("{}: a lab that is up uses it", path.display()));
+                continue;
+            }
+            let bytes = store::size(&path);
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.map_err(ImageError::files("remove", &path))?;
+            pruned.freed.push(Freed { what: path.display().to_string(), bytes });
+        }
+    }
+    let images: BTreeSet<String> = wanted.iter().filter_map(Wanted::image).collect();
+    prune_images(engine, &images, &mut pruned).await?;
+    Ok(pruned)
+}
+
+async fn prune_images(engine: &Engine, wanted: &BTreeSet<String>, pruned: &mut Pruned) -> Result<(), ImageError> {
+    let filters = Some([("label".to_string(), vec![store::RECIPE_LABEL.to_string()])].into());
+    let listed = engine.docker.list_images(Some(ListImagesOptions { filters, ..Default::default() })).await;
+    let mut images = listed.map_err(|source| EngineError::Docker { what: "list images".to_string(), source })?;
+    // An image goes before the one that it was made from.
+    images.sort_by_key(|image| std::cmp::Reverse(image.created));
+    for image in images {
+        let ours = |name: &&String| name.strip_prefix("meshproof/").is_some_and(|rest| is_id(&rest.replacen(':', "-", 1)));
+        for name in image.repo_tags.iter().filter(ours).filter(|name| !wanted.contains(*name)) {
+            match engine.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
+                Ok(_) => pruned.freed.push(Freed { what: name.clone(), bytes: u64::try_from(image.size).unwrap_or(0) }),
+                // The engine names the container that still uses it.
+                Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, message }) => {
+                    pruned.kept.push(format!("{name}: {message}"));
+                }
+                Err(source) => return Err(EngineError::Docker { what: format!("remove the image {name}"), source }.into()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is called like a build's folder or file, and like none that is wanted.
+fn unwanted(folder: &Path, endings: [&str; 2], wanted: &BTreeSet<String>) -> Vec<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            endings.iter().any(|ending| name.strip_suffix(ending).is_some_and(|id| is_id(id) && !wanted.contains(id)))
+        })
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+/// Whether a name is `NAME-HASH`.
+fn is_id(name: &str) -> bool {
+    let hex = |hash: &str| hash.len() == 12 && hash.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    name.rsplit_once('-').is_some_and(|(name, hash)| !name.is_empty() && hex(hash))
+}
+
+/// All recipes in order, with whether a lab needs them.
+fn all(root: &Path, picked: &Picked) -> Result<Vec<(bool, Wanted)>, Problems> {
+    let recipes = Recipes::read(root)?;
+    let lab: Vec<&str> = LAB.into_iter().filter(|name| recipes.contains(name)).collect();
+    // No names would mean all recipes.
+    let lab = if lab.is_empty() { Vec::new() } else { recipes.wanted(picked, &lab)? };
+    let needed: BTreeSet<String> = lab.into_iter().map(|wanted| wanted.recipe.name).collect();
+    let all = recipes.wanted(picked, &[])?;
+    let marked = |wanted: Wanted| (needed.contains(&wanted.recipe.name), wanted);
+    Ok(all.into_iter().map(marked).collect())
+}
+
+fn wanted_by_any_version(root: &Path, picked: &Picked) -> Result<Vec<Wanted>, Problems> {
+    let file = root.join(crate::versions::FILE);
+    let text = fs::read_to_string(&file).map_err(|error| {
+        Problem::new(file.display().to_string(), format!("cannot be read: {error}"), "a whole copy of the repository")
+    })?;
+    let versions = Versions::parse(&text)?;
+    let recipes = Recipes::read(root)?;
+    let mut wanted = recipes.wanted(picked, &[])?;
+    for kubernetes in versions.known_kubernetes() {
+        for istio in versions.known_istio() {
+            let mut scenario = Scenario::default_primary_remote(&versions);
+            scenario.kubernetes.clone_from(&kubernetes);
+            scenario.istio = istio;
+            wanted.extend(recipes.wanted(&versions.pick(&scenario), &[])?);
+        }
+    }
+    Ok(wanted)
+}
+
+/// A table of recipes, for people.
+pub fn print_list(rows: &[Row]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let makes = if row.makes == Makes::Image { "image" } else { "files" };
+        let there = match row.bytes {
+            Some(size) => bytes(size),
+            None if row.needed => "missing".to_string(),
+            None => "not built".to_string(),
+        };
+        // A list of replaced modules would fill the screen; the hash covers it.
+        let versions = row.versions.iter().filter(|(_, value)| !value.is_empty() && !value.contains('\n'));
+        let versions: Vec<String> = versions.map(|(key, value)| format!("{key} {value}")).collect();
+        let line = format!("{:14} {}  {makes}  {there:>9}  {}", row.recipe, row.hash, versions.join(", "));
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// What verifying found, for people.
+pub fn print_verify(rows: &[Verified]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        let health = match &row.health {
+            Health::Sound => "sound",
+            Health::Missing => "missing; build it: meshproof images build",
+            Health::Damaged(_) => "damaged",
+        };
+        let _ = writeln!(text, "{:14} {}  {health}", row.recipe, row.hash);
+        if let Health::Damaged(damage) = &row.health {
+            for line in damage.iter().take(10) {
+                let _ = writeln!(text, "{:14} {line}", "");
+            }
+            if damage.len() > 10 {
+                let _ = writeln!(text, "{:14} and {} more", "", damage.len() - 10);
+            }
+        }
+    }
+    text
+}
+
+/// What pruning did, for people.
+pub fn print_prune(pruned: &Pruned) -> String {
+    let mut text = String::new();
+    for freed in &pruned.freed {
+        let _ = writeln!(text, "{:>8} {:>9}  {}", "Removed", bytes(freed.bytes), freed.what);
+    }
+    for kept in &pruned.kept {
+        let _ = writeln!(text, "{:>8} {kept}", "Kept");
+    }
+    if pruned.freed.is_empty() {
+        let _ = writeln!(text, "{:>8} to remove", "Nothing");
+    }
+    text
+}
+
+/// Bytes as people read them.
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while size >= 999.5 && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if size < 9.95 { format!("{size:.1} {}", UNITS[unit]) } else { format!("{size:.0} {}", UNITS[unit]) }
+}

@@ -1,0 +1,248 @@
+//! D0: what the guide asks for before it begins, of both clusters and of the network between them.
+//!
+//! Sabotage: `docker exec <node of cluster2> ip route del <pod CIDR of cluster1>`: answers of cluster2's API server no
+//! longer reach pods of cluster1.
+
+use harness::check::case::{Case, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::action::ISTIO_SYSTEM;
+use harness::lab::Cluster;
+use harness::lab::probe::{Get, Probe, Tls};
+use harness::role::Role;
+use harness::wait::Look;
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::ResourceExt;
+use kube::api::{ListParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::shared::routes;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D0",
+    slug: "prerequisites",
+    title: "Both clusters meet what the guide asks for before it begins",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/before-you-begin/",
+    needs: &["probe-primary", "probe-remote"],
+    uses: &[],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+/// The label by which Istio learns the network of a cluster.
+const NETWORK_LABEL: &str = "topology.istio.io/network";
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        administrator(cluster, &mut evidence).await?;
+        version(context, cluster, &mut evidence).await?;
+    }
+    one_network(context, &mut evidence).await?;
+    api_server(context, &mut evidence).await?;
+    evidence.note("that pods reach each other directly across clusters is judged by D10");
+    Ok(evidence)
+}
+
+async fn administrator(cluster: &Cluster, evidence: &mut Evidence) -> Result<(), Fault> {
+    let asked = [
+        ("every verb on every resource", json!({"resourceAttributes": {"group": "*", "resource": "*", "verb": "*"}})),
+        ("every verb on every path", json!({"nonResourceAttributes": {"path": "*", "verb": "*"}})),
+    ];
+    for (what, spec) in asked {
+        let review: SelfSubjectAccessReview = serde_json::from_value(json!({"spec": spec}))?;
+        let answer = cluster
+            .all::<SelfSubjectAccessReview>()
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(cluster.refused("say what its user may do"))?;
+        let allowed = answer.status.as_ref().is_some_and(|status| status.allowed);
+        evidence.saw(cluster.object("SelfSubjectAccessReview", what), "status.allowed", allowed);
+        if !allowed {
+            let reason = answer.status.and_then(|status| status.reason).unwrap_or_default();
+            return Err(Finding::new(format!("{}: the user of context {} is no cluster-admin", cluster.name, cluster.context))
+                .expected_got(format!("{what} allowed"), format!("refused: {reason}"))
+                .hint("the guide needs a user with the ClusterRole cluster-admin in each cluster")
+                .evidence(evidence)
+                .into());
+        }
+    }
+    Ok(())
+}
+
+async fn version(context: &Context, cluster: &Cluster, evidence: &mut Evidence) -> Result<(), Fault> {
+    let info = cluster.client.apiserver_version().await.map_err(cluster.refused("say its version"))?;
+    let wanted = &context.scenario().kubernetes;
+    evidence.saw(format!("{} API server", cluster.name), "/version gitVersion", &info.git_version);
+    if info.git_version != *wanted {
+        return Err(Finding::new(format!("the API server of {} is {}, not {wanted}", cluster.name, info.git_version))
+            .expected_got(wanted, &info.git_version)
+            .hint("the lab was made for another scenario: `meshproof down`, then `meshproof up`")
+            .evidence(evidence)
+            .into());
+    }
+    Ok(())
+}
+
+/// The guide's clusters are on one network: one Docker network below, pods that no other pods collide with, and no
+/// label that tells Istio otherwise.
+async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let network = &context.lab.file.topology.network;
+    let containers = context.lab.engine.containers("network", &network.name).await?;
+    let attached: Vec<String> =
+        containers.into_iter().flat_map(|container| container.names.unwrap_or_default()).collect();
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        let nodes = cluster.all::<Node>().list(&ListParams::default()).await.map_err(cluster.refused("list nodes"))?;
+        for node in nodes {
+            let name = node.name_any();
+            let object = cluster.object("Node", &name);
+            let address = internal_ip(&node);
+            let cidr = node.spec.as_ref().and_then(|spec| spec.pod_cidr.clone()).unwrap_or_default();
+            evidence.saw(&object, "status.addresses[InternalIP]", &address).saw(&object, "spec.podCIDR", &cidr);
+            if !attached.iter().any(|container| container.trim_start_matches('/') == name) {
+                return Err(Finding::new(format!("{object} is not on the Docker network {}", network.name))
+                    .expected_got(format!("on {} ({})", network.name, network.subnet), address)
+                    .hint(format!("docker network connect {} {name}", network.name))
+                    .evidence(evidence)
+                    .into());
+            }
+            // Of the same type as the subnet, without a name for it.
+            let mut pods = cluster.pod_subnet;
+            pods = cidr.parse().unwrap_or(pods);
+            if cidr.is_empty() || !cluster.pod_subnet.contains(&pods) {
+                return Err(Finding::new(format!("{object} gives its pods addresses outside {}", cluster.pod_subnet))
+                    .expected_got(cluster.pod_subnet.to_string(), cidr)
+                    .evidence(evidence)
+                    .into());
+            }
+        }
+        evidence.saw(format!("Docker network {}", network.name), "subnet", network.subnet);
+        network_label(context, cluster, evidence).await?;
+    }
+    let (one, other) = (context.primary(), context.remote());
+    if one.pod_subnet.contains(&other.pod_subnet) || other.pod_subnet.contains(&one.pod_subnet) {
+        return Err(Finding::new(format!("pods of {} and {} have the same addresses", one.name, other.name))
+            .expected_got("pod subnets that do not overlap", format!("{} and {}", one.pod_subnet, other.pod_subnet))
+            .evidence(evidence)
+            .into());
+    }
+    Ok(())
+}
+
+async fn network_label(context: &Context, cluster: &Cluster, evidence: &mut Evidence) -> Result<(), Fault> {
+    let namespace = cluster
+        .all::<Namespace>()
+        .get_opt(ISTIO_SYSTEM)
+        .await
+        .map_err(cluster.refused(format!("show Namespace {ISTIO_SYSTEM}")))?;
+    let label = namespace.as_ref().and_then(|namespace| namespace.labels().get(NETWORK_LABEL));
+    let object = cluster.object("Namespace", ISTIO_SYSTEM);
+    evidence.saw(&object, format!("label {NETWORK_LABEL}"), label.map_or("absent", String::as_str));
+    match label {
+        Some(label) if *label != context.scenario().network => {
+            Err(Finding::new(format!("{object} says that the cluster is on network {label}"))
+                .expected_got(format!("{} or no label", context.scenario().network), label)
+                .hint(format!("with two networks istiod sends traffic to gateways; kubectl label namespace {ISTIO_SYSTEM} {NETWORK_LABEL}-"))
+                .evidence(evidence)
+                .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn internal_ip(node: &Node) -> String {
+    let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
+    addresses.filter(|address| address.type_ == "InternalIP").map(|address| address.address.clone()).next().unwrap_or_default()
+}
+
+/// A pod of the primary cluster reaches the remote cluster's API server at the address that it advertises, and it is
+/// that server: its certificate is of the remote cluster's own CA.
+async fn api_server(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let slice = remote
+        .api::<EndpointSlice>("default")
+        .get("kubernetes")
+        .await
+        .map_err(remote.refused("show EndpointSlice default/kubernetes"))?;
+    let advertised = slice.endpoints.iter().flat_map(|endpoint| endpoint.addresses.first()).next().cloned();
+    let port = slice.ports.iter().flatten().find_map(|port| port.port).unwrap_or(6443);
+    let address = advertised.ok_or_else(|| Fault::unknown(format!("the API server of {} advertises no address", remote.name)))?;
+    let ca = remote
+        .api::<ConfigMap>("kube-system")
+        .get("kube-root-ca.crt")
+        .await
+        .map_err(remote.refused("show ConfigMap kube-system/kube-root-ca.crt"))?;
+    let ca = ca.data.and_then(|data| data.get("ca.crt").cloned()).unwrap_or_default();
+    let target = format!("{address}:{port}");
+    let url = format!("https://{target}/version");
+    evidence.saw(remote.object("EndpointSlice", "default/kubernetes"), "endpoints[0]", &target);
+    let probe = Probe::outside(primary, &context.budgets).await?;
+    let wait = context.wait(format!("a pod of {} to reach {url}", primary.name), context.budgets.converge());
+    let reached = wait
+        .until(|| async {
+            let tls = probe.ask::<Tls>(&["tls", &target, "--sni", &address, "--root-pem", &ca]).await;
+            let got = probe.ask::<Get>(&["get", &url, "--root-pem", &ca]).await;
+            match (tls, got) {
+                (Ok(tls), Ok(got)) => match (tls.verified, git_version(&got)) {
+                    (Some(true), Some(version)) => Look::Yes((tls, version)),
+                    (Some(false), _) => Look::NotYet(tls.verify_error.unwrap_or_else(|| "another server's certificate".to_string())),
+                    _ => Look::NotYet(got.error.or(tls.error).unwrap_or_else(|| format!("HTTP {:?}", got.status))),
+                },
+                (Err(error), _) | (_, Err(error)) => Look::NotYet(format!("the probe could not ask: {error}")),
+            }
+        })
+        .await;
+    match reached {
+        Ok((tls, version)) => {
+            let seen = format!("{} at {url}", probe.object());
+            let certificate = tls.chain.first().cloned().unwrap_or_default();
+            evidence
+                .saw(&seen, "gitVersion", version)
+                .saw(&seen, "server certificate", format!("{} with {}, sha256 {}", certificate.subject, certificate.ip.join(", "), certificate.sha256))
+                .saw(&seen, format!("signed by {}", remote.object("ConfigMap", "kube-system/kube-root-ca.crt")), true);
+            Ok(())
+        }
+        Err(timeout) if timeout.last().starts_with("the probe could not ask") => Err(timeout.into()),
+        Err(timeout) => {
+            let routes = routes::missing(context, evidence).await;
+            Err(Finding::new(format!("pods of {} do not reach the API server of {} at {url}{routes}", primary.name, remote.name))
+                .expected_got(format!("gitVersion {}", context.scenario().kubernetes), timeout.last())
+                .hint(format!("istiod of {} must reach it there; look at routes and packet filters of the nodes", primary.name))
+                .evidence(evidence)
+                .into())
+        }
+    }
+}
+
+/// The version in an answer of `/version`; none in any other answer.
+fn git_version(got: &Get) -> Option<String> {
+    let answer: Value = serde_json::from_str(&got.body).ok()?;
+    (got.status == Some(200)).then(|| answer["gitVersion"].as_str().map(String::from))?
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::lab::probe::Get;
+    use rstest::rstest;
+
+    use super::git_version;
+
+    #[rstest]
+    #[case::an_api_server(Some(200), r#"{"gitVersion": "v1.36.3"}"#, Some("v1.36.3"))]
+    #[case::forbidden(Some(403), r#"{"gitVersion": "v1.36.3"}"#, None)]
+    #[case::something_else(Some(200), "<html>", None)]
+    #[case::another_document(Some(200), "{}", None)]
+    #[case::no_answer(None, "", None)]
+    fn only_an_api_server_answers_with_its_version(
+        #[case] status: Option<u16>,
+        #[case] body: &str,
+        #[case] version: Option<&str>,
+    ) {
+        let got = Get { status, body: body.to_string(), error: None };
+        assert_eq!(git_version(&got).as_deref(), version);
+    }
+}

@@ -1,0 +1,231 @@
+//! D11: requests to a service are served by both clusters, from both, and the servers see the caller's identity.
+//!
+//! Sabotage: in cluster1 give VirtualService meshproof-sample/echo-without-retries two destinations by subsets v1 and
+//! v2, weighted 100:0 or 90:10; or scale Deployment echo-v2 of cluster2 to 0 (D7 then blocks this check).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use harness::check::case::{Case, When};
+use harness::check::tally::{Design, Judgement};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::probe::{Calls, Probe, ProbeError};
+use harness::problem::all_of;
+use harness::role::Role;
+use harness::wait::{Look, Timeout};
+
+use crate::shared::access_log::{self, Way, tally};
+use crate::shared::peers;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D11",
+    slug: "served-by-both-clusters",
+    title: "Requests from each cluster are served by both",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/verify/",
+    needs: &["D7", "D10"],
+    uses: &[],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const SERVICE: &str = "Service meshproof-sample/echo";
+const NAMESPACE: &str = "meshproof-sample";
+const SHORT_ROW: u32 = 10;
+
+/// The other ways to call echo; its HTTP port is the one that is judged by counts.
+const OTHER_PROTOCOLS: [(&str, &str); 2] = [("grpc", "echo.meshproof-sample:8081"), ("tcp", "echo.meshproof-sample:9000")];
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    // One tally for each cluster that calls.
+    let design = Design::pair(Role::ALL.len());
+    let mut evidence = Evidence::new();
+    evidence.saw("sample", "requests from each cluster, one after the other", design.sample_size()).saw(
+        "sample",
+        "what it can tell",
+        format!(
+            "alarm at p = {:e}, which blames a fair mesh in {:e} of the runs; a split of {:.0}:{:.0} or a silent endpoint is seen with a chance of {}",
+            design.false_alarm_each(),
+            design.false_alarm,
+            design.against * 100.0,
+            (1.0 - design.against) * 100.0,
+            design.power
+        ),
+    );
+    let mut samples = Vec::new();
+    for role in Role::ALL {
+        let caller = Probe::inside(context.cluster(role), &context.budgets).await?;
+        let calls = sample(context, &caller, &design, &mut evidence).await?;
+        samples.push((caller, calls));
+    }
+    for (caller, _) in &samples {
+        for (protocol, target) in OTHER_PROTOCOLS {
+            short_row(context, caller, protocol, target, &mut evidence).await?;
+        }
+    }
+    // Last, for the proxies write their logs in batches.
+    for (caller, calls) in &samples {
+        peers::are_the_caller(context, caller, &mark(context, caller), &calls.by_cluster(), &mut evidence).await?;
+    }
+    Ok(evidence)
+}
+
+/// The part of the path that only the sample of this caller has.
+fn mark(context: &Context, caller: &Probe) -> String {
+    format!("/{}/d11/{}/sample", context.nonce, caller.cluster.role)
+}
+
+async fn sample(context: &Context, caller: &Probe, design: &Design, evidence: &mut Evidence) -> Result<Calls, Fault> {
+    let name = &caller.cluster.name;
+    let base = "http://echo.meshproof-sample:8080";
+    let first = format!("{base}/{}/d11/{}/first", context.nonce, caller.cluster.role);
+    if let Err(timeout) = converge(context, caller, &["call", &first]).await? {
+        return Err(Finding::new(format!("no three requests in a row from {name} to {SERVICE} are answered: {}", timeout.last()))
+            .expected_got("answers", timeout.to_string())
+            .evidence(evidence)
+            .into());
+    }
+    let mark = mark(context, caller);
+    let (url, count) = (format!("{base}{mark}"), design.sample_size().to_string());
+    let calls: Calls = caller.ask(&["call", &url, "--count", &count]).await?;
+    let by: Vec<String> = calls.by.iter().map(|(who, count)| format!("{who} {count}")).collect();
+    evidence.saw(caller.object(), format!("{} requests to {url}, answers by cluster/version/pod", calls.sent), all_of(&by));
+    if calls.answered < calls.sent {
+        evidence.saw(caller.object(), "failures", calls.failure_line());
+        let at = failed_at(context, caller, &mark).await;
+        let line = format!("{} of {} requests from {name} to {SERVICE} failed: {}", calls.sent - calls.answered, calls.sent, calls.failure_line());
+        let cause = if at.is_empty() { line } else { format!("{line}; its proxy had sent them to {at}") };
+        return Err(Finding::new(cause)
+            .expected_got(format!("{} answers", calls.sent), calls.answered.to_string())
+            .hint("a proxy answers 503 in the server's place; its flags say why: UF no connection, UH no healthy endpoint, URX retries used up, NR no route")
+            .evidence(evidence)
+            .into());
+    }
+    let expected: Vec<String> = Role::ALL.iter().map(|role| context.cluster(*role).name.clone()).collect();
+    let judgement = design.judge(&calls.by_cluster(), &expected);
+    evidence.saw(caller.object(), "verdict on its sample", &judgement);
+    match cause(&judgement, name, calls.sent) {
+        None if judgement.is_even() => Ok(calls),
+        None => Err(Fault::unknown(judgement)),
+        Some(cause) => Err(Finding::new(cause)
+            .expected_got(format!("an even split over {}", all_of(&expected)), judgement.to_string())
+            .hint("see VirtualServices and DestinationRules for echo in the primary cluster, and locality load balancing")
+            .evidence(evidence)
+            .into()),
+    }
+}
+
+/// The cause line of an uneven split; none for an even one, and for too few answers.
+fn cause(judgement: &Judgement, from: &str, sent: u32) -> Option<String> {
+    match judgement {
+        Judgement::Even { .. } | Judgement::TooFew { .. } => None,
+        Judgement::Missing { backend, .. } => Some(format!("{backend} answered none of {sent} requests from {from} to {SERVICE}")),
+        Judgement::Skewed { p_value, limit, split } => Some(format!(
+            "requests from {from} to {SERVICE} are not shared evenly: {split} answers (p = {p_value:.1e}, alarm at {limit:.1e})"
+        )),
+        Judgement::Unexpected { backend, count } => {
+            Some(format!("`{backend}`, which is no cluster of this lab, answered {count} of {sent} requests from {from} to {SERVICE}"))
+        }
+    }
+}
+
+/// Calls until three in a row are answered, so that a connection's first moments are not judged.
+async fn converge(context: &Context, caller: &Probe, call: &[&str]) -> Result<Result<(), Timeout>, ProbeError> {
+    let wait = context.wait(format!("three answers in a row to {}", caller.object()), context.budgets.converge());
+    let wait = wait.every(Duration::from_millis(50));
+    let row = wait
+        .steady(3, || async {
+            match caller.ask::<Calls>(call).await {
+                Ok(calls) if calls.answered == calls.sent => Look::Yes(None),
+                Ok(calls) => Look::NotYet(calls.failure_line()),
+                Err(ProbeError::Exec(error)) => Look::NotYet(error.to_string()),
+                Err(error) => Look::Yes(Some(error)),
+            }
+        })
+        .await;
+    match row {
+        Ok(None) => Ok(Ok(())),
+        Ok(Some(error)) => Err(error),
+        Err(timeout) => Ok(Err(timeout)),
+    }
+}
+
+/// Where the caller's proxy had sent the requests that failed, if its log says so.
+async fn failed_at(context: &Context, caller: &Probe, mark: &str) -> String {
+    let wait = context.wait("the log of the caller's proxy", context.budgets.request());
+    let failed = wait
+        .until(|| async {
+            match access_log::requests(&caller.cluster, NAMESPACE, "app=caller", Way::Out, mark).await {
+                Ok(all) => {
+                    let failed: Vec<_> = all.into_iter().filter(|entry| entry.code != 200).collect();
+                    if failed.is_empty() { Look::NotYet("no failed request".to_string()) } else { Look::Yes(failed) }
+                }
+                Err(error) => Look::NotYet(error.to_string()),
+            }
+        })
+        .await;
+    // It only explains a failure that stands without it.
+    let (Ok(failed), Ok(book)) = (failed, crate::shared::address::AddressBook::of(context).await) else {
+        return String::new();
+    };
+    let upstreams: Vec<String> = failed
+        .iter()
+        .map(|entry| {
+            let upstream = if entry.upstream.is_empty() { "nobody".to_string() } else { book.name(&entry.upstream) };
+            format!("{upstream} with flags {}", entry.flags)
+        })
+        .collect();
+    tally(upstreams.iter().map(String::as_str))
+}
+
+/// A short row of calls by another protocol: all must be answered, and who did is noted.
+async fn short_row(context: &Context, caller: &Probe, protocol: &str, target: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let name = &caller.cluster.name;
+    // A kept TCP connection stays with one endpoint.
+    let call = ["call", target, "--protocol", protocol, "--fresh-connection"];
+    if let Err(timeout) = converge(context, caller, &call).await? {
+        return Err(Finding::new(format!("no three {protocol} calls in a row from {name} to {SERVICE} are answered: {}", timeout.last()))
+            .expected_got("answers", timeout.to_string())
+            .evidence(evidence)
+            .into());
+    }
+    let count = SHORT_ROW.to_string();
+    let calls: Calls = caller.ask(&[call.as_slice(), &["--count", &count]].concat()).await?;
+    evidence.saw(caller.object(), format!("{} {protocol} calls to {target}, answers by cluster", calls.sent), split(&calls.by_cluster()));
+    if calls.sent > 0 && calls.answered == calls.sent {
+        return Ok(());
+    }
+    let failed = calls.sent - calls.answered;
+    Err(Finding::new(format!("{failed} of {} {protocol} calls from {name} to {SERVICE} failed: {}", calls.sent, calls.failure_line()))
+        .expected_got(format!("{SHORT_ROW} answers"), calls.answered.to_string())
+        .evidence(evidence)
+        .into())
+}
+
+fn split(counts: &BTreeMap<String, u32>) -> String {
+    all_of(&counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::check::tally::Design;
+    use rstest::rstest;
+
+    use super::cause;
+
+    #[rstest]
+    #[case::even(&[("cluster1", 40), ("cluster2", 40)], None)]
+    #[case::silent(&[("cluster1", 80)], Some("cluster2 answered none of 80 requests from cluster1 to Service meshproof-sample/echo"))]
+    #[case::skewed(&[("cluster1", 72), ("cluster2", 8)], Some("requests from cluster1 to Service meshproof-sample/echo are not shared evenly: "))]
+    #[case::a_stranger(&[("cluster1", 40), ("cluster3", 40)], Some("`cluster3`, which is no cluster of this lab, answered 40 of 80"))]
+    #[case::too_few(&[("cluster1", 1)], None)]
+    fn the_cause_names_who_did_not_answer(#[case] counts: &[(&str, u32)], #[case] expected: Option<&str>) {
+        let counts = counts.iter().map(|(name, count)| (name.to_string(), *count)).collect();
+        let judgement = Design::pair(2).judge(&counts, &["cluster1".to_string(), "cluster2".to_string()]);
+        let cause = cause(&judgement, "cluster1", 80);
+        match (cause, expected) {
+            (Some(cause), Some(expected)) => assert!(cause.starts_with(expected), "{cause}"),
+            (cause, expected) => assert_eq!(cause.as_deref(), expected),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! D13: workloads of the remote cluster reach the control plane through the east-west gateway, and nothing else goes
+//! through it.
+//!
+//! Sabotage: put istiod's own pod address beside the gateway's into an EndpointSlice of Service istio-system/istiod in
+//! cluster2 and restart a workload there; or give Service echo an endpoint that is the gateway.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::action::ISTIO_SYSTEM;
+use harness::install::facts::Fact;
+use harness::install::proof::istiod_addresses;
+use harness::lab::cluster::{ClusterError, FIELD_MANAGER};
+use harness::lab::probe::{Calls, Probe};
+use harness::problem::all_of;
+use harness::role::Role;
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{ListParams, PostParams};
+use serde_json::{Value, json};
+
+use crate::shared::address::AddressBook;
+use crate::shared::gateway_traffic::{self as gateway, Counter};
+use crate::shared::istiod;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D13",
+    slug: "control-plane-through-gateway",
+    title: "The remote cluster reaches the control plane through the gateway, and workload traffic goes past it",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#expose-the-control-plane-in-cluster1",
+    needs: &["D6", "D10", "workloads-primary", "workloads-remote"],
+    // A dry run of a pod shows that the webhook is called through the gateway.
+    uses: &[Use::Relies(Ground::RemoteInjection)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const SAMPLE: &str = "meshproof-sample";
+const CALLS: u32 = 20;
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    service_leads_to_gateway(context, &mut evidence).await?;
+    connections_come_from_gateway(context, &mut evidence).await?;
+    istiod_is_reached(context, &mut evidence).await?;
+    workloads_go_past(context, &mut evidence).await?;
+    Ok(evidence)
+}
+
+/// What proxies of the remote cluster are told to be istiod is the gateway's address alone.
+async fn service_leads_to_gateway(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    let gateway = context.fact(Fact::GatewayAddress)?;
+    let addresses = istiod_addresses(remote).await?;
+    let object = remote.object("Service", "istio-system/istiod");
+    evidence.saw(&object, "addresses in its EndpointSlices", all_of(&addresses));
+    match addresses.iter().find(|address| **address != gateway) {
+        None => Ok(()),
+        Some(other) => Err(Finding::new(format!("{object} leads to {}, which is not the east-west gateway", AddressBook::of(context).await?.name(other)))
+            .expected_got(gateway, all_of(&addresses))
+            .hint("the remote profile writes one EndpointSlice with global.remotePilotAddress; see who wrote the other")
+            .evidence(evidence)
+            .into()),
+    }
+}
+
+/// A proxy that is connected to istiod: `pod.namespace`, and the address that istiod sees.
+type Connection = (String, String);
+
+/// Where a proxy runs and what its pod's address is, by `pod.namespace`.
+type Proxies = BTreeMap<String, (Role, String)>;
+
+/// Every connection that a replica of istiod has from the remote cluster comes from a pod of the gateway.
+async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let gateways = primary.pods(ISTIO_SYSTEM, gateway::SELECTOR).await?;
+    let gateways: BTreeSet<String> = gateways.into_iter().filter_map(|pod| pod.status?.pod_ip).collect();
+    evidence.saw(primary.object("pods", gateway::SELECTOR), "status.podIP", all_of(&gateways.iter().collect::<Vec<_>>()));
+    let mut needed = Vec::new();
+    for app in ["caller", "echo"] {
+        let pods = remote.pods(SAMPLE, &format!("app={app}")).await?;
+        needed.extend(pods.iter().map(|pod| format!("{}.{SAMPLE}", pod.name_any())));
+    }
+    let wait = context.wait(format!("proxies of {} to be connected", remote.name), context.budgets.converge());
+    let connected = wait
+        .until(|| async {
+            match connections(context).await {
+                Ok(all) => match needed.iter().find(|proxy| !all.iter().any(|(_, (found, _))| found == *proxy)) {
+                    None => Look::Yes(all),
+                    Some(proxy) => Look::NotYet(format!("proxy {proxy} of {} is not connected", remote.name)),
+                },
+                Err(Fault::Unknown(why)) => Look::NotYet(why),
+                Err(Fault::Refuted(finding)) => Look::NotYet(finding.cause),
+            }
+        })
+        .await;
+    let connected = connected.map_err(|timeout| {
+        Finding::new(format!("{}: no replica of istiod of {} has a connection of it", timeout.last(), primary.name))
+            .expected_got("a connection in /debug/connections", timeout.to_string())
+            .evidence(evidence)
+    })?;
+    let proxies = proxies(context).await?;
+    let book = AddressBook::of(context).await?;
+    for (replica, (proxy, address)) in &connected {
+        let of = proxies.get(proxy).map_or("a pod that is gone", |(role, _)| context.cluster(*role).name.as_str());
+        evidence.saw(replica, format!("/debug/connections: {proxy} of {of}"), format!("from {}", book.name(address)));
+    }
+    let Some((replica, (proxy, address), role)) = stray(&connected, &proxies, &gateways) else { return Ok(()) };
+    let cluster = &context.cluster(role).name;
+    let (expected, way) = match role {
+        Role::Remote => ("a pod of the east-west gateway", "not through the east-west gateway"),
+        Role::Primary => ("the proxy's own pod", "not straight from its pod"),
+    };
+    let seen = book.name(address);
+    Err(Finding::new(format!("proxy {proxy} of {cluster} is connected to {replica} from {seen}, {way}"))
+        .expected_got(expected, seen)
+        .hint(format!("see what Service istio-system/istiod of {cluster} leads to"))
+        .evidence(evidence)
+        .into())
+}
+
+/// Connections of all replicas of istiod, each with its replica.
+async fn connections(context: &Context) -> Result<Vec<(String, Connection)>, Fault> {
+    let primary = context.primary();
+    let mut all = Vec::new();
+    for replica in istiod::replicas(primary).await? {
+        let page = istiod::debug(primary, &replica, "/debug/connections").await?;
+        let object = istiod::object(primary, &replica);
+        all.extend(connections_of(&page).into_iter().map(|connection| (object.clone(), connection)));
+    }
+    Ok(all)
+}
+
+fn connections_of(page: &Value) -> Vec<Connection> {
+    let clients = page["clients"].as_array().into_iter().flatten();
+    clients
+        .filter_map(|client| {
+            // The id is `pod.namespace-number`.
+            let (proxy, _) = client["connectionId"].as_str()?.rsplit_once('-')?;
+            let (address, _) = client["address"].as_str()?.rsplit_once(':')?;
+            Some((proxy.to_string(), address.to_string()))
+        })
+        .collect()
+}
+
+async fn proxies(context: &Context) -> Result<Proxies, ClusterError> {
+    let mut proxies = Proxies::new();
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        for pod in cluster.all::<Pod>().list(&ListParams::default()).await.map_err(cluster.refused("list pods"))? {
+            let key = format!("{}.{}", pod.name_any(), pod.namespace().unwrap_or_default());
+            if let Some(ip) = pod.status.and_then(|status| status.pod_ip) {
+                proxies.insert(key, (role, ip));
+            }
+        }
+    }
+    Ok(proxies)
+}
+
+/// The first connection that took the wrong way; pods that are gone by now are left out.
+fn stray<'a>(
+    connected: &'a [(String, Connection)],
+    proxies: &Proxies,
+    gateways: &BTreeSet<String>,
+) -> Option<(&'a String, &'a Connection, Role)> {
+    connected.iter().find_map(|(replica, connection)| {
+        let (proxy, address) = connection;
+        let (role, own) = proxies.get(proxy)?;
+        let right = match role {
+            Role::Remote => gateways.contains(address),
+            Role::Primary => address == own,
+        };
+        (!right).then_some((replica, connection, *role))
+    })
+}
+
+/// Both ports of istiod have been reached through the gateway.
+async fn istiod_is_reached(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    // Whether the webhook likes the pod is judged by D8; here it has to be called.
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": format!("dry-run-{}", context.scope.to_lowercase()), "labels": {"sidecar.istio.io/inject": "true"}},
+        "spec": {"containers": [{"name": "app", "image": "none", "imagePullPolicy": "Never"}]}
+    }))?;
+    let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_string()) };
+    let answer = remote.api::<Pod>("meshproof-probe").create(&params, &pod).await;
+    let answer = answer.map_or_else(|error| error.to_string(), |_| "accepted".to_string());
+    evidence.saw(format!("{} dry run of a pod", remote.name), "answer, after its injection webhook was called", answer);
+    let counters = gateway::counters(context).await?;
+    show_istiod(&counters, evidence);
+    for (port, what) in [(15012, "its discovery port"), (15017, "its webhook port")] {
+        let (connections, open) = gateway::to_istiod(&counters, port);
+        if connections == 0 {
+            return Err(Finding::new(format!("the east-west gateway of {} has never passed a connection to istiod at {port}, {what}", context.primary().name))
+                .expected_got("at least one connection", format!("{connections}, {open} open"))
+                .hint("see Gateway istiod-gateway and VirtualService istiod-vs, and what the webhooks and Service istiod of the remote cluster lead to")
+                .evidence(evidence)
+                .into());
+        }
+    }
+    Ok(())
+}
+
+fn show_istiod(counters: &[Counter], evidence: &mut Evidence) {
+    for counter in counters.iter().filter(|counter| counter.istiod && counter.endpoint.connections > 0) {
+        evidence.saw(&counter.gateway, counter.endpoint.to_string(), counter.endpoint.counters());
+    }
+}
+
+/// Calls from each cluster that the other answers leave no trace in the gateway.
+async fn workloads_go_past(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    for proxy in gateway::proxies(context).await? {
+        let listeners = proxy.listeners().await?;
+        if listeners.iter().any(|listener| listener.ends_with(":15443")) {
+            evidence.note(format!("{} listens on 15443, which one network does not need", proxy.object()));
+        }
+        evidence.saw(proxy.object(), "listeners", all_of(&listeners));
+    }
+    let before = gateway::counters(context).await?;
+    for role in Role::ALL {
+        let (here, there) = (&context.cluster(role).name, &context.cluster(role.other()).name);
+        let caller = Probe::inside(context.cluster(role), &context.budgets).await?;
+        let url = format!("http://echo.meshproof-sample:8080/{}/d13/{role}", context.nonce);
+        let calls: Calls = caller.ask(&["call", &url, "--count", &CALLS.to_string()]).await?;
+        let by = calls.by_cluster();
+        let split: Vec<String> = by.iter().map(|(cluster, count)| format!("{cluster} {count}")).collect();
+        evidence.saw(caller.object(), format!("{} calls of echo, answers by cluster", calls.sent), all_of(&split));
+        // Calls that stay at home would leave no trace in any case.
+        if by.get(there).copied().unwrap_or(0) == 0 {
+            let failures = if calls.failures.is_empty() { String::new() } else { format!("; failures: {}", calls.failure_line()) };
+            return Err(Fault::unknown(format!("{there} answered none of {} calls from {here}, so nothing crossed that could be seen at the gateway{failures}", calls.sent)));
+        }
+    }
+    let after = gateway::counters(context).await?;
+    evidence.saw(
+        format!("{} east-west gateway", context.primary().name),
+        "connections and requests to anything but istiod, before and after these calls",
+        format!("{} and {}", gateway::elsewhere(&before), gateway::elsewhere(&after)),
+    );
+    let Some((then, counter)) = gateway::grown(&before, &after) else { return Ok(()) };
+    let now = counter.endpoint.counters();
+    Err(Finding::new(format!("workload traffic goes through {}: {} now has {now}", counter.gateway, counter.endpoint))
+        .expected_got(format!("nothing beyond the {then} connections and requests before"), now)
+        .hint("on one network pods call each other directly; see whether both clusters have the same global.network, and whether echo has the gateway as an endpoint")
+        .evidence(evidence)
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::role::Role;
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::{Proxies, connections_of, stray};
+
+    fn proxies() -> Proxies {
+        let proxy = |name: &str, role, ip: &str| (name.to_string(), (role, ip.to_string()));
+        [proxy("caller-1.sample", Role::Primary, "10.10.0.9"), proxy("caller-2.sample", Role::Remote, "10.20.0.7")].into()
+    }
+
+    #[rstest]
+    #[case::by_the_gateway("caller-2.sample", "10.10.0.10", None)]
+    #[case::directly("caller-2.sample", "10.20.0.7", Some(Role::Remote))]
+    #[case::own_pod("caller-1.sample", "10.10.0.9", None)]
+    #[case::primary_by_the_gateway("caller-1.sample", "10.10.0.10", Some(Role::Primary))]
+    #[case::a_pod_that_is_gone("caller-3.sample", "10.20.0.8", None)]
+    fn only_the_remote_cluster_comes_by_the_gateway(
+        #[case] proxy: &str,
+        #[case] address: &str,
+        #[case] expected: Option<Role>,
+    ) {
+        let page = json!({"clients": [{"connectionId": format!("{proxy}-12"), "address": format!("{address}:41508")}]});
+        let connected: Vec<_> = connections_of(&page).into_iter().map(|found| ("istiod".to_string(), found)).collect();
+        assert_eq!(connected.len(), 1);
+        let found = stray(&connected, &proxies(), &["10.10.0.10".to_string()].into());
+        assert_eq!(found.map(|(_, _, role)| role), expected);
+    }
+}

@@ -1,0 +1,252 @@
+//! D1: the primary cluster runs the control plane, and it is willing to lead in other clusters.
+//!
+//! Sabotage: `kubectl -n istio-system set env deployment/istiod EXTERNAL_ISTIOD-` in cluster1, or another
+//! `global.network` in the values of ConfigMap istio-sidecar-injector.
+
+use std::collections::BTreeMap;
+
+use harness::check::case::{Case, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::action::ISTIO_SYSTEM;
+use harness::scenario::Scenario;
+use harness::wait::Look;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::ResourceExt;
+use serde_json::Value;
+
+use crate::shared::certificate::fingerprint;
+use crate::shared::istiod;
+use crate::shared::leading::root_of_primary;
+use crate::shared::writer::manager_of;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D1",
+    slug: "primary-control-plane",
+    title: "The primary cluster runs a control plane that may lead in other clusters",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#configure-cluster1-as-a-primary",
+    needs: &[],
+    uses: &[],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const INJECTOR: &str = "istio-sidecar-injector";
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    ready(context, &mut evidence).await?;
+    let primary = context.primary();
+    let pods = istiod::pods(primary).await?;
+    if pods.is_empty() {
+        return Err(Finding::new(format!("{} has no ready pod of istiod in {ISTIO_SYSTEM}", primary.name))
+            .expected_got("every replica ready", "none")
+            .evidence(&evidence)
+            .into());
+    }
+    for pod in &pods {
+        environment(context, pod, &mut evidence)?;
+        answers(context, &pod.name_any(), &mut evidence).await?;
+    }
+    injected_values(context, &mut evidence).await?;
+    let root = root_of_primary(context).await?;
+    let object = primary.object("ConfigMap", &format!("{ISTIO_SYSTEM}/istio-ca-root-cert"));
+    evidence.saw(object, "root-cert.pem", fingerprint(&root));
+    Ok(evidence)
+}
+
+/// Every replica of the Deployment is there, of its newest template, and ready.
+async fn ready(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let primary = context.primary();
+    let object = primary.object("Deployment", &format!("{ISTIO_SYSTEM}/istiod"));
+    let wait = context.wait(format!("{object} to be ready"), context.budgets.converge());
+    let found = primary
+        .watch(&wait, primary.api::<Deployment>(ISTIO_SYSTEM), "istiod", |deployment| match deployment {
+            None => Look::NotYet("not there".to_string()),
+            Some(deployment) => match settled(deployment) {
+                Ok(count) => Look::Yes((count, manager_of(&deployment.metadata, "f:spec"))),
+                Err(why) => Look::NotYet(why),
+            },
+        })
+        .await;
+    match found {
+        Ok((count, manager)) => {
+            evidence.saw(&object, "ready replicas", count).saw(&object, "managedFields of spec", manager);
+            Ok(())
+        }
+        Err(timeout) => Err(Finding::new(format!("{object} is {}", timeout.last()))
+            .expected_got("every replica ready", timeout.last())
+            .hint(format!("kubectl --context {} -n {ISTIO_SYSTEM} describe deployment istiod", primary.context))
+            .evidence(evidence)
+            .into()),
+    }
+}
+
+/// How many replicas are ready, if those are all of them and all of the newest template; else what it is instead.
+fn settled(deployment: &Deployment) -> Result<String, String> {
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let status = deployment.status.clone().unwrap_or_default();
+    let (ready, new) = (status.ready_replicas.unwrap_or(0), status.updated_replicas.unwrap_or(0));
+    let all = status.replicas.unwrap_or(0);
+    if wanted == 0 {
+        Err("scaled to no replica".to_string())
+    } else if status.observed_generation < deployment.metadata.generation {
+        Err("not rolled out yet".to_string())
+    } else if ready == wanted && new == wanted && all == wanted {
+        Ok(format!("{ready} of {wanted}"))
+    } else {
+        Err(format!("ready with {ready} of {wanted} replicas ({new} of the newest template, {all} in all)"))
+    }
+}
+
+fn environment(context: &Context, pod: &Pod, evidence: &mut Evidence) -> Result<(), Fault> {
+    let primary = context.primary();
+    let object = istiod::object(primary, &pod.name_any());
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut env = BTreeMap::new();
+    for container in containers.filter(|container| container.name == "discovery") {
+        evidence.saw(&object, "image", container.image.as_deref().unwrap_or_default());
+        env.extend(container.env.iter().flatten().map(|env| (env.name.clone(), env.value.clone().unwrap_or_default())));
+    }
+    let told = |name: &str| env.get(name).map_or("absent", String::as_str).to_string();
+    let (external, id) = (told("EXTERNAL_ISTIOD"), told("CLUSTER_ID"));
+    evidence.saw(&object, "env EXTERNAL_ISTIOD", &external).saw(&object, "env CLUSTER_ID", &id);
+    if !is_true(&external) {
+        return Err(Finding::new(format!("{object} runs with EXTERNAL_ISTIOD {external}"))
+            .expected_got("EXTERNAL_ISTIOD=true", external)
+            .hint("without it istiod leads in no other cluster: no CA in its webhooks, no configmaps; istioctl install --set values.pilot.env.EXTERNAL_ISTIOD=true")
+            .evidence(evidence)
+            .into());
+    }
+    if id != primary.name {
+        return Err(Finding::new(format!("{object} runs with CLUSTER_ID {id}"))
+            .expected_got(format!("CLUSTER_ID={}", primary.name), id)
+            .hint("values.global.multiCluster.clusterName of the operator file sets it")
+            .evidence(evidence)
+            .into());
+    }
+    Ok(())
+}
+
+/// As Go's `strconv.ParseBool`, with which istiod reads it.
+fn is_true(value: &str) -> bool {
+    matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True")
+}
+
+/// What the running process says of itself.
+async fn answers(context: &Context, pod: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, scenario) = (context.primary(), context.scenario());
+    let object = istiod::object(primary, pod);
+    let version = istiod::text(primary, pod, "/version").await?;
+    evidence.saw(&object, "/version", version.trim());
+    if version.trim().split('-').next() != Some(scenario.istio.split('-').next().unwrap_or_default()) {
+        return Err(Finding::new(format!("{object} is Istio {}, not {}", version.trim(), scenario.istio))
+            .expected_got(&scenario.istio, version.trim())
+            .evidence(evidence)
+            .into());
+    }
+    let clusters = istiod::debug(primary, pod, "/debug/clusterz").await?;
+    let sync = istiod::sync(&clusters, &primary.name).map_or("absent".to_string(), |(status, _)| status);
+    evidence.saw(&object, format!("/debug/clusterz of {}", primary.name), &sync);
+    let mesh = istiod::debug(primary, pod, "/debug/mesh").await?;
+    let id = mesh["defaultConfig"]["meshId"].as_str().unwrap_or("absent");
+    evidence
+        .saw(&object, "/debug/mesh defaultConfig.meshId", id)
+        .saw(&object, "/debug/mesh trustDomain", mesh["trustDomain"].as_str().unwrap_or("absent"));
+    if id != scenario.mesh_id {
+        return Err(Finding::new(format!("{object} has the mesh id {id}, not {}", scenario.mesh_id))
+            .expected_got(&scenario.mesh_id, id)
+            .hint(format!("see ConfigMap {ISTIO_SYSTEM}/istio, defaultConfig.meshId"))
+            .evidence(evidence)
+            .into());
+    }
+    Ok(())
+}
+
+/// What istiod tells the proxies that it injects in its own cluster.
+async fn injected_values(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, scenario) = (context.primary(), context.scenario());
+    let object = primary.object("ConfigMap", &format!("{ISTIO_SYSTEM}/{INJECTOR}"));
+    let map = primary
+        .api::<ConfigMap>(ISTIO_SYSTEM)
+        .get_opt(INJECTOR)
+        .await
+        .map_err(primary.refused(format!("show ConfigMap {ISTIO_SYSTEM}/{INJECTOR}")))?;
+    let Some(map) = map else {
+        return Err(Finding::new(format!("{object} is not there"))
+            .expected_got("the values of the install", "no such ConfigMap")
+            .evidence(evidence)
+            .into());
+    };
+    let values: Value = map
+        .data
+        .as_ref()
+        .and_then(|data| serde_json::from_str(data.get("values")?).ok())
+        .unwrap_or_default();
+    let manager = manager_of(&map.metadata, "f:values");
+    for (field, wanted, got) in told(&values, scenario, &primary.name) {
+        evidence.saw(&object, format!("values {field}"), &got);
+        if got != wanted {
+            return Err(Finding::new(format!("{object} says {field} {got}, not {wanted}"))
+                .expected_got(format!("{field}: {wanted}"), format!("{got}, written by {manager}"))
+                .hint(format!("values.{field} of the operator file sets it"))
+                .evidence(evidence)
+                .into());
+        }
+    }
+    evidence.saw(&object, "managedFields of values", manager);
+    Ok(())
+}
+
+/// Each value of the guide's operator file, with what it should be and what it is.
+fn told(values: &Value, scenario: &Scenario, cluster: &str) -> [(&'static str, String, String); 3] {
+    let global = &values["global"];
+    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).unwrap_or("absent").to_string();
+    [
+        ("global.meshID", scenario.mesh_id.clone(), text(&global["meshID"])),
+        ("global.multiCluster.clusterName", cluster.to_string(), text(&global["multiCluster"]["clusterName"])),
+        ("global.network", scenario.network.clone(), text(&global["network"])),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::apps::v1::Deployment;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::{is_true, settled};
+
+    #[rstest]
+    #[case::all_ready(1, json!({"observedGeneration": 2, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2}), true)]
+    #[case::one_is_missing(1, json!({"observedGeneration": 2, "replicas": 2, "readyReplicas": 1, "updatedReplicas": 2}), false)]
+    #[case::an_old_one_is_left(1, json!({"observedGeneration": 2, "replicas": 3, "readyReplicas": 2, "updatedReplicas": 2}), false)]
+    #[case::of_an_old_template(3, json!({"observedGeneration": 2, "replicas": 2, "readyReplicas": 2, "updatedReplicas": 2}), false)]
+    #[case::no_status_yet(1, json!({}), false)]
+    fn a_deployment_is_settled_with_every_replica_of_the_newest_template(
+        #[case] generation: i64,
+        #[case] status: Value,
+        #[case] wanted: bool,
+    ) {
+        let selector = json!({"matchLabels": {}});
+        let deployment: Deployment = serde_json::from_value(json!({
+            "metadata": {"generation": generation},
+            "spec": {"replicas": 2, "selector": selector, "template": {}},
+            "status": status,
+        }))
+        .expect("a Deployment");
+        assert_eq!(settled(&deployment).is_ok(), wanted);
+    }
+
+    #[rstest]
+    #[case("true", true)]
+    #[case("1", true)]
+    #[case("True", true)]
+    #[case("false", false)]
+    #[case("yes", false)]
+    #[case("absent", false)]
+    fn external_istiod_is_read_as_istiod_reads_it(#[case] value: &str, #[case] is: bool) {
+        assert_eq!(is_true(value), is);
+    }
+}

@@ -1,0 +1,147 @@
+//! D2: the east-west gateway of the primary cluster has an external address, and answers there to the other cluster.
+//!
+//! Sabotage: take the address from a node of cluster1 (`ip address del <address>/32 dev eth0`), or scale Deployment
+//! istio-eastwestgateway to 0.
+
+use harness::check::case::{Case, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::action::ISTIO_SYSTEM;
+use harness::install::facts::Fact;
+use harness::install::proof::external_address;
+use harness::lab::cluster::pod_ready;
+use harness::lab::probe::{Get, Probe};
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt;
+
+use crate::shared::istiod::GATEWAY;
+use crate::shared::routes;
+use crate::shared::writer::manager_of;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D2",
+    slug: "gateway-external-address",
+    title: "The east-west gateway has an external address that answers to the remote cluster",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#install-the-east-west-gateway-in-cluster1",
+    needs: &["probe-remote"],
+    uses: &[],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    let address = address(context, &mut evidence).await?;
+    answers(context, &address, &mut evidence).await?;
+    evidence.note(
+        "the guide warns that on most platforms this gateway is open to the Internet as installed: who runs it in \
+         production may want a firewall or a private load balancer before it",
+    );
+    Ok(evidence)
+}
+
+async fn address(context: &Context, evidence: &mut Evidence) -> Result<String, Fault> {
+    let primary = context.primary();
+    let object = primary.object("Service", &format!("{ISTIO_SYSTEM}/{GATEWAY}"));
+    let wait = context.wait(format!("an external address of {object}"), context.budgets.converge());
+    let found = primary
+        .watch(&wait, primary.api::<Service>(ISTIO_SYSTEM), GATEWAY, |service| {
+            let Some(service) = service else { return Look::NotYet("is not there".to_string()) };
+            let kind = service.spec.as_ref().and_then(|spec| spec.type_.clone()).unwrap_or_default();
+            if kind != "LoadBalancer" {
+                return Look::NotYet(format!("is of type {kind}, not LoadBalancer"));
+            }
+            match external_address(service) {
+                Some(address) => Look::Yes((address, service.clone())),
+                None => Look::NotYet("has no external address in its status".to_string()),
+            }
+        })
+        .await;
+    let (address, service) = match found {
+        Ok(found) => found,
+        Err(timeout) => {
+            return Err(Finding::new(format!("{object} {}", timeout.last()))
+                .expected_got("type LoadBalancer and status.loadBalancer.ingress[0]", timeout.last())
+                .hint("without it cluster2 has no way to istiod; look at the load balancer of the platform")
+                .evidence(evidence)
+                .into());
+        }
+    };
+    evidence
+        .saw(&object, "status.loadBalancer.ingress[0]", &address)
+        .saw(&object, "managedFields of status.loadBalancer", manager_of(&service.metadata, "f:loadBalancer"))
+        .saw(&object, "exposed ports", ports(&service));
+    if let Ok(learnt) = context.fact(Fact::GatewayAddress)
+        && learnt != address
+    {
+        evidence.note(format!("the address was {learnt} when the remote profile was installed"));
+    }
+    Ok(address)
+}
+
+/// `15012 tls-istiod, 15017 tls-istiodwebhook`, in the order in which the Service has them.
+fn ports(service: &Service) -> String {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    let words = ports.map(|port| format!("{} {}", port.port, port.name.as_deref().unwrap_or_default()));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+async fn answers(context: &Context, address: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let url = format!("http://{address}:15021/healthz/ready");
+    let probe = Probe::outside(remote, &context.budgets).await?;
+    let wait = context.wait(format!("{url} to answer to {}", remote.name), context.budgets.converge());
+    let found = wait
+        .until(|| async {
+            match probe.ask::<Get>(&["get", &url]).await {
+                Ok(Get { status: Some(200), .. }) => Look::Yes(()),
+                Ok(Get { status: Some(status), .. }) => Look::NotYet(format!("HTTP {status}")),
+                Ok(Get { error, .. }) => Look::NotYet(error.unwrap_or_else(|| "no answer".to_string())),
+                Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
+            }
+        })
+        .await;
+    let behind = primary.pods(ISTIO_SYSTEM, "istio=eastwestgateway").await?;
+    let ready: Vec<String> =
+        behind.iter().filter(|pod| pod_ready(pod) == Look::Yes(())).map(ResourceExt::name_any).collect();
+    let pods = if ready.is_empty() { "none".to_string() } else { ready.join(", ") };
+    evidence.saw(primary.object("Service", &format!("{ISTIO_SYSTEM}/{GATEWAY}")), "ready pods behind it", &pods);
+    match found {
+        Ok(()) => {
+            evidence.saw(probe.object(), format!("GET {url}"), "HTTP 200");
+            Ok(())
+        }
+        Err(timeout) if timeout.last().starts_with("the probe could not ask") => Err(timeout.into()),
+        Err(timeout) => {
+            let mut why = routes::missing(context, evidence).await;
+            if ready.is_empty() {
+                why.push_str(&format!("; {} has no ready pod istio=eastwestgateway", primary.name));
+            }
+            Err(Finding::new(format!("{} Service {ISTIO_SYSTEM}/{GATEWAY} does not answer pods of {} at {url}{why}", primary.name, remote.name))
+                .expected_got("HTTP 200", timeout.last())
+                .hint(format!("see who has the address ({address}), the pods behind the Service, and the routes between the nodes"))
+                .evidence(evidence)
+                .into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Service;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::ports;
+
+    #[rstest]
+    #[case::two(json!([{"port": 15012, "name": "tls-istiod"}, {"port": 15017, "name": "tls-istiodwebhook"}]),
+                "15012 tls-istiod, 15017 tls-istiodwebhook")]
+    #[case::without_a_name(json!([{"port": 80}]), "80 ")]
+    #[case::none(json!([]), "")]
+    fn exposed_ports_are_told_with_their_names(#[case] list: Value, #[case] words: &str) {
+        let service: Service = serde_json::from_value(json!({"spec": {"ports": list}})).expect("a Service");
+        assert_eq!(ports(&service), words);
+    }
+}

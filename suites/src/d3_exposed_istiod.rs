@@ -1,0 +1,267 @@
+//! D3: istiod is exposed through the gateway, and what comes through is istiod itself: TLS is passed, not ended.
+//!
+//! Sabotage: `kubectl -n istio-system delete gateway istiod-gateway` in cluster1, or another port in VirtualService
+//! istiod-vs.
+
+use std::collections::BTreeSet;
+
+use harness::check::case::{Case, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::action::ISTIO_SYSTEM;
+use harness::install::proof::{external_address, raw};
+use harness::lab::probe::{Certificate, Probe, ProbeError, Tls};
+use harness::wait::Look;
+use kube::ResourceExt;
+use serde_json::Value;
+
+use crate::shared::istiod;
+use crate::shared::leading::root_of_primary;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D3",
+    slug: "istiod-exposed",
+    title: "istiod is exposed through the gateway by TLS passthrough",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#expose-the-control-plane-in-cluster1",
+    needs: &["D2"],
+    uses: &[],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+/// The ports of istiod for proxies and for webhooks, as the gateway exposes them and as its pods have them, with the
+/// port of Service istiod that leads to each.
+const PORTS: [(u64, u64, &str); 2] = [(15012, 15012, "proxies"), (15017, 443, "webhooks")];
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    objects(context, &mut evidence).await?;
+    let service = istiod::gateway(context).await?;
+    let address = service
+        .as_ref()
+        .and_then(external_address)
+        .ok_or_else(|| Fault::unknown("the gateway has no external address any more"))?;
+    let root = root_of_primary(context).await?;
+    for (port, _, whom) in PORTS {
+        let own = own_certificates(context, port, &root, &mut evidence).await?;
+        through_gateway(context, &format!("{address}:{port}"), whom, &own, &root, &mut evidence).await?;
+    }
+    Ok(evidence)
+}
+
+/// The two objects of the release's own file.
+async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let primary = context.primary();
+    let asked: [(&str, &str, &str, fn(&Value) -> Result<String, String>); 2] = [
+        ("Gateway", "gateways", "istiod-gateway", passes_through),
+        ("VirtualService", "virtualservices", "istiod-vs", leads_to_istiod),
+    ];
+    for (kind, plural, name, holds) in asked {
+        let object = primary.object(kind, &format!("{ISTIO_SYSTEM}/{name}"));
+        let path = format!("/apis/networking.istio.io/v1/namespaces/{ISTIO_SYSTEM}/{plural}/{name}");
+        let found = match raw(&primary.client, &path).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => Err("is not there".to_string()),
+            Err(error) => return Err(primary.refused(format!("show {kind} {ISTIO_SYSTEM}/{name}"))(error).into()),
+            Ok(found) => holds(&found["spec"]).map(|line| (line, found)),
+        };
+        match found {
+            Ok((line, found)) => {
+                evidence
+                    .saw(&object, "metadata.uid", found["metadata"]["uid"].as_str().unwrap_or_default())
+                    .saw(&object, "spec", line);
+            }
+            Err(why) => {
+                return Err(Finding::new(format!("{object} {why}"))
+                    .expected_got("ports 15012 and 15017 passed through to istiod", why)
+                    .hint(format!("kubectl apply --context {} -n {ISTIO_SYSTEM} -f samples/multicluster/expose-istiod.yaml", primary.context))
+                    .evidence(evidence)
+                    .into());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether the spec of a Gateway passes TLS through on each port; in words either way.
+fn passes_through(spec: &Value) -> Result<String, String> {
+    let mut words = Vec::new();
+    for (port, _, _) in PORTS {
+        let servers = spec["servers"].as_array().into_iter().flatten();
+        let Some(server) = servers.into_iter().find(|server| server["port"]["number"] == port) else {
+            return Err(format!("has no server on port {port}"));
+        };
+        let mode = server["tls"]["mode"].as_str().unwrap_or("absent");
+        if mode != "PASSTHROUGH" {
+            return Err(format!("has the TLS mode {mode} on port {port}, not PASSTHROUGH"));
+        }
+        words.push(format!("port {port} tls.mode {mode}"));
+    }
+    Ok(words.join(", "))
+}
+
+/// Whether the spec of a VirtualService leads each port to istiod; in words either way.
+fn leads_to_istiod(spec: &Value) -> Result<String, String> {
+    let mut words = Vec::new();
+    for (port, service_port, _) in PORTS {
+        let matches = |route: &&Value| route["match"].as_array().is_some_and(|all| all.iter().any(|one| one["port"] == port));
+        let Some(route) = spec["tls"].as_array().into_iter().flatten().find(matches) else {
+            return Err(format!("has no TLS route for port {port}"));
+        };
+        let destination = &route["route"][0]["destination"];
+        let host = destination["host"].as_str().unwrap_or("nowhere");
+        let to = &destination["port"]["number"];
+        if !host.starts_with(istiod::NAME) || *to != service_port {
+            return Err(format!("leads port {port} to {host}:{to}, not to {}.cluster.local:{service_port}", istiod::NAME));
+        }
+        words.push(format!("port {port} to {host}:{to}"));
+    }
+    Ok(words.join(", "))
+}
+
+async fn shown(probe: &Probe, target: &str, root: &str) -> Result<Tls, ProbeError> {
+    probe.ask(&["tls", target, "--sni", istiod::NAME, "--root-pem", root]).await
+}
+
+/// The leaf certificate of a handshake that fits root and name; else what is wrong.
+fn verified(tls: &Tls) -> Result<Certificate, String> {
+    let Some(leaf) = tls.chain.first() else {
+        return Err(tls.error.clone().unwrap_or_else(|| "no certificate was shown".to_string()));
+    };
+    match tls.verified {
+        Some(true) => Ok(leaf.clone()),
+        _ => {
+            let why = tls.verify_error.clone().unwrap_or_else(|| "it was not verified".to_string());
+            Err(format!("a certificate for {} of {}: {why}", leaf.dns.join(", "), leaf.issuer))
+        }
+    }
+}
+
+/// Fingerprints of what the replicas themselves show in their own cluster. Each replica makes a certificate of its own.
+async fn own_certificates(context: &Context, port: u64, root: &str, evidence: &mut Evidence) -> Result<BTreeSet<String>, Fault> {
+    let primary = context.primary();
+    let probe = Probe::outside(primary, &context.budgets).await?;
+    let mut own = BTreeSet::new();
+    for pod in istiod::pods(primary).await? {
+        let object = istiod::object(primary, &pod.name_any());
+        let Some(address) = pod.status.as_ref().and_then(|status| status.pod_ip.clone()) else { continue };
+        match verified(&shown(&probe, &format!("{address}:{port}"), root).await?) {
+            Ok(leaf) => {
+                evidence.saw(&object, format!("certificate on {address}:{port}, seen in {}", primary.name), words(&leaf));
+                own.insert(leaf.sha256);
+            }
+            Err(why) => {
+                return Err(Finding::new(format!("{object} shows no certificate of its own CA on port {port}"))
+                    .expected_got(format!("a certificate for {} that fits the root of {}", istiod::NAME, primary.name), why)
+                    .evidence(evidence)
+                    .into());
+            }
+        }
+    }
+    if own.is_empty() {
+        return Err(Finding::new(format!("{} has no ready pod of istiod that could be exposed", primary.name))
+            .expected_got("a ready pod app=istiod", "none")
+            .evidence(evidence)
+            .into());
+    }
+    Ok(own)
+}
+
+/// The remote cluster sees istiod's own certificate through the gateway.
+async fn through_gateway(
+    context: &Context,
+    target: &str,
+    whom: &str,
+    own: &BTreeSet<String>,
+    root: &str,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let probe = Probe::outside(remote, &context.budgets).await?;
+    let wait = context.wait(format!("istiod's certificate at {target}"), context.budgets.converge());
+    let found = wait
+        .until(|| async {
+            match shown(&probe, target, root).await.map(|tls| verified(&tls)) {
+                Ok(Ok(leaf)) if own.contains(&leaf.sha256) => Look::Yes(leaf),
+                Ok(Ok(leaf)) => Look::NotYet(format!("a certificate that no replica of istiod has: {}", words(&leaf))),
+                Ok(Err(why)) => Look::NotYet(why),
+                Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
+            }
+        })
+        .await;
+    match found {
+        Ok(leaf) => {
+            evidence
+                .saw(probe.object(), format!("certificate at {target}, for {whom}"), words(&leaf))
+                .saw(probe.object(), format!("{target} verified by the root of {} for {}", primary.name, istiod::NAME), true);
+            Ok(())
+        }
+        Err(timeout) if timeout.last().starts_with("the probe could not ask") => Err(timeout.into()),
+        Err(timeout) => Err(Finding::new(format!(
+            "the gateway of {} does not show istiod's certificate to {} at {target}",
+            primary.name, remote.name
+        ))
+        .expected_got(format!("the certificate of a replica of istiod, for {}", istiod::NAME), timeout.last())
+        .hint(format!("see the listeners of the gateway: istioctl --context {} proxy-config listeners -n {ISTIO_SYSTEM} deploy/{}", primary.context, istiod::GATEWAY))
+        .evidence(evidence)
+        .into()),
+    }
+}
+
+fn words(leaf: &Certificate) -> String {
+    format!("{} of {}, sha256 {}", leaf.dns.join(", "), leaf.issuer, leaf.sha256)
+}
+
+#[cfg(test)]
+mod tests {
+    use harness::lab::probe::{Certificate, Tls};
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::{leads_to_istiod, passes_through, verified};
+
+    fn server(port: u64, mode: &str) -> Value {
+        json!({"port": {"number": port, "protocol": "tls"}, "tls": {"mode": mode}})
+    }
+
+    #[rstest]
+    #[case::as_released(json!([server(15012, "PASSTHROUGH"), server(15017, "PASSTHROUGH")]), Ok("port 15012 tls.mode"))]
+    #[case::ends_tls(json!([server(15012, "SIMPLE"), server(15017, "PASSTHROUGH")]), Err("mode SIMPLE on port 15012"))]
+    #[case::no_webhooks(json!([server(15012, "PASSTHROUGH")]), Err("no server on port 15017"))]
+    #[case::nothing(json!(null), Err("no server on port 15012"))]
+    fn a_gateway_passes_both_ports_through(#[case] servers: Value, #[case] told: Result<&str, &str>) {
+        match (passes_through(&json!({"servers": servers})), told) {
+            (Ok(got), Ok(told)) | (Err(got), Err(told)) => assert!(got.contains(told), "{got}"),
+            (got, told) => panic!("{got:?}, not {told:?}"),
+        }
+    }
+
+    fn route(port: u64, host: &str, to: u64) -> Value {
+        json!({"match": [{"port": port, "sniHosts": ["*"]}],
+               "route": [{"destination": {"host": host, "port": {"number": to}}}]})
+    }
+
+    const ISTIOD: &str = "istiod.istio-system.svc.cluster.local";
+
+    #[rstest]
+    #[case::as_released(json!([route(15012, ISTIOD, 15012), route(15017, ISTIOD, 443)]), Ok("to istiod.istio-system"))]
+    #[case::another_port(json!([route(15012, ISTIOD, 15010), route(15017, ISTIOD, 443)]), Err("15012 to istiod"))]
+    #[case::another_host(json!([route(15012, "echo", 15012), route(15017, ISTIOD, 443)]), Err("to echo:15012"))]
+    #[case::no_webhooks(json!([route(15012, ISTIOD, 15012)]), Err("no TLS route for port 15017"))]
+    fn a_virtual_service_leads_both_ports_to_istiod(#[case] routes: Value, #[case] told: Result<&str, &str>) {
+        match (leads_to_istiod(&json!({"tls": routes})), told) {
+            (Ok(got), Ok(told)) | (Err(got), Err(told)) => assert!(got.contains(told), "{got}"),
+            (got, told) => panic!("{got:?}, not {told:?}"),
+        }
+    }
+
+    #[rstest]
+    #[case::fits(Some(true), true, true)]
+    #[case::fits_not(Some(false), true, false)]
+    #[case::was_not_judged(None, true, false)]
+    #[case::shows_nothing(Some(true), false, false)]
+    fn only_a_verified_certificate_counts(#[case] verdict: Option<bool>, #[case] shown: bool, #[case] counts: bool) {
+        let chain = if shown { vec![Certificate::default()] } else { Vec::new() };
+        let tls = Tls { verified: verdict, chain, ..Tls::default() };
+        assert_eq!(verified(&tls).is_ok(), counts);
+    }
+}

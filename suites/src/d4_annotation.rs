@@ -1,0 +1,119 @@
+//! D4: namespace istio-system of the remote cluster names the primary as its control plane.
+//!
+//! Sabotage: `kubectl annotate namespace istio-system topology.istio.io/controlPlaneClusters-` in cluster2.
+
+use harness::check::case::{Case, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::action::ISTIO_SYSTEM;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt;
+
+use crate::shared::writer::manager_of;
+
+/// The clause.
+pub const CASE: Case = Case {
+    id: "D4",
+    slug: "control-plane-annotation",
+    title: "The remote cluster names the primary as its control plane",
+    guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#set-the-control-plane-cluster-for-cluster2",
+    needs: &[],
+    uses: &[],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let mut evidence = Evidence::new();
+    let object = remote.object("Namespace", ISTIO_SYSTEM);
+    let wanted = format!("{ANNOTATION}={}", primary.name);
+    let namespace = remote
+        .all::<Namespace>()
+        .get_opt(ISTIO_SYSTEM)
+        .await
+        .map_err(remote.refused(format!("show Namespace {ISTIO_SYSTEM}")))?;
+    let Some(namespace) = namespace else {
+        return Err(Finding::new(format!("{object} is not there"))
+            .expected_got(format!("{object} with the annotation {wanted}"), "no such namespace")
+            .hint(format!("kubectl --context {} create namespace {ISTIO_SYSTEM}", remote.context))
+            .into());
+    };
+    let annotation = namespace.annotations().get(ANNOTATION);
+    evidence.saw(&object, format!("metadata.annotations[{ANNOTATION}]"), annotation.map_or("absent", String::as_str));
+    if annotation.is_some() {
+        let manager = manager_of(&namespace.metadata, &format!("f:{ANNOTATION}"));
+        evidence.saw(&object, format!("managedFields of {ANNOTATION}"), manager);
+    }
+    let mend = format!(
+        "kubectl --context {} annotate --overwrite namespace {ISTIO_SYSTEM} {wanted}; then make the remote secret anew, \
+         for istiod reads the annotation only when it reads the secret",
+        remote.context
+    );
+    let (cause, got, hint) = match names(annotation.map(String::as_str), &primary.name) {
+        Named::Exactly | Named::ByStar => return Ok(evidence),
+        Named::No if annotation.is_none() => {
+            (format!("{object} lacks the annotation {wanted}"), "no such annotation".to_string(), mend)
+        }
+        Named::No => {
+            let value = annotation.cloned().unwrap_or_default();
+            (format!("{object} has the annotation {ANNOTATION}=\"{value}\", which does not name {}", primary.name), value, mend)
+        }
+        Named::WithBlanks(entry) => {
+            let cause = format!(
+                "{object} names \"{entry}\" with a blank in the annotation {ANNOTATION}, which istiod does not take for {}",
+                primary.name
+            );
+            (cause, annotation.cloned().unwrap_or_default(), format!("istiod trims nothing: write the list without blanks. {mend}"))
+        }
+    };
+    Err(Finding::new(cause).expected_got(wanted, got).hint(hint).evidence(&evidence).into())
+}
+
+/// How the annotation names a cluster.
+#[derive(Debug, PartialEq, Eq)]
+enum Named {
+    Exactly,
+    ByStar,
+    /// An entry is the name but for blanks, so that a person takes it for the name and istiod does not.
+    WithBlanks(String),
+    No,
+}
+
+/// Reads the annotation as istiod does: split at commas, nothing trimmed, an exact name or a star.
+fn names(annotation: Option<&str>, cluster: &str) -> Named {
+    let entries: Vec<&str> = annotation.map(|text| text.split(',').collect()).unwrap_or_default();
+    if entries.contains(&cluster) {
+        return Named::Exactly;
+    }
+    if entries.contains(&"*") {
+        return Named::ByStar;
+    }
+    let close = entries.into_iter().find(|entry| [cluster, "*"].contains(&entry.trim()));
+    close.map_or(Named::No, |entry| Named::WithBlanks(entry.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{Named, names};
+
+    #[rstest]
+    #[case::the_name(Some("cluster1"), Named::Exactly)]
+    #[case::in_a_list(Some("other,cluster1"), Named::Exactly)]
+    #[case::a_star(Some("*"), Named::ByStar)]
+    #[case::a_star_in_a_list(Some("other,*"), Named::ByStar)]
+    #[case::after_a_blank(Some("other, cluster1"), Named::WithBlanks(" cluster1".to_string()))]
+    #[case::before_a_blank(Some("cluster1 "), Named::WithBlanks("cluster1 ".to_string()))]
+    #[case::a_star_with_a_blank(Some("other, *"), Named::WithBlanks(" *".to_string()))]
+    #[case::one_good_entry_is_enough(Some("cluster1 ,cluster1"), Named::Exactly)]
+    #[case::another_name(Some("cluster10"), Named::No)]
+    #[case::another_case(Some("Cluster1"), Named::No)]
+    #[case::empty(Some(""), Named::No)]
+    #[case::absent(None, Named::No)]
+    fn the_annotation_is_read_as_istiod_reads_it(#[case] annotation: Option<&str>, #[case] named: Named) {
+        assert_eq!(names(annotation, "cluster1"), named);
+    }
+}

@@ -1,0 +1,114 @@
+//! istiod of the primary cluster: its replicas, their debug pages, and the gateway that exposes it.
+
+use harness::check::Context;
+use harness::install::action::ISTIO_SYSTEM;
+use harness::lab::Cluster;
+use harness::lab::cluster::{ClusterError, pod_ready};
+use harness::lab::forward::ForwardError;
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::ResourceExt;
+use serde_json::Value;
+
+/// The port of the debug pages that asks a caller from inside the pod for no credentials.
+const MONITORING: u16 = 15014;
+
+/// The Service of the gateway that exposes istiod, in istio-system of the primary cluster.
+pub const GATEWAY: &str = "istio-eastwestgateway";
+
+/// The name by which proxies know istiod, in each cluster.
+pub const NAME: &str = "istiod.istio-system.svc";
+
+/// Pods of istiod that are ready.
+///
+/// # Errors
+/// [`ClusterError`] when pods cannot be listed.
+pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
+    let mut pods = cluster.pods(ISTIO_SYSTEM, "app=istiod").await?;
+    pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
+    Ok(pods)
+}
+
+/// Names of the pods of istiod that are ready; what is asked of istiod is asked of each of them.
+///
+/// # Errors
+/// As [`pods`].
+pub async fn replicas(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    Ok(pods(cluster).await?.iter().map(ResourceExt::name_any).collect())
+}
+
+/// A debug page of one replica that answers JSON, such as `/debug/clusterz`.
+///
+/// # Errors
+/// [`ForwardError`] when it does not answer, or with something else.
+pub async fn debug(cluster: &Cluster, pod: &str, path: &str) -> Result<Value, ForwardError> {
+    cluster.forward(ISTIO_SYSTEM, pod, MONITORING).await?.json(path).await
+}
+
+/// A page of one replica as text, such as `/version`.
+///
+/// # Errors
+/// As [`debug`].
+pub async fn text(cluster: &Cluster, pod: &str, path: &str) -> Result<String, ForwardError> {
+    cluster.forward(ISTIO_SYSTEM, pod, MONITORING).await?.text(path).await
+}
+
+/// `cluster1 pod istio-system/istiod-x`.
+pub fn object(cluster: &Cluster, pod: &str) -> String {
+    cluster.object("pod", &format!("{ISTIO_SYSTEM}/{pod}"))
+}
+
+/// The gateway's Service as it is now; none if it is not there.
+///
+/// # Errors
+/// [`ClusterError`] when it cannot be shown.
+pub async fn gateway(context: &Context) -> Result<Option<Service>, ClusterError> {
+    let primary = context.primary();
+    primary
+        .api::<Service>(ISTIO_SYSTEM)
+        .get_opt(GATEWAY)
+        .await
+        .map_err(primary.refused(format!("show Service {ISTIO_SYSTEM}/{GATEWAY}")))
+}
+
+/// What a page of syncz says of the proxies connected to one replica: `pod.namespace` and the cluster it claims.
+pub fn connected(syncz: &Value) -> Vec<(String, String)> {
+    let field = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_string();
+    syncz.as_array().into_iter().flatten().map(|entry| (field(entry, "proxy"), field(entry, "cluster_id"))).collect()
+}
+
+/// What a page of clusterz says of the sync with one cluster, and the secret that it is known by; none if it is unknown.
+pub fn sync(clusterz: &Value, cluster: &str) -> Option<(String, String)> {
+    let field = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_string();
+    let entry = clusterz.as_array()?.iter().find(|entry| entry["id"] == cluster)?;
+    Some((field(entry, "syncStatus"), field(entry, "secretName")))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::{connected, sync};
+
+    #[rstest]
+    #[case::known("cluster2", Some(("synced", "istio-system/istio-remote-secret-cluster2")))]
+    #[case::unknown("cluster3", None)]
+    fn clusterz_tells_of_each_cluster_by_its_id(#[case] cluster: &str, #[case] told: Option<(&str, &str)>) {
+        let page = json!([
+            {"id": "cluster1", "secretName": "", "syncStatus": "synced"},
+            {"id": "cluster2", "secretName": "istio-system/istio-remote-secret-cluster2", "syncStatus": "synced"},
+        ]);
+        assert_eq!(sync(&page, cluster), told.map(|(status, secret)| (status.to_string(), secret.to_string())));
+    }
+
+    #[rstest]
+    #[case::a_list(json!([{"cluster_id": "cluster2", "proxy": "echo.sample"}]), 1)]
+    #[case::nobody(json!([]), 0)]
+    #[case::null_while_nobody_is_connected(json!(null), 0)]
+    fn syncz_lists_proxies_with_their_cluster(#[case] page: serde_json::Value, #[case] count: usize) {
+        let proxies = connected(&page);
+        assert_eq!(proxies.len(), count);
+        assert!(proxies.iter().all(|(proxy, cluster)| proxy == "echo.sample" && cluster == "cluster2"));
+    }
+}
