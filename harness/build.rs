@@ -6,6 +6,7 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=tests/scenarios-bad");
+    println!("cargo::rerun-if-changed=../fixtures/runs");
     println!("cargo::rerun-if-changed=../.git/logs/HEAD");
     let git = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
     let commit = match git {

@@ -109,7 +109,7 @@ async fn sample(context: &Context, caller: &Probe, design: &Design, evidence: &m
         None => Err(Fault::unknown(judgement)),
         Some(cause) => Err(Finding::new(cause)
             .expected_got(format!("an even split over {}", all_of(&expected)), judgement.to_string())
-            .hint("see VirtualServices and DestinationRules for echo in the primary cluster, and locality load balancing")
+            .hint("see whether each cluster has a ready pod of echo, and VirtualServices and DestinationRules for it in the primary cluster")
             .evidence(evidence)
             .into()),
     }

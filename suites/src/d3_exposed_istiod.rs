@@ -49,10 +49,13 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     Ok(evidence)
 }
 
+/// Judges the spec of an object: what it says, or what is wrong with it.
+type Holds = fn(&Value) -> Result<String, String>;
+
 /// The two objects of the release's own file.
 async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let primary = context.primary();
-    let asked: [(&str, &str, &str, fn(&Value) -> Result<String, String>); 2] = [
+    let asked: [(&str, &str, &str, Holds); 2] = [
         ("Gateway", "gateways", "istiod-gateway", passes_through),
         ("VirtualService", "virtualservices", "istiod-vs", leads_to_istiod),
     ];

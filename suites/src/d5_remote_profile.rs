@@ -225,8 +225,7 @@ async fn endpoints(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
         .get_opt("istiod")
         .await
         .map_err(remote.refused(format!("show Endpoints {ISTIO_SYSTEM}/istiod")))?;
-    let there = if object.is_some() { "present" } else { "absent" };
-    evidence.saw(remote.object("Endpoints", &format!("{ISTIO_SYSTEM}/istiod")), "present", there);
+    evidence.saw(remote.object("Endpoints", &format!("{ISTIO_SYSTEM}/istiod")), "is there", object.is_some());
     if object.is_none() {
         evidence.note(
             "the remote profile makes an EndpointSlice and no Endpoints object since Istio 1.28; API servers that look \

@@ -69,7 +69,7 @@ async fn secret(context: &Context, evidence: &mut Evidence) -> Result<(), Fault>
         .saw(&object, format!("label {LABEL}"), "true")
         .saw(&object, "key", &remote.name)
         .saw(&object, format!("server of {}", remote.name), &server)
-        .saw(&object, "managedFields of data", manager_of(&secret.metadata, "f:data"));
+        .saw(&object, format!("managedFields of label {LABEL}"), manager_of(&secret.metadata, &format!("f:{LABEL}")));
     if is_loopback(&server) {
         return Err(Finding::new(format!("{object} leads istiod to {server}, which is istiod's own pod"))
             .expected_got(format!("an address of the API server of {} that pods of {} reach", remote.name, primary.name), server)

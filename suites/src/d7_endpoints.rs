@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::facts::Fact;
 use harness::lab::cluster::pod_ready;
 use harness::lab::probe::Probe;
 use harness::problem::all_of;
@@ -124,7 +125,12 @@ async fn lists_all(context: &Context, proxy: &Proxy, evidence: &mut Evidence) ->
     let istiod_lacks = shards(context).await?.into_iter().find_map(|(istiod, shards)| {
         unknown_to_istiod(&pods, &shards).map(|(ip, pod)| format!("{istiod} itself does not hold {ip} of {pod}: see its /debug/clusterz and the remote secret"))
     });
-    let hint = istiod_lacks.unwrap_or_else(|| "istiod holds the endpoints; see whether this proxy is connected to it (/debug/syncz)".to_string());
+    let by_gateway = context.fact(Fact::GatewayAddress).is_ok_and(|gateway| difference.extra.contains(&gateway));
+    let hint = match istiod_lacks {
+        Some(lacks) => lacks,
+        None if by_gateway => "proxy and endpoints are taken to be on different networks: both clusters need the same global.network, and no other topology.istio.io/network label".to_string(),
+        None => "istiod holds the endpoints; see whether this proxy is connected to it (/debug/syncz)".to_string(),
+    };
     let got: Vec<String> = listed.iter().map(|endpoint| endpoint.address.clone()).collect();
     Err(Finding::new(difference.cause(proxy, &AddressBook::of(context).await?))
         .expected_got(all_of(&pods.keys().collect::<Vec<_>>()), all_of(&got))

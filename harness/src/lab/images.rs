@@ -19,7 +19,7 @@ use crate::problem::Problems;
 use crate::versions::Picked;
 pub use store::{Manifest, Present};
 pub use upkeep::{
-    Freed, Health, Pruned, Row, Verified, list, print_list, print_prune, print_verify, prune, verify,
+    Freed, Health, Pruned, Row, Verified, list, print_list, print_prune, print_verify, prune, prune_files, verify,
 };
 
 /// The workload's image inside nodes, as the manifests name it.

@@ -56,9 +56,9 @@ fn a_run_from_nothing_is_green_in_every_clause_and_touches_nothing_of_the_users(
     let catalogue: Vec<String> = suites::registry().iter().map(|case| format!("{} {}", case.id, case.slug)).collect();
     assert_eq!(names, catalogue, "JUnit holds exactly the catalogue");
     for case in &cases {
-        assert!(matches!(case.status, TestCaseStatus::Success { .. }), "{}: {:?}", case.name, case.status);
+        assert!(matches!(case.status, TestCaseStatus::Success { .. }), "{}: {:?}", case.name.as_str(), case.status);
         let evidence = case.system_out.as_ref().map_or("", |text| text.as_str());
-        assert!(evidence.contains(" | "), "{} carries evidence", case.name);
+        assert!(evidence.contains(" | "), "{} carries evidence", case.name.as_str());
     }
     println!("lab checks: {} of {} ran", cases.len(), catalogue.len());
 

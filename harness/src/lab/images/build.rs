@@ -55,9 +55,7 @@ pub(super) fn try_lock(cache: &Path) -> Result<Result<CacheLock, String>, ImageE
             let _ = (&file).write_all(std::process::id().to_string().as_bytes());
             Ok(Ok(CacheLock { _file: file }))
         }
-        Err(TryLockError::WouldBlock) => {
-            Ok(Err(format!("process {}", fs::read_to_string(&path).unwrap_or_default())))
-        }
+        Err(TryLockError::WouldBlock) => Ok(Err(format!("process {}", fs::read_to_string(&path).unwrap_or_default()))),
         Err(TryLockError::Error(source)) => Err(ImageError::files("lock", path)(source)),
     }
 }
@@ -99,8 +97,7 @@ impl Workshop<'_> {
         wanted: &[Wanted],
         mut present: BTreeMap<String, Present>,
     ) -> Result<BTreeMap<String, Present>, ImageError> {
-        let mut missing: Vec<&Wanted> =
-            wanted.iter().filter(|one| !present.contains_key(&one.recipe.name)).collect();
+        let mut missing: Vec<&Wanted> = wanted.iter().filter(|one| !present.contains_key(&one.recipe.name)).collect();
         self.prepared(&missing)?;
         let mut running = FuturesUnordered::new();
         let mut busy: Vec<bool> = Vec::new();
@@ -146,8 +143,7 @@ impl Workshop<'_> {
             let message = format!("`{program}` is not on PATH, and {} need it", recipes_named(&recipes));
             problems.push("the host", message, instead);
         }
-        let rooted: Vec<&str> =
-            missing.iter().filter(|one| one.root).map(|one| one.recipe.name.as_str()).collect();
+        let rooted: Vec<&str> = missing.iter().filter(|one| one.root).map(|one| one.recipe.name.as_str()).collect();
         if !rooted.is_empty() && !is_root() {
             let message = format!("{} make Debian roots, which takes root", recipes_named(&rooted));
             problems.push("the host", message, format!("sudo -E {AGAIN}"));

@@ -219,7 +219,8 @@ struct ArchivedImage {
 /// Images of an archive, with the digests of their configs, which is how containerd will know them.
 async fn archived(archive: &Path) -> Result<BTreeMap<String, String>, ImageError> {
     let broken = |error: String| ImageError::files("read", archive)(io::Error::other(error));
-    let tool = Tool::new("tar").args(["--extract", "--to-stdout", "--file", &archive.to_string_lossy(), "manifest.json"]);
+    let tool =
+        Tool::new("tar").args(["--extract", "--to-stdout", "--file", &archive.to_string_lossy(), "manifest.json"]);
     let text = tool.run().await.map_err(|error| broken(error.to_string()))?.stdout;
     let images: Vec<ArchivedImage> = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
     let mut found = BTreeMap::new();

@@ -135,6 +135,17 @@ pub async fn verify(home: &Home, root: &Path, picked: &Picked, engine: &Engine) 
 /// # Errors
 /// [`ImageError::Busy`] while another meshproof builds, or when recipes, the cache or the engine cannot be read.
 pub async fn prune(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -> Result<Pruned, ImageError> {
+    let mut pruned = prune_files(home, root, picked)?;
+    let images = wanted_by_any_version(root, picked)?.iter().filter_map(Wanted::image).collect();
+    prune_images(engine, &images, &mut pruned).await?;
+    Ok(pruned)
+}
+
+/// As [`prune`], without the images in the engine.
+///
+/// # Errors
+/// [`ImageError::Busy`] while another meshproof builds, or when recipes or the cache cannot be read.
+pub fn prune_files(home: &Home, root: &Path, picked: &Picked) -> Result<Pruned, ImageError> {
     let wanted = wanted_by_any_version(root, picked)?;
     let lock = build::try_lock(&home.cache)?;
     let _lock = lock.map_err(|holder| ImageError::Busy {
@@ -162,8 +173,6 @@ pub async fn prune(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -
             pruned.freed.push(Freed { what: path.display().to_string(), bytes });
         }
     }
-    let images: BTreeSet<String> = wanted.iter().filter_map(Wanted::image).collect();
-    prune_images(engine, &images, &mut pruned).await?;
     Ok(pruned)
 }
 
@@ -174,7 +183,8 @@ async fn prune_images(engine: &Engine, wanted: &BTreeSet<String>, pruned: &mut P
     // An image goes before the one that it was made from.
     images.sort_by_key(|image| std::cmp::Reverse(image.created));
     for image in images {
-        let ours = |name: &&String| name.strip_prefix("meshproof/").is_some_and(|rest| is_id(&rest.replacen(':', "-", 1)));
+        let ours =
+            |name: &&String| name.strip_prefix("meshproof/").is_some_and(|rest| is_id(&rest.replacen(':', "-", 1)));
         for name in image.repo_tags.iter().filter(ours).filter(|name| !wanted.contains(*name)) {
             match engine.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
                 Ok(_) => pruned.freed.push(Freed { what: name.clone(), bytes: u64::try_from(image.size).unwrap_or(0) }),
@@ -182,7 +192,9 @@ async fn prune_images(engine: &Engine, wanted: &BTreeSet<String>, pruned: &mut P
                 Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, message }) => {
                     pruned.kept.push(format!("{name}: {message}"));
                 }
-                Err(source) => return Err(EngineError::Docker { what: format!("remove the image {name}"), source }.into()),
+                Err(source) => {
+                    return Err(EngineError::Docker { what: format!("remove the image {name}"), source }.into());
+                }
             }
         }
     }

@@ -1,0 +1,70 @@
+//! Recorded real runs, replayed: the reports they give are the ones on file.
+//!
+//! `MESHPROOF_ACCEPT=1 cargo test --test golden` writes them anew; look at the difference before committing it. A run is
+//! recorded by copying its `events.jsonl` to `fixtures/runs/`.
+
+use std::path::{Path, PathBuf};
+
+use harness::event::{Event, Record};
+use harness::exit::Exit;
+use harness::report::{Summary, jsonl, junit, plan, terminal};
+use quick_junit::Report;
+use rstest::rstest;
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/golden").join(name)
+}
+
+fn is_on_file(name: &str, text: &str) {
+    let path = golden(name);
+    if std::env::var_os("MESHPROOF_ACCEPT").is_some() {
+        std::fs::create_dir_all(golden("")).expect("the folder can be made");
+        std::fs::write(&path, text).expect("the golden can be written");
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(kept == text, "{} differs; MESHPROOF_ACCEPT=1 writes it anew", path.display());
+}
+
+fn records(path: &Path) -> (String, Vec<Record>) {
+    let name = path.file_stem().expect("a file has a name").to_string_lossy().into_owned();
+    (name, jsonl::read(path).expect("a recorded run can be read"))
+}
+
+#[rstest]
+fn a_recorded_run_gives_the_reports_on_file(#[files("../fixtures/runs/*.jsonl")] path: PathBuf) {
+    let (name, records) = records(&path);
+    is_on_file(&format!("{name}.junit.xml"), &junit::render(&records));
+    is_on_file(&format!("{name}.terminal.txt"), &terminal::render(&records));
+    if let Some(Event::RunStarted { plan, .. }) = records.first().map(|record| &record.event) {
+        is_on_file(&format!("{name}.plan.txt"), &plan::render(plan));
+    }
+}
+
+#[rstest]
+fn a_recorded_run_still_ends_as_it_did(#[files("../fixtures/runs/*.jsonl")] path: PathBuf) {
+    let (_, records) = records(&path);
+    let Some(Event::RunFinished { exit, .. }) = records.last().map(|record| &record.event) else {
+        panic!("a recorded run is whole");
+    };
+    let without_end = &records[..records.len() - 1];
+    assert_eq!(Exit::decide(&Summary::of(without_end)).code(), *exit);
+}
+
+#[rstest]
+fn another_parser_reads_the_junit_of_a_recorded_run(#[files("../fixtures/runs/*.jsonl")] path: PathBuf) {
+    let (_, records) = records(&path);
+    let Some(Event::RunStarted { plan, .. }) = records.first().map(|record| &record.event) else {
+        panic!("a recorded run begins with its plan");
+    };
+    let report = Report::deserialize_from_str(&junit::render(&records)).expect("it is JUnit");
+    let cases = report.test_suites.iter().map(|suite| suite.test_cases.len()).sum::<usize>();
+    assert!(cases >= plan.cases.len(), "every planned case is there");
+}
+
+#[rstest]
+fn no_recorded_run_holds_a_secret_or_a_path_of_its_machine(#[files("../fixtures/runs/*.jsonl")] path: PathBuf) {
+    let text = std::fs::read_to_string(path).expect("a recorded run can be read");
+    for secret in ["eyJ", "PRIVATE KEY", "client-key-data", "/root/", "/home/", "/tmp/"] {
+        assert!(!text.contains(secret), "it holds {secret}");
+    }
+}
