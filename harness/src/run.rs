@@ -77,38 +77,33 @@ impl Run {
                     running.push(self.step(step));
                 }
             }
-            let next = tokio::select! {
-                next = running.next() => next,
-                () = self.cancel.cancelled() => return false,
-            };
-            match next {
-                Some((id, proved)) => {
-                    ended.insert(id, proved);
+            if running.is_empty() {
+                // Everything up to the barrier has ended, or everything has.
+                let Some((after, pause)) = pause.as_ref().filter(|_| !released) else { break };
+                if !self.wait_for_person(after, pause).await {
+                    return false;
                 }
-                // A blocked step may have freed others in the very same turn.
-                None if started.iter().enumerate().all(|(index, done)| *done || barrier.is_some_and(|b| index > b && !released)) => {
-                    if released {
-                        break;
-                    }
-                }
-                None => continue,
-            }
-            if let Some((after, pause)) = &pause
-                && !released
-                && ended.contains_key(*after)
-                && running.is_empty()
-            {
-                self.context.recorder.emit(Event::Paused { after: after.to_string() });
-                let began = Instant::now();
-                tokio::select! {
-                    () = pause() => {}
-                    () = self.cancel.cancelled() => return false,
-                }
-                self.context.recorder.emit(Event::Resumed { seconds: began.elapsed().as_secs_f64() });
                 released = true;
+                continue;
+            }
+            tokio::select! {
+                next = running.next() => ended.extend(next),
+                () = self.cancel.cancelled() => return false,
             }
         }
         ended.values().all(|proved| *proved)
+    }
+
+    /// Waits for a person; says whether the run goes on.
+    async fn wait_for_person(&self, after: &str, pause: &Pause) -> bool {
+        self.context.recorder.emit(Event::Paused { after: after.to_string() });
+        let began = Instant::now();
+        tokio::select! {
+            () = pause() => {}
+            () = self.cancel.cancelled() => return false,
+        }
+        self.context.recorder.emit(Event::Resumed { seconds: began.elapsed().as_secs_f64() });
+        true
     }
 
     async fn step<'s>(&self, step: &'s Step) -> (&'s str, bool) {

@@ -29,8 +29,12 @@ fn an_order_that_uses_a_fact_before_it_is_learnt_is_refused(scenario: Scenario) 
 
 #[rstest]
 #[case::external_istiod("--set values.pilot.env.EXTERNAL_ISTIOD=true --context=\"${CTX_CLUSTER1}\" -f cluster1.yaml")]
-#[case::gateway("samples/multicluster/gen-eastwest-gateway.sh --network network1 | istioctl --context=\"${CTX_CLUSTER1}\" install -y -f -")]
-#[case::exposed("kubectl apply --context=\"${CTX_CLUSTER1}\" -n istio-system -f samples/multicluster/expose-istiod.yaml")]
+#[case::gateway(
+    "samples/multicluster/gen-eastwest-gateway.sh --network network1 | istioctl --context=\"${CTX_CLUSTER1}\" install -y -f -"
+)]
+#[case::exposed(
+    "kubectl apply --context=\"${CTX_CLUSTER1}\" -n istio-system -f samples/multicluster/expose-istiod.yaml"
+)]
 #[case::annotation("annotate namespace istio-system topology.istio.io/controlPlaneClusters=cluster1")]
 #[case::injection_path("injectionPath: /inject/cluster/cluster2/net/network1")]
 #[case::address("remotePilotAddress: ${DISCOVERY_ADDRESS}")]

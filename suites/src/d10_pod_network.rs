@@ -40,7 +40,11 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         let path = format!("calls of its port 8080 by {} ({})", from.object(), from.address);
         match calls {
             Ok(calls) => {
-                evidence.saw(to.object(), path, format!("{} of {} answered by {}", calls.answered, calls.sent, names(&calls.by)));
+                evidence.saw(
+                    to.object(),
+                    path,
+                    format!("{} of {} answered by {}", calls.answered, calls.sent, names(&calls.by)),
+                );
                 evidence.saw(to.object(), "peer address that it saw", names(&calls.peers));
                 if let Some(trouble) = Trouble::of(&calls, from, to) {
                     troubles.push((from, to, trouble));
@@ -61,21 +65,22 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     };
     let finding = match trouble {
         // A lost route breaks both directions: the answers have to find back.
-        Trouble::Unreached(failure) if !wrong.is_empty() => {
-            Finding::new(all_of(&wrong))
-                .expected_got(format!("{} answers {}", to.object(), from.object()), failure)
-                .hint(format!("put it back: {}", all_of(&cures)))
-        }
+        Trouble::Unreached(failure) if !wrong.is_empty() => Finding::new(all_of(&wrong))
+            .expected_got(format!("{} answers {}", to.object(), from.object()), failure)
+            .hint(format!("put it back: {}", all_of(&cures))),
         Trouble::Unreached(failure) => {
             Finding::new(format!("{} cannot reach {} at {}: {failure}", from.object(), to.object(), to.address))
                 .expected_got(format!("{CALLS} answers"), failure)
                 .hint("the routes between the nodes are in place; see their packet filters (iptables, nft) and the CNI")
         }
-        Trouble::Elsewhere(who) => {
-            Finding::new(format!("calls of {} to {} at {} were answered by {who}", from.object(), to.object(), to.address))
-                .expected_got(to.pod.as_str(), who)
-                .hint("the pod networks of the two clusters overlap, or something on the way answers for the pod")
-        }
+        Trouble::Elsewhere(who) => Finding::new(format!(
+            "calls of {} to {} at {} were answered by {who}",
+            from.object(),
+            to.object(),
+            to.address
+        ))
+        .expected_got(to.pod.as_str(), who)
+        .hint("the pod networks of the two clusters overlap, or something on the way answers for the pod"),
         Trouble::Rewritten(addresses) => {
             let book = AddressBook::of(context).await?;
             let seen: Vec<String> = addresses.iter().map(|address| book.name(address)).collect();
@@ -98,7 +103,9 @@ async fn ask(context: &Context, from: &Probe, to: &Probe) -> Result<Result<Calls
         .until(|| async {
             match from.ask::<Calls>(&args).await {
                 Ok(calls) if calls.answered == calls.sent => Look::Yes(Ok(calls)),
-                Ok(calls) => Look::NotYet(format!("{} of {} answered, {}", calls.answered, calls.sent, calls.failure_line())),
+                Ok(calls) => {
+                    Look::NotYet(format!("{} of {} answered, {}", calls.answered, calls.sent, calls.failure_line()))
+                }
                 Err(error) => Look::Yes(Err(error)),
             }
         })
@@ -152,7 +159,10 @@ async fn routes(context: &Context, evidence: &mut Evidence) -> (Vec<String>, Vec
     };
     let cluster_at = |address: &str| {
         let found = Role::ALL.iter().map(|role| context.cluster(*role));
-        found.into_iter().find(|cluster| cluster.nodes.values().any(|node| node == address)).map(|cluster| cluster.name.clone())
+        found
+            .into_iter()
+            .find(|cluster| cluster.nodes.values().any(|node| node == address))
+            .map(|cluster| cluster.name.clone())
     };
     for route in expected {
         let got = missing.iter().find(|(lost, _)| lost == route).map(|(_, got)| got.clone());
@@ -163,7 +173,9 @@ async fn routes(context: &Context, evidence: &mut Evidence) -> (Vec<String>, Vec
         let there = cluster_at(&route.via).unwrap_or_else(|| "another cluster".to_string());
         wrong_route(route, got, &context.cluster(route.role).name, &there)
     };
-    let cure = |(Route { node, pods, via, .. }, _): &(Route, String)| format!("`docker exec {node} ip route replace {pods} via {via}`");
+    let cure = |(Route { node, pods, via, .. }, _): &(Route, String)| {
+        format!("`docker exec {node} ip route replace {pods} via {via}`")
+    };
     (missing.iter().map(line).collect(), missing.iter().map(cure).collect())
 }
 

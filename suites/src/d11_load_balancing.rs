@@ -1,7 +1,8 @@
 //! D11: requests to a service are served by both clusters, from both, and the servers see the caller's identity.
 //!
-//! Sabotage: in cluster1 give VirtualService meshproof-sample/echo-without-retries two destinations by subsets v1 and
-//! v2, weighted 100:0 or 90:10; or scale Deployment echo-v2 of cluster2 to 0 (D7 then blocks this check).
+//! Sabotage: in cluster1 give VirtualService meshproof-sample/echo-without-retries destinations in subsets v1 and v2,
+//! weighted 100:0 or 90:10, or a fault that aborts 8 % of requests; switch TLS off by a DestinationRule (no identity);
+//! reject port 8080 of echo-v2 in the node's FORWARD chain; scale echo-v2 to 0 (D7 then blocks this check).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +35,8 @@ const NAMESPACE: &str = "meshproof-sample";
 const SHORT_ROW: u32 = 10;
 
 /// The other ways to call echo; its HTTP port is the one that is judged by counts.
-const OTHER_PROTOCOLS: [(&str, &str); 2] = [("grpc", "echo.meshproof-sample:8081"), ("tcp", "echo.meshproof-sample:9000")];
+const OTHER_PROTOCOLS: [(&str, &str); 2] =
+    [("grpc", "echo.meshproof-sample:8081"), ("tcp", "echo.meshproof-sample:9000")];
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     // One tally for each cluster that calls.
@@ -80,20 +82,32 @@ async fn sample(context: &Context, caller: &Probe, design: &Design, evidence: &m
     let base = "http://echo.meshproof-sample:8080";
     let first = format!("{base}/{}/d11/{}/first", context.nonce, caller.cluster.role);
     if let Err(timeout) = converge(context, caller, &["call", &first]).await? {
-        return Err(Finding::new(format!("no three requests in a row from {name} to {SERVICE} are answered: {}", timeout.last()))
-            .expected_got("answers", timeout.to_string())
-            .evidence(evidence)
-            .into());
+        return Err(Finding::new(format!(
+            "no three requests in a row from {name} to {SERVICE} are answered: {}",
+            timeout.last()
+        ))
+        .expected_got("answers", timeout.to_string())
+        .evidence(evidence)
+        .into());
     }
     let mark = mark(context, caller);
     let (url, count) = (format!("{base}{mark}"), design.sample_size().to_string());
     let calls: Calls = caller.ask(&["call", &url, "--count", &count]).await?;
     let by: Vec<String> = calls.by.iter().map(|(who, count)| format!("{who} {count}")).collect();
-    evidence.saw(caller.object(), format!("{} requests to {url}, answers by cluster/version/pod", calls.sent), all_of(&by));
+    evidence.saw(
+        caller.object(),
+        format!("{} requests to {url}, answers by cluster/version/pod", calls.sent),
+        all_of(&by),
+    );
     if calls.answered < calls.sent {
         evidence.saw(caller.object(), "failures", calls.failure_line());
         let at = failed_at(context, caller, &mark).await;
-        let line = format!("{} of {} requests from {name} to {SERVICE} failed: {}", calls.sent - calls.answered, calls.sent, calls.failure_line());
+        let line = format!(
+            "{} of {} requests from {name} to {SERVICE} failed: {}",
+            calls.sent - calls.answered,
+            calls.sent,
+            calls.failure_line()
+        );
         let cause = if at.is_empty() { line } else { format!("{line}; its proxy had sent them to {at}") };
         return Err(Finding::new(cause)
             .expected_got(format!("{} answers", calls.sent), calls.answered.to_string())
@@ -119,13 +133,15 @@ async fn sample(context: &Context, caller: &Probe, design: &Design, evidence: &m
 fn cause(judgement: &Judgement, from: &str, sent: u32) -> Option<String> {
     match judgement {
         Judgement::Even { .. } | Judgement::TooFew { .. } => None,
-        Judgement::Missing { backend, .. } => Some(format!("{backend} answered none of {sent} requests from {from} to {SERVICE}")),
+        Judgement::Missing { backend, .. } => {
+            Some(format!("{backend} answered none of {sent} requests from {from} to {SERVICE}"))
+        }
         Judgement::Skewed { p_value, limit, split } => Some(format!(
             "requests from {from} to {SERVICE} are not shared evenly: {split} answers (p = {p_value:.1e}, alarm at {limit:.1e})"
         )),
-        Judgement::Unexpected { backend, count } => {
-            Some(format!("`{backend}`, which is no cluster of this lab, answered {count} of {sent} requests from {from} to {SERVICE}"))
-        }
+        Judgement::Unexpected { backend, count } => Some(format!(
+            "`{backend}`, which is no cluster of this lab, answered {count} of {sent} requests from {from} to {SERVICE}"
+        )),
     }
 }
 
@@ -179,27 +195,44 @@ async fn failed_at(context: &Context, caller: &Probe, mark: &str) -> String {
 }
 
 /// A short row of calls by another protocol: all must be answered, and who did is noted.
-async fn short_row(context: &Context, caller: &Probe, protocol: &str, target: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+async fn short_row(
+    context: &Context,
+    caller: &Probe,
+    protocol: &str,
+    target: &str,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
     let name = &caller.cluster.name;
     // A kept TCP connection stays with one endpoint.
     let call = ["call", target, "--protocol", protocol, "--fresh-connection"];
     if let Err(timeout) = converge(context, caller, &call).await? {
-        return Err(Finding::new(format!("no three {protocol} calls in a row from {name} to {SERVICE} are answered: {}", timeout.last()))
-            .expected_got("answers", timeout.to_string())
-            .evidence(evidence)
-            .into());
+        return Err(Finding::new(format!(
+            "no three {protocol} calls in a row from {name} to {SERVICE} are answered: {}",
+            timeout.last()
+        ))
+        .expected_got("answers", timeout.to_string())
+        .evidence(evidence)
+        .into());
     }
     let count = SHORT_ROW.to_string();
     let calls: Calls = caller.ask(&[call.as_slice(), &["--count", &count]].concat()).await?;
-    evidence.saw(caller.object(), format!("{} {protocol} calls to {target}, answers by cluster", calls.sent), split(&calls.by_cluster()));
+    evidence.saw(
+        caller.object(),
+        format!("{} {protocol} calls to {target}, answers by cluster", calls.sent),
+        split(&calls.by_cluster()),
+    );
     if calls.sent > 0 && calls.answered == calls.sent {
         return Ok(());
     }
     let failed = calls.sent - calls.answered;
-    Err(Finding::new(format!("{failed} of {} {protocol} calls from {name} to {SERVICE} failed: {}", calls.sent, calls.failure_line()))
-        .expected_got(format!("{SHORT_ROW} answers"), calls.answered.to_string())
-        .evidence(evidence)
-        .into())
+    Err(Finding::new(format!(
+        "{failed} of {} {protocol} calls from {name} to {SERVICE} failed: {}",
+        calls.sent,
+        calls.failure_line()
+    ))
+    .expected_got(format!("{SHORT_ROW} answers"), calls.answered.to_string())
+    .evidence(evidence)
+    .into())
 }
 
 fn split(counts: &BTreeMap<String, u32>) -> String {

@@ -63,12 +63,20 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         let installed: BTreeSet<Entry> =
             serde_json::from_slice(&std::fs::read(home.inventory_at_clean_up(&context.scenario().lab, role))?)?;
         let difference = compare(&before, &installed, &after, &release);
-        evidence.saw(&cluster.name, "objects before the install and after the clean-up", format!("{} and {}", before.len(), after.len()));
+        evidence.saw(
+            &cluster.name,
+            "objects before the install and after the clean-up",
+            format!("{} and {}", before.len(), after.len()),
+        );
         for (entry, why) in &difference.known {
             evidence.saw(format!("{} {entry}", cluster.name), "left, as known", why);
         }
         for entry in &difference.left {
-            evidence.saw(format!("{} {entry}", cluster.name), "left", "not in the table of what Istio is known to leave");
+            evidence.saw(
+                format!("{} {entry}", cluster.name),
+                "left",
+                "not in the table of what Istio is known to leave",
+            );
             wrong.push(format!("{entry} is left in {}", cluster.name));
         }
         for entry in &difference.lost {
@@ -77,7 +85,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         }
         for row in &difference.not_left {
             evidence.saw(&cluster.name, "expected to be left", row);
-            wrong.push(format!("{row} is not left in {}, against the table of what Istio {release} leaves", cluster.name));
+            wrong.push(format!(
+                "{row} is not left in {}, against the table of what Istio {release} leaves",
+                cluster.name
+            ));
         }
     }
     if wrong.is_empty() {

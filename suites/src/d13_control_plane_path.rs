@@ -1,8 +1,9 @@
 //! D13: workloads of the remote cluster reach the control plane through the east-west gateway, and nothing else goes
 //! through it.
 //!
-//! Sabotage: put istiod's own pod address beside the gateway's into an EndpointSlice of Service istio-system/istiod in
-//! cluster2 and restart a workload there; or give Service echo an endpoint that is the gateway.
+//! Sabotage: put istiod's own pod address into another EndpointSlice of Service istio-system/istiod in cluster2, and
+//! make the caller there anew (it stays connected directly when the slice is gone again); or apply the release's
+//! `expose-services.yaml` and label the caller of cluster2 `topology.istio.io/network: network2`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,11 +60,14 @@ async fn service_leads_to_gateway(context: &Context, evidence: &mut Evidence) ->
     evidence.saw(&object, "addresses in its EndpointSlices", all_of(&addresses));
     match addresses.iter().find(|address| **address != gateway) {
         None => Ok(()),
-        Some(other) => Err(Finding::new(format!("{object} leads to {}, which is not the east-west gateway", AddressBook::of(context).await?.name(other)))
-            .expected_got(gateway, all_of(&addresses))
-            .hint("the remote profile writes one EndpointSlice with global.remotePilotAddress; see who wrote the other")
-            .evidence(evidence)
-            .into()),
+        Some(other) => Err(Finding::new(format!(
+            "{object} leads to {}, which is not the east-west gateway",
+            AddressBook::of(context).await?.name(other)
+        ))
+        .expected_got(gateway, all_of(&addresses))
+        .hint("the remote profile writes one EndpointSlice with global.remotePilotAddress; see who wrote the other")
+        .evidence(evidence)
+        .into()),
     }
 }
 
@@ -78,7 +82,11 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
     let (primary, remote) = (context.primary(), context.remote());
     let gateways = primary.pods(ISTIO_SYSTEM, gateway::SELECTOR).await?;
     let gateways: BTreeSet<String> = gateways.into_iter().filter_map(|pod| pod.status?.pod_ip).collect();
-    evidence.saw(primary.object("pods", gateway::SELECTOR), "status.podIP", all_of(&gateways.iter().collect::<Vec<_>>()));
+    evidence.saw(
+        primary.object("pods", gateway::SELECTOR),
+        "status.podIP",
+        all_of(&gateways.iter().collect::<Vec<_>>()),
+    );
     let mut needed = Vec::new();
     for app in ["caller", "echo"] {
         let pods = remote.pods(SAMPLE, &format!("app={app}")).await?;
@@ -230,8 +238,12 @@ async fn workloads_go_past(context: &Context, evidence: &mut Evidence) -> Result
         evidence.saw(caller.object(), format!("{} calls of echo, answers by cluster", calls.sent), all_of(&split));
         // Calls that stay at home would leave no trace in any case.
         if by.get(there).copied().unwrap_or(0) == 0 {
-            let failures = if calls.failures.is_empty() { String::new() } else { format!("; failures: {}", calls.failure_line()) };
-            return Err(Fault::unknown(format!("{there} answered none of {} calls from {here}, so nothing crossed that could be seen at the gateway{failures}", calls.sent)));
+            let failures =
+                if calls.failures.is_empty() { String::new() } else { format!("; failures: {}", calls.failure_line()) };
+            return Err(Fault::unknown(format!(
+                "{there} answered none of {} calls from {here}, so nothing crossed that could be seen at the gateway{failures}",
+                calls.sent
+            )));
         }
     }
     let after = gateway::counters(context).await?;
@@ -259,7 +271,8 @@ mod tests {
 
     fn proxies() -> Proxies {
         let proxy = |name: &str, role, ip: &str| (name.to_string(), (role, ip.to_string()));
-        [proxy("caller-1.sample", Role::Primary, "10.10.0.9"), proxy("caller-2.sample", Role::Remote, "10.20.0.7")].into()
+        [proxy("caller-1.sample", Role::Primary, "10.10.0.9"), proxy("caller-2.sample", Role::Remote, "10.20.0.7")]
+            .into()
     }
 
     #[rstest]

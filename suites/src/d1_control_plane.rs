@@ -151,9 +151,11 @@ async fn answers(context: &Context, pod: &str, evidence: &mut Evidence) -> Resul
     evidence.saw(&object, format!("/debug/clusterz of {}", primary.name), &sync);
     let mesh = istiod::debug(primary, pod, "/debug/mesh").await?;
     let id = mesh["defaultConfig"]["meshId"].as_str().unwrap_or("absent");
-    evidence
-        .saw(&object, "/debug/mesh defaultConfig.meshId", id)
-        .saw(&object, "/debug/mesh trustDomain", mesh["trustDomain"].as_str().unwrap_or("absent"));
+    evidence.saw(&object, "/debug/mesh defaultConfig.meshId", id).saw(
+        &object,
+        "/debug/mesh trustDomain",
+        mesh["trustDomain"].as_str().unwrap_or("absent"),
+    );
     if id != scenario.mesh_id {
         return Err(Finding::new(format!("{object} has the mesh id {id}, not {}", scenario.mesh_id))
             .expected_got(&scenario.mesh_id, id)
@@ -179,11 +181,8 @@ async fn injected_values(context: &Context, evidence: &mut Evidence) -> Result<(
             .evidence(evidence)
             .into());
     };
-    let values: Value = map
-        .data
-        .as_ref()
-        .and_then(|data| serde_json::from_str(data.get("values")?).ok())
-        .unwrap_or_default();
+    let values: Value =
+        map.data.as_ref().and_then(|data| serde_json::from_str(data.get("values")?).ok()).unwrap_or_default();
     let manager = manager_of(&map.metadata, "f:values");
     for (field, wanted, got) in told(&values, scenario, &primary.name) {
         evidence.saw(&object, format!("values {field}"), &got);

@@ -1,6 +1,6 @@
 //! D2: the east-west gateway of the primary cluster has an external address, and answers there to the other cluster.
 //!
-//! Sabotage: take the address from a node of cluster1 (`ip address del <address>/32 dev eth0`), or scale Deployment
+//! Sabotage: empty the status of its Service (`kubectl patch --subresource=status`), or scale Deployment
 //! istio-eastwestgateway to 0.
 
 use harness::check::case::{Case, When};
@@ -15,7 +15,6 @@ use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use crate::shared::istiod::GATEWAY;
-use crate::shared::routes;
 use crate::shared::writer::manager_of;
 
 /// The clause.
@@ -114,15 +113,17 @@ async fn answers(context: &Context, address: &str, evidence: &mut Evidence) -> R
         }
         Err(timeout) if timeout.last().starts_with("the probe could not ask") => Err(timeout.into()),
         Err(timeout) => {
-            let mut why = routes::missing(context, evidence).await;
-            if ready.is_empty() {
-                why.push_str(&format!("; {} has no ready pod istio=eastwestgateway", primary.name));
-            }
-            Err(Finding::new(format!("{} Service {ISTIO_SYSTEM}/{GATEWAY} does not answer pods of {} at {url}{why}", primary.name, remote.name))
-                .expected_got("HTTP 200", timeout.last())
-                .hint(format!("see who has the address ({address}), the pods behind the Service, and the routes between the nodes"))
-                .evidence(evidence)
-                .into())
+            let why = if ready.is_empty() { "; no pod istio=eastwestgateway is ready" } else { "" };
+            Err(Finding::new(format!(
+                "{} Service {ISTIO_SYSTEM}/{GATEWAY} does not answer pods of {} at {url}{why}",
+                primary.name, remote.name
+            ))
+            .expected_got("HTTP 200", timeout.last())
+            .hint(format!(
+                "see who has the address ({address}), the pods behind the Service, and the routes between the nodes"
+            ))
+            .evidence(evidence)
+            .into())
         }
     }
 }

@@ -76,7 +76,10 @@ async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
             Err(why) => {
                 return Err(Finding::new(format!("{object} {why}"))
                     .expected_got("ports 15012 and 15017 passed through to istiod", why)
-                    .hint(format!("kubectl apply --context {} -n {ISTIO_SYSTEM} -f samples/multicluster/expose-istiod.yaml", primary.context))
+                    .hint(format!(
+                        "kubectl apply --context {} -n {ISTIO_SYSTEM} -f samples/multicluster/expose-istiod.yaml",
+                        primary.context
+                    ))
                     .evidence(evidence)
                     .into());
             }
@@ -106,7 +109,8 @@ fn passes_through(spec: &Value) -> Result<String, String> {
 fn leads_to_istiod(spec: &Value) -> Result<String, String> {
     let mut words = Vec::new();
     for (port, service_port, _) in PORTS {
-        let matches = |route: &&Value| route["match"].as_array().is_some_and(|all| all.iter().any(|one| one["port"] == port));
+        let matches =
+            |route: &&Value| route["match"].as_array().is_some_and(|all| all.iter().any(|one| one["port"] == port));
         let Some(route) = spec["tls"].as_array().into_iter().flatten().find(matches) else {
             return Err(format!("has no TLS route for port {port}"));
         };
@@ -114,7 +118,10 @@ fn leads_to_istiod(spec: &Value) -> Result<String, String> {
         let host = destination["host"].as_str().unwrap_or("nowhere");
         let to = &destination["port"]["number"];
         if !host.starts_with(istiod::NAME) || *to != service_port {
-            return Err(format!("leads port {port} to {host}:{to}, not to {}.cluster.local:{service_port}", istiod::NAME));
+            return Err(format!(
+                "leads port {port} to {host}:{to}, not to {}.cluster.local:{service_port}",
+                istiod::NAME
+            ));
         }
         words.push(format!("port {port} to {host}:{to}"));
     }
@@ -140,7 +147,12 @@ fn verified(tls: &Tls) -> Result<Certificate, String> {
 }
 
 /// Fingerprints of what the replicas themselves show in their own cluster. Each replica makes a certificate of its own.
-async fn own_certificates(context: &Context, port: u64, root: &str, evidence: &mut Evidence) -> Result<BTreeSet<String>, Fault> {
+async fn own_certificates(
+    context: &Context,
+    port: u64,
+    root: &str,
+    evidence: &mut Evidence,
+) -> Result<BTreeSet<String>, Fault> {
     let primary = context.primary();
     let probe = Probe::outside(primary, &context.budgets).await?;
     let mut own = BTreeSet::new();
@@ -149,12 +161,19 @@ async fn own_certificates(context: &Context, port: u64, root: &str, evidence: &m
         let Some(address) = pod.status.as_ref().and_then(|status| status.pod_ip.clone()) else { continue };
         match verified(&shown(&probe, &format!("{address}:{port}"), root).await?) {
             Ok(leaf) => {
-                evidence.saw(&object, format!("certificate on {address}:{port}, seen in {}", primary.name), words(&leaf));
+                evidence.saw(
+                    &object,
+                    format!("certificate on {address}:{port}, seen in {}", primary.name),
+                    words(&leaf),
+                );
                 own.insert(leaf.sha256);
             }
             Err(why) => {
                 return Err(Finding::new(format!("{object} shows no certificate of its own CA on port {port}"))
-                    .expected_got(format!("a certificate for {} that fits the root of {}", istiod::NAME, primary.name), why)
+                    .expected_got(
+                        format!("a certificate for {} that fits the root of {}", istiod::NAME, primary.name),
+                        why,
+                    )
                     .evidence(evidence)
                     .into());
             }

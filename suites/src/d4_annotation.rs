@@ -58,14 +58,22 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         }
         Named::No => {
             let value = annotation.cloned().unwrap_or_default();
-            (format!("{object} has the annotation {ANNOTATION}=\"{value}\", which does not name {}", primary.name), value, mend)
+            (
+                format!("{object} has the annotation {ANNOTATION}=\"{value}\", which does not name {}", primary.name),
+                value,
+                mend,
+            )
         }
         Named::WithBlanks(entry) => {
             let cause = format!(
                 "{object} names \"{entry}\" with a blank in the annotation {ANNOTATION}, which istiod does not take for {}",
                 primary.name
             );
-            (cause, annotation.cloned().unwrap_or_default(), format!("istiod trims nothing: write the list without blanks. {mend}"))
+            (
+                cause,
+                annotation.cloned().unwrap_or_default(),
+                format!("istiod trims nothing: write the list without blanks. {mend}"),
+            )
         }
     };
     Err(Finding::new(cause).expected_got(wanted, got).hint(hint).evidence(&evidence).into())

@@ -1,9 +1,10 @@
 //! D7: the endpoints of both clusters are known to the proxies of each, and follow the remote cluster up and down.
 //!
-//! Sabotage: remove the remote secret from cluster1 (cluster2's endpoints go from every proxy), or put a pod's address
-//! wrong by an EndpointSlice of one's own for Service echo in cluster2.
+//! Sabotage: remove the remote secret from cluster1 (cluster2's endpoints go from every proxy); add an EndpointSlice with
+//! an address of nobody to Service echo in cluster2; label the caller of cluster2 `topology.istio.io/network: network2`
+//! (it is given the gateway in the place of pods); hide Service scaled from the caller by a Sidecar in cluster1.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
@@ -17,7 +18,8 @@ use kube::ResourceExt;
 
 use crate::shared::address::AddressBook;
 use crate::shared::envoy::{Endpoint, Proxy};
-use crate::shared::{istiod, scaling};
+use crate::shared::scaling;
+use crate::shared::shards::{shards, unknown_to_istiod};
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -53,7 +55,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         lists_all(context, proxy, &mut evidence).await?;
     }
     let pods = echo_pods(context).await?;
-    for (istiod, shards) in shards(context).await? {
+    for (istiod, shards) in shards(context, HOST, NAMESPACE, PORT).await? {
         for role in Role::ALL {
             let name = &context.cluster(role).name;
             let held = shards.get(name).map(|held| all_of(&held.iter().collect::<Vec<_>>())).unwrap_or_default();
@@ -122,12 +124,19 @@ async fn lists_all(context: &Context, proxy: &Proxy, evidence: &mut Evidence) ->
     if difference.is_none() {
         return Ok(());
     }
-    let istiod_lacks = shards(context).await?.into_iter().find_map(|(istiod, shards)| {
-        unknown_to_istiod(&pods, &shards).map(|(ip, pod)| format!("{istiod} itself does not hold {ip} of {pod}: see its /debug/clusterz and the remote secret"))
+    // It only explains the difference, which stands without it.
+    let held = shards(context, HOST, NAMESPACE, PORT).await.unwrap_or_default();
+    let istiod_lacks = held.into_iter().find_map(|(istiod, shards)| {
+        unknown_to_istiod(&pods, &shards).map(|(ip, pod)| {
+            format!("{istiod} itself does not hold {ip} of {pod}: see its /debug/clusterz and the remote secret")
+        })
     });
     let by_gateway = context.fact(Fact::GatewayAddress).is_ok_and(|gateway| difference.extra.contains(&gateway));
     let hint = match istiod_lacks {
         Some(lacks) => lacks,
+        None if difference.missing.is_empty() => {
+            "see the EndpointSlices of Service echo in both clusters, and the readiness of its pods".to_string()
+        }
         None if by_gateway => "proxy and endpoints are taken to be on different networks: both clusters need the same global.network, and no other topology.istio.io/network label".to_string(),
         None => "istiod holds the endpoints; see whether this proxy is connected to it (/debug/syncz)".to_string(),
     };
@@ -142,7 +151,11 @@ async fn lists_all(context: &Context, proxy: &Proxy, evidence: &mut Evidence) ->
 fn show(proxy: &Proxy, upstream: &str, pods: &Pods, listed: &[Endpoint], evidence: &mut Evidence) {
     for endpoint in listed {
         let pod = pods.get(&endpoint.address).map_or("no ready pod of echo", String::as_str);
-        evidence.saw(proxy.object(), upstream, format!("{}:{} {}, {pod}", endpoint.address, endpoint.port, endpoint.health));
+        evidence.saw(
+            proxy.object(),
+            upstream,
+            format!("{}:{} {}, {pod}", endpoint.address, endpoint.port, endpoint.health),
+        );
     }
     if listed.is_empty() {
         evidence.saw(proxy.object(), upstream, "no endpoint");
@@ -204,52 +217,16 @@ impl Difference {
     }
 }
 
-/// By cluster, the addresses that one replica of istiod holds for echo.
-type Shards = BTreeMap<String, BTreeSet<String>>;
-
-/// What each ready replica of istiod holds.
-async fn shards(context: &Context) -> Result<Vec<(String, Shards)>, Fault> {
-    let primary = context.primary();
-    let mut all = Vec::new();
-    for replica in istiod::replicas(primary).await? {
-        let page = istiod::debug(primary, &replica, "/debug/endpointShardz").await?;
-        all.push((istiod::object(primary, &replica), shards_of(&page)));
-    }
-    Ok(all)
-}
-
-fn shards_of(page: &serde_json::Value) -> Shards {
-    let mut shards = Shards::new();
-    for (shard, endpoints) in page[HOST][NAMESPACE]["Shards"].as_object().into_iter().flatten() {
-        // The key is `Kubernetes/cluster1`.
-        let cluster = shard.rsplit('/').next().unwrap_or(shard).to_string();
-        let held = shards.entry(cluster).or_default();
-        for endpoint in endpoints.as_array().into_iter().flatten().filter(|endpoint| endpoint["EndpointPort"] == PORT) {
-            let addresses = endpoint["Addresses"].as_array().into_iter().flatten();
-            held.extend(addresses.filter_map(|address| address.as_str()).map(str::to_string));
-        }
-    }
-    shards
-}
-
-/// The first pod whose address is not in the shard of its cluster.
-fn unknown_to_istiod<'a>(pods: &'a Pods, shards: &Shards) -> Option<(&'a String, &'a String)> {
-    pods.iter().find(|(ip, pod)| {
-        let cluster = pod.split(' ').next().unwrap_or_default();
-        !shards.get(cluster).is_some_and(|held| held.contains(*ip))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
-    use serde_json::json;
 
-    use super::{Difference, Endpoint, HOST, NAMESPACE, Pods, shards_of, unknown_to_istiod};
+    use super::{Difference, Endpoint, Pods};
 
     fn pods() -> Pods {
         let pod = |ip: &str, name: &str| (ip.to_string(), name.to_string());
-        [pod("10.10.0.8", "cluster1 pod meshproof-sample/a"), pod("10.20.0.6", "cluster2 pod meshproof-sample/b")].into()
+        [pod("10.10.0.8", "cluster1 pod meshproof-sample/a"), pod("10.20.0.6", "cluster2 pod meshproof-sample/b")]
+            .into()
     }
 
     fn endpoint((address, health): &(&str, &str)) -> Endpoint {
@@ -274,21 +251,5 @@ mod tests {
         let listed: Vec<Endpoint> = listed.iter().map(endpoint).collect();
         let difference = Difference::between(&pods(), &listed);
         assert_eq!((difference.said().as_str(), difference.is_none()), (expected, expected.is_empty()));
-    }
-
-    #[rstest]
-    #[case::both(json!({"Kubernetes/cluster1": ["10.10.0.8"], "Kubernetes/cluster2": ["10.20.0.6"]}), None)]
-    #[case::no_shard(json!({"Kubernetes/cluster1": ["10.10.0.8"]}), Some("10.20.0.6"))]
-    #[case::empty_shard(json!({"Kubernetes/cluster1": ["10.10.0.8"], "Kubernetes/cluster2": []}), Some("10.20.0.6"))]
-    #[case::the_wrong_shard(json!({"Kubernetes/cluster1": ["10.10.0.8", "10.20.0.6"]}), Some("10.20.0.6"))]
-    fn each_pod_must_be_in_the_shard_of_its_cluster(#[case] held: serde_json::Value, #[case] expected: Option<&str>) {
-        let shards: serde_json::Map<_, _> = held
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(shard, addresses)| (shard.clone(), json!([{"EndpointPort": 8080, "Addresses": addresses}])))
-            .collect();
-        let page = json!({HOST: {NAMESPACE: {"Shards": shards}}});
-        assert_eq!(unknown_to_istiod(&pods(), &shards_of(&page)).map(|(ip, _)| ip.as_str()), expected);
     }
 }

@@ -36,7 +36,11 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let remote = context.remote();
     let root = root_of_primary(context).await?;
     let mut evidence = Evidence::new();
-    evidence.saw(context.primary().object("ConfigMap", "istio-system/istio-ca-root-cert"), "root-cert.pem", fingerprint(&root));
+    evidence.saw(
+        context.primary().object("ConfigMap", "istio-system/istio-ca-root-cert"),
+        "root-cert.pem",
+        fingerprint(&root),
+    );
     let api = remote.all::<MutatingWebhookConfiguration>();
     let labelled = api
         .list(&ListParams::default().labels("istio.io/rev"))
@@ -52,13 +56,20 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         let manager = manager_of(&configuration.metadata, "f:caBundle");
         evidence.saw(object(remote, &name), "managedFields of caBundle", &manager);
         if !manager.starts_with("pilot-discovery") {
-            return Err(Finding::new(format!("the caBundle of {} was written by {manager}, not by istiod", object(remote, &name)))
-                .expected_got("manager pilot-discovery", manager)
-                .evidence(&evidence)
-                .into());
+            return Err(Finding::new(format!(
+                "the caBundle of {} was written by {manager}, not by istiod",
+                object(remote, &name)
+            ))
+            .expected_got("manager pilot-discovery", manager)
+            .evidence(&evidence)
+            .into());
         }
         if let Some(line) = audit(remote, "mutatingwebhookconfigurations", &name, "istio-reader").await {
-            evidence.saw(format!("{} audit log", remote.name), format!("last write of {name} by istiod's reader account"), line);
+            evidence.saw(
+                format!("{} audit log", remote.name),
+                format!("last write of {name} by istiod's reader account"),
+                line,
+            );
         }
     }
     if matching == 0 {
@@ -94,7 +105,13 @@ fn ca_bundle(configuration: Option<&MutatingWebhookConfiguration>, webhook: &str
 }
 
 /// Waits until one webhook holds the root.
-async fn patched(context: &Context, name: &str, webhook: &str, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+async fn patched(
+    context: &Context,
+    name: &str,
+    webhook: &str,
+    root: &str,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
     let remote = context.remote();
     let wait = context.wait(format!("the caBundle of {webhook} in {name}"), context.budgets.converge());
     let found = remote
@@ -154,7 +171,11 @@ async fn heals(context: &Context, name: &str, root: &str, evidence: &mut Evidenc
             .evidence(evidence)
             .into());
     }
-    evidence.saw(object(remote, name), format!("webhooks[{webhook}] blanked, then written again after"), format!("{:.2} s", began.elapsed().as_secs_f64()));
+    evidence.saw(
+        object(remote, name),
+        format!("webhooks[{webhook}] blanked, then written again after"),
+        format!("{:.2} s", began.elapsed().as_secs_f64()),
+    );
     Ok(())
 }
 

@@ -53,7 +53,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     }
     // A namespace of its own: what is broken here on purpose is broken for nobody else.
     let name = format!("meshproof-d9-{}", context.nonce);
-    let new = Namespace { metadata: kube::core::ObjectMeta { name: Some(name.clone()), ..Default::default() }, ..Default::default() };
+    let new = Namespace {
+        metadata: kube::core::ObjectMeta { name: Some(name.clone()), ..Default::default() },
+        ..Default::default()
+    };
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_string()), ..Default::default() };
     namespaces.create(&params, &new).await.map_err(remote.refused(format!("create namespace {name}")))?;
     let judged = new_namespace(context, &name, &root, &mut evidence).await;
@@ -72,23 +75,40 @@ async fn new_namespace(context: &Context, name: &str, root: &str, evidence: &mut
     let manager = manager_of(&map.metadata, "f:data");
     evidence.saw(remote.object("ConfigMap", &format!("{name}/{MAP}")), "managedFields of data", &manager);
     if !manager.starts_with("pilot-discovery") {
-        return Err(Finding::new(format!("{} was written by {manager}, not by istiod", remote.object("ConfigMap", &format!("{name}/{MAP}"))))
-            .expected_got("manager pilot-discovery", manager)
-            .evidence(evidence)
-            .into());
+        return Err(Finding::new(format!(
+            "{} was written by {manager}, not by istiod",
+            remote.object("ConfigMap", &format!("{name}/{MAP}"))
+        ))
+        .expected_got("manager pilot-discovery", manager)
+        .evidence(evidence)
+        .into());
     }
     if let Some(line) = audit(remote, "configmaps", MAP, "istio-reader").await {
-        evidence.saw(format!("{} audit log", remote.name), format!("last write of {MAP} by istiod's reader account"), line);
+        evidence.saw(
+            format!("{} audit log", remote.name),
+            format!("last write of {MAP} by istiod's reader account"),
+            line,
+        );
     }
-    maps.delete(MAP, &DeleteParams::default()).await.map_err(remote.refused(format!("delete ConfigMap {name}/{MAP}")))?;
+    maps.delete(MAP, &DeleteParams::default())
+        .await
+        .map_err(remote.refused(format!("delete ConfigMap {name}/{MAP}")))?;
     written(context, name, root, "whose configmap was deleted gets", evidence).await?;
     let edit = Patch::Merge(json!({"data": {KEY: "edited by meshproof"}}));
-    maps.patch(MAP, &PatchParams::default(), &edit).await.map_err(remote.refused(format!("edit ConfigMap {name}/{MAP}")))?;
+    maps.patch(MAP, &PatchParams::default(), &edit)
+        .await
+        .map_err(remote.refused(format!("edit ConfigMap {name}/{MAP}")))?;
     written(context, name, root, "whose configmap was edited gets", evidence).await
 }
 
 /// Waits until the configmap of one namespace holds the root.
-async fn written(context: &Context, namespace: &str, root: &str, how: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+async fn written(
+    context: &Context,
+    namespace: &str,
+    root: &str,
+    how: &str,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
     let remote = context.remote();
     let object = remote.object("ConfigMap", &format!("{namespace}/{MAP}"));
     let began = Instant::now();

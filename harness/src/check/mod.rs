@@ -5,7 +5,7 @@ pub mod evidence;
 pub mod tally;
 pub mod verdict;
 
-pub use case::Case;
 pub use crate::context::Context;
+pub use case::Case;
 pub use evidence::Evidence;
 pub use verdict::{Fault, Finding, Verdict};

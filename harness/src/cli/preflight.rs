@@ -18,18 +18,15 @@ pub fn root() -> Result<PathBuf, Problem> {
     let here = std::env::current_dir().unwrap_or_default();
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf);
     let above = here.ancestors().map(Path::to_path_buf);
-    named
-        .into_iter()
-        .chain(above)
-        .chain(built)
-        .find(|folder| folder.join("kind/versions.toml").is_file())
-        .ok_or_else(|| {
+    named.into_iter().chain(above).chain(built).find(|folder| folder.join("kind/versions.toml").is_file()).ok_or_else(
+        || {
             Problem::new(
                 "the repository",
                 "kind/versions.toml is nowhere above this folder",
                 "call meshproof inside its repository, or set MESHPROOF_ROOT to it",
             )
-        })
+        },
+    )
 }
 
 /// A running engine: the one there is, or one that `kind/engine` gets running.
@@ -42,12 +39,17 @@ pub async fn engine(root: &Path, allowed: EngineUse) -> Result<Engine, Problem> 
         Err(problem) => problem,
     };
     if allowed == EngineUse::Existing {
-        return Err(Problem { instead: "start one, or drop ENGINE=existing so that kind/engine may".to_string(), ..missing });
+        return Err(Problem {
+            instead: "start one, or drop ENGINE=existing so that kind/engine may".to_string(),
+            ..missing
+        });
     }
     let script = root.join("kind/engine");
     let limit = std::time::Duration::from_secs(900);
     let started = Tool::new(&script).limit(limit).run_with(|line| eprintln!("      Engine {line}")).await;
-    started.map_err(|error| Problem::new("the host", error.to_string(), "do what kind/engine says above, then call again"))?;
+    started.map_err(|error| {
+        Problem::new("the host", error.to_string(), "do what kind/engine says above, then call again")
+    })?;
     Engine::connect().await
 }
 
@@ -55,7 +57,13 @@ pub async fn engine(root: &Path, allowed: EngineUse) -> Result<Engine, Problem> 
 ///
 /// # Errors
 /// All [`Problems`] at once.
-pub async fn lab(request: &Request, engine: &Engine, home: &Home, host: &Host, build: bool) -> Result<Topology, Problems> {
+pub async fn lab(
+    request: &Request,
+    engine: &Engine,
+    home: &Home,
+    host: &Host,
+    build: bool,
+) -> Result<Topology, Problems> {
     let mut problems = Problems::new();
     let scenario = request.scenario();
     let need = if build { Need::build(existing(&home.cache)) } else { Need::lab(existing(&home.state)) };
@@ -80,10 +88,13 @@ pub async fn lab(request: &Request, engine: &Engine, home: &Home, host: &Host, b
 async fn names_taken(topology: &Topology, engine: &Engine, home: &Home) -> Vec<Problem> {
     let lab = &topology.lab;
     if home.lab(lab).join("lab.json").is_file() {
-        let instead = format!("use it (meshproof check --lab {lab}), remove it (meshproof down --lab {lab}), or take another name with --lab");
+        let instead = format!(
+            "use it (meshproof check --lab {lab}), remove it (meshproof down --lab {lab}), or take another name with --lab"
+        );
         return vec![Problem::new(format!("lab {lab}"), "is up already", instead)];
     }
-    let refused = |error| Problem::new("the host", crate::check::verdict::chain(&error), "see whether the engine is well");
+    let refused =
+        |error| Problem::new("the host", crate::check::verdict::chain(&error), "see whether the engine is well");
     let mut problems = Vec::new();
     match engine.networks(&[]).await {
         Err(error) => problems.push(refused(error)),

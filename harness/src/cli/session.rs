@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::args::{Keep, Request};
 use super::interrupt::Interrupt;
-use crate::check::case::{Case, When};
 use crate::check::Verdict;
+use crate::check::case::{Case, When};
 use crate::context::Context;
 use crate::diagnose;
 use crate::event::{Event, Recorder};
@@ -143,7 +143,13 @@ impl Session<'_> {
     }
 
     /// The lab, made or opened; none where that failed, which the events say.
-    async fn lab(&self, phases: Phases, picked: &Picked, topology: &Topology, existing: Option<LabFile>) -> Option<Lab> {
+    async fn lab(
+        &self,
+        phases: Phases,
+        picked: &Picked,
+        topology: &Topology,
+        existing: Option<LabFile>,
+    ) -> Option<Lab> {
         let budgets = &self.request.budgets;
         let lab = if let Some(file) = existing {
             let opened = async {
@@ -216,7 +222,8 @@ impl Session<'_> {
             run.steps(&steps(Phase::CleanUp), None).await;
             let after = run.cases(&of(When::CleanedUp), &verdicts).await;
             self.say_interrupted();
-            let new_trouble = of(When::CleanedUp).iter().any(|case| after.get(case.id).is_none_or(|verdict| !verdict.is_passed()));
+            let new_trouble =
+                of(When::CleanedUp).iter().any(|case| after.get(case.id).is_none_or(|verdict| !verdict.is_passed()));
             if new_trouble && !troubled {
                 self.diagnose(&run.context).await;
             }

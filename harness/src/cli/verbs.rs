@@ -8,8 +8,8 @@ use clap::Parser;
 
 use super::args::{Cli, ImagesVerb, Request, Surroundings, Verb};
 use super::interrupt::Interrupt;
-use super::session::{Phases, Session, folder, plan};
 use super::preflight;
+use super::session::{Phases, Session, folder, plan};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -39,8 +39,9 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let root = preflight::root()?;
     let file = root.join("kind/versions.toml");
-    let text = std::fs::read_to_string(&file)
-        .map_err(|error| Problem::new(file.display().to_string(), format!("cannot be read: {error}"), "check the folder's rights"))?;
+    let text = std::fs::read_to_string(&file).map_err(|error| {
+        Problem::new(file.display().to_string(), format!("cannot be read: {error}"), "check the folder's rights")
+    })?;
     let versions = Versions::parse(&text)?;
     let outlines: Vec<_> = catalogue.iter().map(Case::outline).collect();
     let default = crate::scenario::Scenario::default_primary_remote(&versions);
@@ -60,7 +61,8 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Plan(_) => {
             // Subnets that the host has taken are known without an engine as far as routes show them.
             let host = Host::read().map_err(host_problem)?;
-            let topology = Topology::choose(request.scenario(), &host.routes).map_err(|problems| request.file.locate(problems))?;
+            let topology =
+                Topology::choose(request.scenario(), &host.routes).map_err(|problems| request.file.locate(problems))?;
             let cases = selected(&request, catalogue);
             print!("{}", report::plan::render(&plan(request.scenario(), &topology, &cases)));
             Ok(Exit::Green)
@@ -83,18 +85,30 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             let engine = preflight::engine(&root, super::args::EngineUse::Existing).await?;
             let mut labs = vec![request.scenario().lab.clone()];
             if args.all {
-                labs = down::labs(&engine, &home).await.map_err(|error| Problem::new("the host", error.to_string(), "see whether the engine is well"))?;
+                labs = down::labs(&engine, &home)
+                    .await
+                    .map_err(|error| Problem::new("the host", error.to_string(), "see whether the engine is well"))?;
             }
             remove_labs(&engine, &home, &labs, &request.budgets).await
         }
-        Verb::Up(_) => with_session(&request, catalogue, &home, &root, &picked, Phases { up: true, ..Phases::default() }).await,
+        Verb::Up(_) => {
+            with_session(&request, catalogue, &home, &root, &picked, Phases { up: true, ..Phases::default() }).await
+        }
         Verb::Run(_) => {
             let phases = Phases { up: true, install: true, check: true, clean_up: true, down: true };
             with_session(&request, catalogue, &home, &root, &picked, phases).await
         }
-        Verb::Install(_) => with_session(&request, catalogue, &home, &root, &picked, Phases { install: true, ..Phases::default() }).await,
-        Verb::Check(_) => with_session(&request, catalogue, &home, &root, &picked, Phases { check: true, ..Phases::default() }).await,
-        Verb::Uninstall(_) => with_session(&request, catalogue, &home, &root, &picked, Phases { clean_up: true, ..Phases::default() }).await,
+        Verb::Install(_) => {
+            with_session(&request, catalogue, &home, &root, &picked, Phases { install: true, ..Phases::default() })
+                .await
+        }
+        Verb::Check(_) => {
+            with_session(&request, catalogue, &home, &root, &picked, Phases { check: true, ..Phases::default() }).await
+        }
+        Verb::Uninstall(_) => {
+            with_session(&request, catalogue, &home, &root, &picked, Phases { clean_up: true, ..Phases::default() })
+                .await
+        }
     }
 }
 
@@ -124,7 +138,8 @@ async fn with_session(
 ) -> Result<Exit, Problems> {
     let lab = request.scenario().lab.clone();
     let host = Host::read().map_err(host_problem)?;
-    let engine = preflight::engine(root, if phases.up { request.engine } else { super::args::EngineUse::Existing }).await?;
+    let engine =
+        preflight::engine(root, if phases.up { request.engine } else { super::args::EngineUse::Existing }).await?;
     let _lock = LabLock::take(home, &lab)?;
     let (topology, existing, request) = if phases.up {
         let present = images::all_present(home, root, picked, &engine).await;
@@ -144,20 +159,16 @@ async fn with_session(
         request.file.scenario = file.scenario.clone();
         (file.topology.clone(), Some(file), request)
     };
-    let (folder, recorder) = folder(&request.runs, &lab)
-        .map_err(|error| Problem::new("--runs", format!("cannot make a folder in {}: {error}", request.runs.display()), "a folder that you may write to"))?;
+    let (folder, recorder) = folder(&request.runs, &lab).map_err(|error| {
+        Problem::new(
+            "--runs",
+            format!("cannot make a folder in {}: {error}", request.runs.display()),
+            "a folder that you may write to",
+        )
+    })?;
     let interrupt = Interrupt::listen(lab.clone());
-    let session = Session {
-        request: &request,
-        catalogue,
-        home,
-        root,
-        engine: &engine,
-        host: &host,
-        interrupt,
-        recorder,
-        folder,
-    };
+    let session =
+        Session { request: &request, catalogue, home, root, engine: &engine, host: &host, interrupt, recorder, folder };
     let exit = session.go(phases, picked, &topology, existing).await;
     if home.lab(&lab).join("lab.json").is_file() {
         eprint!("{}", status::look_inside(home, &lab));
@@ -169,7 +180,13 @@ async fn with_session(
 ///
 /// # Errors
 /// [`down::DownError`], which the events say too.
-pub async fn remove(recorder: &Recorder, engine: &Engine, home: &Home, lab: &str, budgets: &Budgets) -> Result<down::Removed, down::DownError> {
+pub async fn remove(
+    recorder: &Recorder,
+    engine: &Engine,
+    home: &Home,
+    lab: &str,
+    budgets: &Budgets,
+) -> Result<down::Removed, down::DownError> {
     let work = async {
         let removed = match tokio::time::timeout(budgets.down(), down::remove(engine, home, lab)).await {
             Ok(removed) => removed?,
@@ -214,7 +231,9 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], budgets: &Bu
 fn rebuild(events: &std::path::Path, out: &std::path::Path) -> Result<Exit, Problems> {
     let records = jsonl::read(events)
         .map_err(|error| Problem::new(events.display().to_string(), error.to_string(), "the events.jsonl of a run"))?;
-    let cannot = |error: std::io::Error| Problem::new("--out", format!("{}: {error}", out.display()), "a folder that you may write to");
+    let cannot = |error: std::io::Error| {
+        Problem::new("--out", format!("{}: {error}", out.display()), "a folder that you may write to")
+    };
     std::fs::create_dir_all(out).map_err(cannot)?;
     std::fs::write(out.join("junit.xml"), junit::render(&records)).map_err(cannot)?;
     std::fs::write(out.join("terminal.txt"), report::terminal::render(&records)).map_err(cannot)?;
@@ -230,9 +249,13 @@ async fn image_verb(
     picked: &crate::versions::Picked,
 ) -> Result<Exit, Problems> {
     let engine = preflight::engine(root, request.engine).await?;
-    let broken = |error: images::ImageError| Problems::from(Problem::new("images", crate::check::verdict::chain(&error), "see kind/README.md"));
+    let broken = |error: images::ImageError| {
+        Problems::from(Problem::new("images", crate::check::verdict::chain(&error), "see kind/README.md"))
+    };
     match verb {
-        ImagesVerb::List(_) => print!("{}", images::print_list(&images::list(home, root, picked, &engine).await.map_err(broken)?)),
+        ImagesVerb::List(_) => {
+            print!("{}", images::print_list(&images::list(home, root, picked, &engine).await.map_err(broken)?))
+        }
         ImagesVerb::Build(_) => {
             let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
             let interrupt = Interrupt::listen(request.scenario().lab.clone());
@@ -247,7 +270,10 @@ async fn image_verb(
                     return Ok(Exit::NoVerdict);
                 }
             }
-            let failed = recorder.records().iter().any(|record| matches!(&record.event, Event::LabFinished { error: Some(_), .. }));
+            let failed = recorder
+                .records()
+                .iter()
+                .any(|record| matches!(&record.event, Event::LabFinished { error: Some(_), .. }));
             return Ok(if failed { Exit::NoVerdict } else { Exit::Green });
         }
         ImagesVerb::Verify(_) => {
@@ -255,7 +281,9 @@ async fn image_verb(
             print!("{}", images::print_verify(&found));
             return Ok(if found.iter().all(|row| row.is_sound()) { Exit::Green } else { Exit::NoVerdict });
         }
-        ImagesVerb::Prune(_) => print!("{}", images::print_prune(&images::prune(home, root, picked, &engine).await.map_err(broken)?)),
+        ImagesVerb::Prune(_) => {
+            print!("{}", images::print_prune(&images::prune(home, root, picked, &engine).await.map_err(broken)?))
+        }
     }
     Ok(Exit::Green)
 }

@@ -10,8 +10,8 @@ use super::facts::Fact;
 use super::inventory;
 use super::step::StepError;
 use crate::context::Context;
-use crate::lab::{Home, load_balancer};
 use crate::lab::probe::Probe;
+use crate::lab::{Home, load_balancer};
 use crate::role::Role;
 use crate::scenario::Scenario;
 use crate::tool::Tool;
@@ -138,7 +138,11 @@ impl Action {
                 let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
                 let operator = Tool::new(script).args(["--network", network]).run().await?.stdout;
                 let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
-                istioctl(context, role, "install").args(["-y", "-f", &overlay, "-f", "-"]).input(operator).run().await?;
+                istioctl(context, role, "install")
+                    .args(["-y", "-f", &overlay, "-f", "-"])
+                    .input(operator)
+                    .run()
+                    .await?;
             }
             Action::AssignGatewayAddress => {
                 let address = load_balancer::address(&context.lab.file.topology.network, 0);

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use kube::ResourceExt;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::discovery::{Discovery, verbs};
-use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 
 use crate::lab::Cluster;
@@ -55,14 +55,13 @@ fn is_heartbeat(entry: &Entry) -> bool {
 /// # Errors
 /// [`ClusterError`] for a kind that cannot be listed.
 pub async fn take(cluster: &Cluster) -> Result<BTreeSet<Entry>, ClusterError> {
-    let discovery = Discovery::new(cluster.client.clone())
-        .run()
-        .await
-        .map_err(cluster.refused("list its kinds"))?;
-    let kinds = discovery.groups().flat_map(|group| group.recommended_resources()).filter_map(|(kind, capabilities)| {
-        let name = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
-        (capabilities.supports_operation(verbs::LIST) && !IGNORED_KINDS.contains(&name.as_str())).then_some((name, kind))
-    });
+    let discovery = Discovery::new(cluster.client.clone()).run().await.map_err(cluster.refused("list its kinds"))?;
+    let kinds =
+        discovery.groups().flat_map(|group| group.recommended_resources()).filter_map(|(kind, capabilities)| {
+            let name = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
+            (capabilities.supports_operation(verbs::LIST) && !IGNORED_KINDS.contains(&name.as_str()))
+                .then_some((name, kind))
+        });
     let lists = stream::iter(kinds.collect::<Vec<_>>()).map(|(name, kind)| async move {
         let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &kind);
         match api.list_metadata(&ListParams::default()).await {

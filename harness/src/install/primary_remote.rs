@@ -1,4 +1,4 @@
-//! The guide, top to bottom: https://istio.io/latest/docs/setup/install/multicluster/primary-remote/ on one network.
+//! The guide, top to bottom, on one network; its page is [`GUIDE`].
 
 use super::action::{Action, IstioFiles};
 use super::facts::Fact;
@@ -107,9 +107,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             )
         },
         Step {
-            commands: lines(&[
-                "kubectl --context=\"${CTX_CLUSTER1}\" get svc istio-eastwestgateway -n istio-system",
-            ]),
+            commands: lines(&["kubectl --context=\"${CTX_CLUSTER1}\" get svc istio-eastwestgateway -n istio-system"]),
             after: &["primary-install"],
             teaches: &[Fact::GatewayAddress],
             ..base(
@@ -244,11 +242,7 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
             role,
             vec![format!("istioctl uninstall --context=\"${{{context}}}\" -y --purge")],
             // istiod must be there until the workloads of both clusters are gone: their proxies end in order.
-            if role == Role::Primary {
-                &["remove-workloads-primary"]
-            } else {
-                &["remove-workloads-remote"]
-            },
+            if role == Role::Primary { &["remove-workloads-primary"] } else { &["remove-workloads-remote"] },
             Action::Uninstall,
             Proof::Nothing,
         ));
@@ -270,12 +264,30 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
 pub fn deviations(upstream_envoy: bool) -> Vec<Deviation> {
     let row = |what: &str, why: &str| Deviation { what: what.to_string(), why: why.to_string() };
     let mut rows = vec![
-        row("istioctl install with -y, and -f lab.yaml after the guide's own file", "nobody is there to confirm; lab.yaml holds the rows below, so that the guide's file stays as it is"),
-        row("the gateway's address is put on a node of cluster1 and into the Service's status by the harness", "kind has no load balancer; the guide expects the platform's"),
-        row("create-remote-secret with --server https://<address of cluster2's node>:6443", "the kubeconfig of kind names 127.0.0.1, which no pod of cluster1 can reach (istio/istio#31081)"),
-        row("values.global.imagePullPolicy: IfNotPresent", "the images are on the nodes; the gateway's image `auto` would mean Always"),
-        row("smaller resource requests for istiod, gateways and proxies", "two clusters share the cores of one host; requests reserve, they do not limit"),
-        row("meshConfig.extensionProviders: an access log, used by the sample namespace alone", "the application sees its own proxy as the peer; the server proxy's log says who called"),
+        row(
+            "istioctl install with -y, and -f lab.yaml after the guide's own file",
+            "nobody is there to confirm; lab.yaml holds the rows below, so that the guide's file stays as it is",
+        ),
+        row(
+            "the gateway's address is put on a node of cluster1 and into the Service's status by the harness",
+            "kind has no load balancer; the guide expects the platform's",
+        ),
+        row(
+            "create-remote-secret with --server https://<address of cluster2's node>:6443",
+            "the kubeconfig of kind names 127.0.0.1, which no pod of cluster1 can reach (istio/istio#31081)",
+        ),
+        row(
+            "values.global.imagePullPolicy: IfNotPresent",
+            "the images are on the nodes; the gateway's image `auto` would mean Always",
+        ),
+        row(
+            "smaller resource requests for istiod, gateways and proxies",
+            "two clusters share the cores of one host; requests reserve, they do not limit",
+        ),
+        row(
+            "meshConfig.extensionProviders: an access log, used by the sample namespace alone",
+            "the application sees its own proxy as the peer; the server proxy's log says who called",
+        ),
     ];
     if upstream_envoy {
         rows.push(row(

@@ -104,15 +104,21 @@ impl Proof {
             }
             Proof::DeploymentAvailable { name } => {
                 let ready = deployment_ready(context, cluster, name, context.budgets.gateway_ready()).await?;
-                evidence.saw(cluster.object("Deployment", &format!("istio-system/{name}")), "status.readyReplicas", ready);
+                evidence.saw(
+                    cluster.object("Deployment", &format!("istio-system/{name}")),
+                    "status.readyReplicas",
+                    ready,
+                );
             }
             Proof::GatewayAddress => {
                 let services: Api<Service> = cluster.api(ISTIO_SYSTEM);
                 let wait = context.wait("the gateway's external address", context.budgets.gateway_address());
                 let address = cluster
-                    .watch(&wait, services, "istio-eastwestgateway", |service| match service.and_then(external_address) {
-                        Some(address) => Look::Yes(address),
-                        None => Look::NotYet("status.loadBalancer is empty".to_string()),
+                    .watch(&wait, services, "istio-eastwestgateway", |service| {
+                        match service.and_then(external_address) {
+                            Some(address) => Look::Yes(address),
+                            None => Look::NotYet("status.loadBalancer is empty".to_string()),
+                        }
                     })
                     .await?;
                 evidence.saw(
@@ -138,8 +144,9 @@ impl Proof {
                 let wait = context.wait("the annotation of istio-system", context.budgets.converge());
                 let found = cluster
                     .watch(&wait, cluster.all::<Namespace>(), ISTIO_SYSTEM, |namespace| {
-                        let value = namespace
-                            .and_then(|namespace| namespace.annotations().get("topology.istio.io/controlPlaneClusters"));
+                        let value = namespace.and_then(|namespace| {
+                            namespace.annotations().get("topology.istio.io/controlPlaneClusters")
+                        });
                         match value {
                             Some(value) if value == control_plane => Look::Yes(value.clone()),
                             Some(value) => Look::NotYet(format!("it says {value}")),
@@ -179,7 +186,10 @@ impl Proof {
                             }
                             Ok(all) if all.is_empty() => Look::NotYet("no replica of istiod is ready".to_string()),
                             Ok(all) => Look::NotYet(
-                                all.iter().map(|(pod, status)| format!("{pod}: {status}")).collect::<Vec<_>>().join(", "),
+                                all.iter()
+                                    .map(|(pod, status)| format!("{pod}: {status}"))
+                                    .collect::<Vec<_>>()
+                                    .join(", "),
                             ),
                             Err(error) => Look::NotYet(error.to_string()),
                         }
@@ -197,7 +207,11 @@ impl Proof {
                     .await
                     .map_err(cluster.refused("list remote secrets"))?;
                 for secret in labelled {
-                    evidence.saw(cluster.object("Secret", &format!("{ISTIO_SYSTEM}/{}", secret.name_any())), "label", "istio/multiCluster=true");
+                    evidence.saw(
+                        cluster.object("Secret", &format!("{ISTIO_SYSTEM}/{}", secret.name_any())),
+                        "label",
+                        "istio/multiCluster=true",
+                    );
                 }
             }
             Proof::PodsReady { namespace, selector, pods } => {
@@ -325,7 +339,7 @@ pub async fn sync_status(primary: &Cluster, name: &str) -> Result<Vec<(String, S
             .as_array()
             .into_iter()
             .flatten()
-            .find(|cluster| cluster["id"] == Value::from(name))
+            .find(|cluster| cluster["id"] == name)
             .and_then(|cluster| cluster["syncStatus"].as_str())
             .unwrap_or("absent");
         all.push((pod, status.to_string()));

@@ -104,8 +104,7 @@ impl Cluster {
         };
         let file = Kubeconfig::read_from(&kubeconfig).map_err(|error| bad(error.into()))?;
         let options = KubeConfigOptions { context: Some(plan.context.clone()), ..Default::default() };
-        let mut config =
-            Config::from_custom_kubeconfig(file, &options).await.map_err(|error| bad(error.into()))?;
+        let mut config = Config::from_custom_kubeconfig(file, &options).await.map_err(|error| bad(error.into()))?;
         // Watches end by themselves; nothing else may hang for minutes.
         config.connect_timeout = Some(std::time::Duration::from_secs(5));
         let client = Client::try_from(config).map_err(|error| bad(error.into()))?;
@@ -316,11 +315,8 @@ fn documents(manifest: &str) -> Result<Vec<DynamicObject>, String> {
 pub fn pod_ready(pod: &Pod) -> Look<()> {
     let name = pod.name_any();
     let status = pod.status.clone().unwrap_or_default();
-    let ready = status
-        .conditions
-        .iter()
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    let ready =
+        status.conditions.iter().flatten().any(|condition| condition.type_ == "Ready" && condition.status == "True");
     if ready {
         return Look::Yes(());
     }

@@ -54,11 +54,8 @@ impl Cluster {
             why,
         };
         let run = async {
-            let params = AttachParams::default()
-                .container(place.container)
-                .stdin(input.is_some())
-                .stdout(true)
-                .stderr(true);
+            let params =
+                AttachParams::default().container(place.container).stdin(input.is_some()).stdout(true).stderr(true);
             let api = self.api::<Pod>(place.namespace);
             let mut process =
                 api.exec(place.pod, command, &params).await.map_err(|source| error(source.to_string()))?;
@@ -78,9 +75,7 @@ impl Cluster {
             };
             match status {
                 Some(status) if status.status.as_deref() == Some("Success") => Ok(out),
-                Some(status) => {
-                    Err(error(format!("{}; {}", status.message.unwrap_or_default(), err.trim())))
-                }
+                Some(status) => Err(error(format!("{}; {}", status.message.unwrap_or_default(), err.trim()))),
                 None => Err(error("the connection ended without an exit status".to_string())),
             }
         };

@@ -19,7 +19,8 @@ use crate::problem::Problems;
 use crate::versions::Picked;
 pub use store::{Manifest, Present};
 pub use upkeep::{
-    Freed, Health, Pruned, Row, Verified, list, print_list, print_prune, print_verify, prune, prune_files, verify,
+    Freed, Health, Pruned, Row, Verified, list, print_list, print_prune, print_verify, prune, prune_files,
+    unwanted_images, verify,
 };
 
 /// The workload's image inside nodes, as the manifests name it.

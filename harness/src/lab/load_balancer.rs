@@ -58,7 +58,11 @@ pub async fn assign(
         .await?;
     let status = json!({"status": {"loadBalancer": {"ingress": [{"ip": address.to_string()}]}}});
     services
-        .patch_status(service, &PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..Default::default() }, &Patch::Merge(&status))
+        .patch_status(
+            service,
+            &PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..Default::default() },
+            &Patch::Merge(&status),
+        )
         .await
         .map_err(cluster.refused(format!("write the status of Service {namespace}/{service}")))?;
     Ok(())

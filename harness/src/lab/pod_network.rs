@@ -42,14 +42,15 @@ pub async fn join(
     let nodes: Api<Node> = cluster.all();
     let services: Api<Service> = cluster.api("default");
     let name = &cluster.name;
-    let api_service = cluster
-        .watch(&wait(&format!("{name} to have the Service kubernetes")), services, "kubernetes", |service| {
-            match service.and_then(|service| service.spec.as_ref()?.cluster_ip.clone()) {
-                Some(address) => Look::Yes(address),
-                None => Look::NotYet("the Service default/kubernetes is not there".to_string()),
-            }
-        })
-        .await?;
+    let api_service =
+        cluster
+            .watch(&wait(&format!("{name} to have the Service kubernetes")), services, "kubernetes", |service| {
+                match service.and_then(|service| service.spec.as_ref()?.cluster_ip.clone()) {
+                    Some(address) => Look::Yes(address),
+                    None => Look::NotYet("the Service default/kubernetes is not there".to_string()),
+                }
+            })
+            .await?;
     let lab_pods: Vec<String> = lab_pods.iter().map(ToString::to_string).collect();
     let mut cidrs = BTreeMap::new();
     for node in cluster.nodes.keys() {
@@ -102,12 +103,7 @@ pub fn routes(nodes: &BTreeMap<Role, BTreeMap<String, (String, String)>>) -> Vec
     for (role, node, _) in &all {
         for (_, other, (address, pods)) in &all {
             if node != other {
-                routes.push(Route {
-                    node: (*node).clone(),
-                    role: *role,
-                    pods: pods.clone(),
-                    via: address.clone(),
-                });
+                routes.push(Route { node: (*node).clone(), role: *role, pods: pods.clone(), via: address.clone() });
             }
         }
     }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::pod_network::Route;
 use crate::event::ClusterFacts;
 use crate::install::facts::Facts;
-use super::pod_network::Route;
 use crate::problem::Problem;
 use crate::role::Role;
 use crate::scenario::Scenario;
@@ -118,7 +118,11 @@ impl LabFile {
             if error.kind() == io::ErrorKind::NotFound {
                 Problem::new(format!("lab {lab}"), "there is no such lab", "make it: `meshproof up`")
             } else {
-                Problem::new(path.display().to_string(), format!("cannot be read: {error}"), "remove the lab: `meshproof down`")
+                Problem::new(
+                    path.display().to_string(),
+                    format!("cannot be read: {error}"),
+                    "remove the lab: `meshproof down`",
+                )
             }
         })?;
         let file: LabFile = serde_json::from_str(&text).map_err(|error| {
@@ -158,8 +162,9 @@ impl LabLock {
     /// A [`Problem`] that names who has it.
     pub fn take(home: &Home, lab: &str) -> Result<LabLock, Problem> {
         let path = home.state.join("labs").join(format!("{lab}.lock"));
-        let cannot =
-            |error: io::Error| Problem::new(path.display().to_string(), format!("cannot be locked: {error}"), "check the folder's rights");
+        let cannot = |error: io::Error| {
+            Problem::new(path.display().to_string(), format!("cannot be locked: {error}"), "check the folder's rights")
+        };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(cannot)?;
         let file = File::options().create(true).read(true).write(true).truncate(false).open(&path).map_err(cannot)?;
         match file.try_lock() {

@@ -24,7 +24,8 @@ pub async fn render(home: &Home, engine: Option<&Engine>) -> String {
     for lab in labs {
         match LabFile::read(home, &lab) {
             Ok(file) => {
-                let _ = writeln!(text, "lab {lab}: Kubernetes {}, Istio {}", file.scenario.kubernetes, file.scenario.istio);
+                let _ =
+                    writeln!(text, "lab {lab}: Kubernetes {}, Istio {}", file.scenario.kubernetes, file.scenario.istio);
                 for (role, cluster) in &file.clusters {
                     for (node, address) in &cluster.nodes {
                         let state = node_state(engine, node).await;
@@ -34,7 +35,11 @@ pub async fn render(home: &Home, engine: Option<&Engine>) -> String {
                 if let Some(address) = file.facts.get(Fact::GatewayAddress) {
                     let _ = writeln!(text, "  east-west gateway {address}");
                 }
-                let _ = writeln!(text, "  steps proved: {}", if file.proved.is_empty() { "none".to_string() } else { file.proved.join(", ") });
+                let _ = writeln!(
+                    text,
+                    "  steps proved: {}",
+                    if file.proved.is_empty() { "none".to_string() } else { file.proved.join(", ") }
+                );
                 for (step, why) in &file.failed {
                     let _ = writeln!(text, "  step failed: {step}: {why}");
                 }

@@ -94,21 +94,19 @@ pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Res
         Ok::<_, UpError>(((), topology.network.subnet.to_string()))
     })
     .await?;
-    let (primary, remote) = tokio::join!(
-        cluster(site, scenario, topology, Role::Primary),
-        cluster(site, scenario, topology, Role::Remote)
-    );
+    let (primary, remote) =
+        tokio::join!(cluster(site, scenario, topology, Role::Primary), cluster(site, scenario, topology, Role::Remote));
     // Both are awaited before either error ends this: a half-made cluster must not go on behind the back of `down`.
     let made = BTreeMap::from([(Role::Primary, primary?), (Role::Remote, remote?)]);
-    let nodes = made
-        .iter()
-        .map(|(role, (cluster, cidrs))| {
-            let nodes = cluster.nodes.iter().map(|(name, address)| {
-                (name.clone(), (address.clone(), cidrs.get(name).cloned().unwrap_or_default()))
-            });
-            (*role, nodes.collect())
-        })
-        .collect();
+    let nodes =
+        made.iter()
+            .map(|(role, (cluster, cidrs))| {
+                let nodes = cluster.nodes.iter().map(|(name, address)| {
+                    (name.clone(), (address.clone(), cidrs.get(name).cloned().unwrap_or_default()))
+                });
+                (*role, nodes.collect())
+            })
+            .collect();
     let routes = pod_network::routes(&nodes);
     part(site.recorder, "routes", "Every node knows the pods of every other node", async {
         pod_network::set_routes(site.engine, &routes).await?;
@@ -178,10 +176,8 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         cluster.nodes = nodes(&cluster).await?;
         let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
         let budget = pod_network::budget(site.budgets);
-        let cidrs = pod_network::join(&cluster, &lab_pods, |what| {
-            Wait::new(what, budget).shown(site.recorder, &id)
-        })
-        .await?;
+        let cidrs =
+            pod_network::join(&cluster, &lab_pods, |what| Wait::new(what, budget).shown(site.recorder, &id)).await?;
         let nodes: Vec<String> = cluster.nodes.iter().map(|(name, at)| format!("{name} {at}")).collect();
         Ok::<_, UpError>(((cluster, cidrs), nodes.join(", ")))
     })

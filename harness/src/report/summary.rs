@@ -11,7 +11,7 @@ use crate::plan::{CaseOutline, Plan, StepOutline};
 use crate::role::Role;
 
 /// Verbs that make or take away and judge no clause.
-const JUDGE_NOTHING: [&str; 4] = ["up", "install", "uninstall", "down"];
+const JUDGE_NOTHING: [&str; 3] = ["up", "install", "down"];
 
 /// The verdict that a case shall have when its scenario says nothing.
 const EXPECTED: &str = "passed";

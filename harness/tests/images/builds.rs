@@ -92,6 +92,17 @@ async fn a_failed_recipe_is_told_with_its_last_lines_its_log_and_the_command_to_
 }
 
 #[tokio::test]
+async fn digests_of_an_archive_are_those_of_its_images_configs() {
+    let yard = Yard::new();
+    let code = r#"cd "$WORK"
+printf '[{"Config": "ab12.json", "RepoTags": ["localhost/cake:1"], "Layers": []}]' >manifest.json
+tar --create --file "$OUT/images.tar" manifest.json"#;
+    yard.recipe("cake", "", "", "", code);
+    let present = yard.ensure_these(&["cake"]).await.unwrap();
+    assert_eq!(present["cake"].manifest.images["localhost/cake:1"], "sha256:ab12");
+}
+
+#[tokio::test]
 async fn after_a_failure_nothing_new_begins() {
     let yard = Yard::new();
     yard.recipe("dough", "", "", "", "exit 1");

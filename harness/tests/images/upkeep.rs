@@ -70,3 +70,21 @@ async fn pruning_keeps_what_any_known_version_wants_and_what_is_not_meshproofs()
     assert!(strangers.iter().all(|stranger| yard.home.cache.join(stranger).is_file()));
     assert!(images::print_prune(&pruned).contains(&log.display().to_string()));
 }
+
+#[test]
+fn only_images_of_recipes_that_no_version_wants_are_to_go() {
+    let wanted = ["meshproof/cake:0123456789ab".to_string()].into();
+    let names = [
+        "meshproof/cake:0123456789ab",
+        "meshproof/cake:ba9876543210",
+        "meshproof/lab-node:ba9876543210",
+        "meshproof/cake:latest",
+        "localhost/meshproof/cake:ba9876543210",
+        "other/cake:ba9876543210",
+    ]
+    .map(str::to_string);
+    assert_eq!(
+        images::unwanted_images(&names, &wanted),
+        ["meshproof/cake:ba9876543210", "meshproof/lab-node:ba9876543210"]
+    );
+}

@@ -79,7 +79,6 @@ fn no_event_at_all_is_never_green() {
 #[rstest]
 #[case::up("up")]
 #[case::install("install")]
-#[case::uninstall("uninstall")]
 #[case::down("down")]
 fn a_verb_that_judges_nothing_is_green_without_verdicts(#[case] verb: &str) {
     let mut story = Story::of(verb, &[]);

@@ -52,11 +52,8 @@ pub async fn requests(
     for pod in cluster.pods(namespace, selector).await? {
         let name = pod.name_any();
         // The mark makes the lines unique; the age keeps the answer short on a lab that is used for long.
-        let params = LogParams {
-            container: Some("istio-proxy".to_string()),
-            since_seconds: Some(300),
-            ..LogParams::default()
-        };
+        let params =
+            LogParams { container: Some("istio-proxy".to_string()), since_seconds: Some(300), ..LogParams::default() };
         let log = cluster
             .api::<Pod>(namespace)
             .logs(&name, &params)

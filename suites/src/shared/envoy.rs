@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn counters_are_read_from_strings_and_zero_where_left_out() {
-        let stats = json!([{"name": "cx_total", "value": "9"}, {"name": "rq_total"}, {"name": "cx_active", "value": "6"}]);
+        let stats =
+            json!([{"name": "cx_total", "value": "9"}, {"name": "rq_total"}, {"name": "cx_active", "value": "6"}]);
         let answer = host(json!({"socket_address": {"address": "10.20.0.6", "port_value": 8080}}), stats);
         let expected = Endpoint {
             upstream: "outbound|8080||echo".to_string(),

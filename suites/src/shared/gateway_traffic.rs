@@ -43,7 +43,8 @@ pub async fn counters(context: &Context) -> Result<Vec<Counter>, Fault> {
     let istiods: BTreeSet<String> = replicas.into_iter().filter_map(|pod| pod.status?.pod_ip).collect();
     let mut all = Vec::new();
     for proxy in proxies(context).await? {
-        let services = proxy.endpoints().await?.into_iter().filter(|endpoint| endpoint.upstream.starts_with("outbound"));
+        let services =
+            proxy.endpoints().await?.into_iter().filter(|endpoint| endpoint.upstream.starts_with("outbound"));
         all.extend(services.map(|endpoint| Counter {
             gateway: proxy.object(),
             istiod: istiods.contains(&endpoint.address),

@@ -16,9 +16,9 @@ pub async fn root_of_primary(context: &Context) -> Result<String, Fault> {
         .get("istio-ca-root-cert")
         .await
         .map_err(primary.refused("show ConfigMap istio-system/istio-ca-root-cert"))?;
-    map.data
-        .and_then(|data| data.get("root-cert.pem").cloned())
-        .ok_or_else(|| Fault::unknown(format!("ConfigMap istio-system/istio-ca-root-cert of {} is empty", primary.name)))
+    map.data.and_then(|data| data.get("root-cert.pem").cloned()).ok_or_else(|| {
+        Fault::unknown(format!("ConfigMap istio-system/istio-ca-root-cert of {} is empty", primary.name))
+    })
 }
 
 /// Looks in istiod's log for its decision to lead; returns the end of a cause line, and a hint.

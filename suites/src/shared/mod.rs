@@ -8,7 +8,6 @@ pub mod gateway_traffic;
 pub mod istiod;
 pub mod leading;
 pub mod peers;
-pub mod routes;
 pub mod scaling;
-pub mod token;
+pub mod shards;
 pub mod writer;

@@ -49,9 +49,15 @@ pub async fn are_the_caller(
     let proxy = format!("{server} proxy {NAMESPACE}/{}", stranger.pod);
     let finding = if stranger.identity == IDENTITY {
         let seen = AddressBook::of(context).await?.name(&stranger.peer);
-        Finding::new(format!("{proxy} sees requests of {} from {seen}, not from its address {}", caller.object(), caller.address))
-            .expected_got(caller.address.as_str(), seen)
-            .hint("on one network requests go straight from pod to pod; a gateway or a node between them rewrites the source")
+        Finding::new(format!(
+            "{proxy} sees requests of {} from {seen}, not from its address {}",
+            caller.object(),
+            caller.address
+        ))
+        .expected_got(caller.address.as_str(), seen)
+        .hint(
+            "on one network requests go straight from pod to pod; a gateway or a node between them rewrites the source",
+        )
     } else {
         let seen = if stranger.identity.is_empty() { "no identity" } else { &stranger.identity };
         Finding::new(format!("{proxy} sees {seen} behind requests of {}, not {IDENTITY}", caller.object()))
@@ -114,7 +120,10 @@ mod tests {
             upstream: String::new(),
             flags: String::new(),
         };
-        BTreeMap::from([("cluster1".to_string(), Vec::new()), ("cluster2".to_string(), entries.iter().map(entry).collect())])
+        BTreeMap::from([
+            ("cluster1".to_string(), Vec::new()),
+            ("cluster2".to_string(), entries.iter().map(entry).collect()),
+        ])
     }
 
     #[rstest]

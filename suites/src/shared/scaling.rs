@@ -56,7 +56,8 @@ async fn grows(context: &Context, proxy: &Proxy, before: &Pods, evidence: &mut E
     let both = settled(context, 2).await?;
     let ready = Instant::now();
     for (ip, pod) in both.iter().filter(|(ip, _)| !before.contains_key(*ip)) {
-        let wait = context.wait(format!("{} to list {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
+        let wait =
+            context.wait(format!("{} to list {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
         let listed = wait.until(|| async {
             match proxy.endpoints_of(UPSTREAM).await {
                 Ok(all) => match all.iter().find(|endpoint| endpoint.address == *ip) {
@@ -68,21 +69,41 @@ async fn grows(context: &Context, proxy: &Proxy, before: &Pods, evidence: &mut E
             }
         });
         if let Err(timeout) = listed.await {
-            let cause = format!("{} does not list endpoint {ip} of {pod} {:.0} s after the pod became Ready", proxy.object(), ready.elapsed().as_secs_f64());
+            let cause = format!(
+                "{} does not list endpoint {ip} of {pod} {:.0} s after the pod became Ready",
+                proxy.object(),
+                ready.elapsed().as_secs_f64()
+            );
             return Err(Finding::new(cause)
                 .expected_got(format!("{ip} in {UPSTREAM}"), timeout.last())
                 .hint(format!("see whether istiod still watches {}: its log, and /debug/clusterz", remote.name))
                 .evidence(evidence)
                 .into());
         }
-        let times = format!("{:.2} s after the pod was Ready, {:.2} s after the scaling", ready.elapsed().as_secs_f64(), began.elapsed().as_secs_f64());
-        evidence.saw(proxy.object(), format!("{DEPLOYMENT} of {} scaled from 1 to 2: lists {ip} of {pod}", remote.name), times);
+        let times = format!(
+            "{:.2} s after the pod was Ready, {:.2} s after the scaling",
+            ready.elapsed().as_secs_f64(),
+            began.elapsed().as_secs_f64()
+        );
+        evidence.saw(
+            proxy.object(),
+            format!("{DEPLOYMENT} of {} scaled from 1 to 2: lists {ip} of {pod}", remote.name),
+            times,
+        );
     }
     Ok(both)
 }
 
-async fn leaves(context: &Context, proxy: &Proxy, ip: &str, pod: &str, began: Instant, evidence: &mut Evidence) -> Result<(), Fault> {
-    let wait = context.wait(format!("{} to drop {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
+async fn leaves(
+    context: &Context,
+    proxy: &Proxy,
+    ip: &str,
+    pod: &str,
+    began: Instant,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
+    let wait =
+        context.wait(format!("{} to drop {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
     let gone = wait.until(|| async {
         match proxy.endpoints_of(UPSTREAM).await {
             Ok(all) if all.is_empty() => Look::NotYet("no endpoint at all".to_string()),
@@ -94,7 +115,11 @@ async fn leaves(context: &Context, proxy: &Proxy, ip: &str, pod: &str, began: In
         }
     });
     if let Err(timeout) = gone.await {
-        let cause = format!("{} still lists endpoint {ip} of {pod} {:.0} s after it was scaled away", proxy.object(), began.elapsed().as_secs_f64());
+        let cause = format!(
+            "{} still lists endpoint {ip} of {pod} {:.0} s after it was scaled away",
+            proxy.object(),
+            began.elapsed().as_secs_f64()
+        );
         return Err(Finding::new(cause)
             .expected_got(format!("no {ip} in {UPSTREAM}"), timeout.last())
             .hint(format!("see whether istiod still watches {}: its log, and /debug/clusterz", context.remote().name))

@@ -13,7 +13,8 @@ pub fn manager_of(metadata: &ObjectMeta, field: &str) -> String {
     let last = owners.max_by_key(|entry| entry.time.as_ref().map(|time| time.0));
     last.map_or("nobody".to_string(), |entry| {
         let time = entry.time.as_ref().map(|time| time.0.to_string()).unwrap_or_default();
-        let (manager, operation) = (entry.manager.clone().unwrap_or_default(), entry.operation.clone().unwrap_or_default());
+        let (manager, operation) =
+            (entry.manager.clone().unwrap_or_default(), entry.operation.clone().unwrap_or_default());
         format!("{manager} ({operation} at {time})")
     })
 }

@@ -22,7 +22,11 @@ const TABLE: [Sabotage; 5] = [
     Sabotage {
         what: "the annotation of cluster2's istio-system is taken away",
         break_it: |lab| {
-            kubectl(lab, "cluster2", &["annotate", "namespace", "istio-system", "topology.istio.io/controlPlaneClusters-"])
+            kubectl(
+                lab,
+                "cluster2",
+                &["annotate", "namespace", "istio-system", "topology.istio.io/controlPlaneClusters-"],
+            )
         },
         mend: |lab, _| {
             let line = "topology.istio.io/controlPlaneClusters=cluster1";
@@ -56,8 +60,16 @@ const TABLE: [Sabotage; 5] = [
     Sabotage {
         what: "istiod is not exposed any more",
         break_it: |lab| {
-            let manifest = kubectl(lab, "cluster1", &["-n", "istio-system", "get", "gateways.networking.istio.io", "istiod-gateway", "-o", "json"]);
-            kubectl(lab, "cluster1", &["-n", "istio-system", "delete", "gateways.networking.istio.io", "istiod-gateway"]);
+            let manifest = kubectl(
+                lab,
+                "cluster1",
+                &["-n", "istio-system", "get", "gateways.networking.istio.io", "istiod-gateway", "-o", "json"],
+            );
+            kubectl(
+                lab,
+                "cluster1",
+                &["-n", "istio-system", "delete", "gateways.networking.istio.io", "istiod-gateway"],
+            );
             manifest
         },
         mend: |lab, manifest| apply(lab, "cluster1", manifest),
@@ -69,14 +81,21 @@ const TABLE: [Sabotage; 5] = [
         what: "the injection path of cluster2's webhooks names another cluster",
         break_it: |lab| {
             let path = "/inject/cluster/cluster9/net/network1";
-            let patch = format!(r#"[{{"op":"replace","path":"/webhooks/0/clientConfig/service/path","value":"{path}"}}]"#);
-            let webhook = ["patch", "mutatingwebhookconfiguration", "istio-sidecar-injector", "--type=json", "-p", &patch];
+            let patch =
+                format!(r#"[{{"op":"replace","path":"/webhooks/0/clientConfig/service/path","value":"{path}"}}]"#);
+            let webhook =
+                ["patch", "mutatingwebhookconfiguration", "istio-sidecar-injector", "--type=json", "-p", &patch];
             kubectl(lab, "cluster2", &webhook)
         },
         mend: |lab, _| {
             let path = "/inject/cluster/cluster2/net/network1";
-            let patch = format!(r#"[{{"op":"replace","path":"/webhooks/0/clientConfig/service/path","value":"{path}"}}]"#);
-            kubectl(lab, "cluster2", &["patch", "mutatingwebhookconfiguration", "istio-sidecar-injector", "--type=json", "-p", &patch]);
+            let patch =
+                format!(r#"[{{"op":"replace","path":"/webhooks/0/clientConfig/service/path","value":"{path}"}}]"#);
+            kubectl(
+                lab,
+                "cluster2",
+                &["patch", "mutatingwebhookconfiguration", "istio-sidecar-injector", "--type=json", "-p", &patch],
+            );
         },
         red: &["D5"],
         blocked: &["D8"],

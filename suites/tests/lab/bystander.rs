@@ -6,14 +6,22 @@ use testcontainers::core::WaitFor;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{GenericImage, ImageExt};
 
-use crate::calling::{Lab, docker, kubectl};
+use crate::calling::{Lab, kubectl, workload_image};
 
 /// An outsider reaches istiod through the gateway, as the guide warns, and gets no certificate from it.
 pub fn gets_no_certificate(lab: &Lab) {
     let address = kubectl(
         lab,
         "cluster1",
-        &["-n", "istio-system", "get", "service", "istio-eastwestgateway", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"],
+        &[
+            "-n",
+            "istio-system",
+            "get",
+            "service",
+            "istio-eastwestgateway",
+            "-o",
+            "jsonpath={.status.loadBalancer.ingress[0].ip}",
+        ],
     );
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let (tls, csr) = runtime.block_on(ask(lab, &address));
@@ -23,9 +31,8 @@ pub fn gets_no_certificate(lab: &Lab) {
 }
 
 async fn ask(lab: &Lab, address: &str) -> (serde_json::Value, serde_json::Value) {
-    let listed = docker(&["images", "--format", "{{.Repository}} {{.Tag}}", "--filter", "label=io.meshproof.recipe=workload"]);
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let (name, tag) = listed.lines().next().and_then(|line| line.split_once(' ')).expect("the workload image is built");
+    let image = workload_image();
+    let (name, tag) = image.split_once(':').expect("an image has a tag");
     let bystander = GenericImage::new(name, tag)
         .with_wait_for(WaitFor::message_on_stdout("listening"))
         .with_cmd(["serve"])
@@ -36,13 +43,21 @@ async fn ask(lab: &Lab, address: &str) -> (serde_json::Value, serde_json::Value)
     let id = bystander.id().to_string();
     let target = format!("{address}:15012");
     let workload = |args: &[&str]| {
-        let output = Command::new("docker").args(["exec", &id, "/workload"]).args(args).output().expect("docker can be started");
+        let output =
+            Command::new("docker").args(["exec", &id, "/workload"]).args(args).output().expect("docker can be started");
         serde_json::from_slice(&output.stdout).expect("the workload prints JSON")
     };
     let tls = workload(&["tls", &target, "--sni", "istiod.istio-system.svc"]);
     let identity = "spiffe://cluster.local/ns/meshproof-sample/sa/caller";
     let csr = workload(&[
-        "csr", &target, "--sni", "istiod.istio-system.svc", "--cluster-id", "cluster2", "--identity", identity,
+        "csr",
+        &target,
+        "--sni",
+        "istiod.istio-system.svc",
+        "--cluster-id",
+        "cluster2",
+        "--identity",
+        identity,
     ]);
     // Awaited here: a removal in Drop may never run.
     bystander.rm().await.expect("the bystander goes");

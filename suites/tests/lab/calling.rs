@@ -41,7 +41,8 @@ impl Lab {
     }
 
     pub fn down(&self) {
-        let output = Command::new(MESHPROOF).args(["down", "--lab", self.name]).output().expect("meshproof can be started");
+        let output =
+            Command::new(MESHPROOF).args(["down", "--lab", self.name]).output().expect("meshproof can be started");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -96,13 +97,16 @@ fn lines(output: &Output) -> Vec<String> {
 /// The docker command, as a person would use it to break things.
 pub fn docker(args: &[&str]) -> Output {
     let output = Command::new("docker").args(args).output().expect("docker can be started");
-    assert!(
-        output.status.success(),
-        "docker {}: {}",
-        args.join(" "),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
     output
+}
+
+/// The workload image of the present recipes; the engine may hold older ones too.
+pub fn workload_image() -> String {
+    let output = Command::new(MESHPROOF).args(["images", "list"]).output().expect("meshproof can be started");
+    let list = String::from_utf8_lossy(&output.stdout).into_owned();
+    let hash = list.lines().find_map(|line| line.strip_prefix("workload ")?.split_whitespace().next());
+    format!("meshproof/workload:{}", hash.unwrap_or_else(|| panic!("no workload in the list of images: {list}")))
 }
 
 /// kubectl on a cluster of the lab, by the node's own.

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use quick_junit::TestCaseStatus;
 
-use crate::calling::{Lab, docker};
+use crate::calling::{Lab, docker, workload_image};
 
 /// A container and a kubeconfig that a user may well have under these very names.
 struct Users {
@@ -17,9 +17,7 @@ const USERS_KUBECONFIG: &str = "apiVersion: v1\nkind: Config\ncurrent-context: k
 impl Users {
     fn new() -> Users {
         let _ = Command::new("docker").args(["rm", "-f", USERS_CONTAINER]).output();
-        let images = docker(&["images", "-q", "--filter", "label=io.meshproof.recipe=workload"]);
-        let image = String::from_utf8_lossy(&images.stdout).lines().next().expect("the workload image is built").to_string();
-        docker(&["run", "-d", "--name", USERS_CONTAINER, &image, "serve"]);
+        docker(&["run", "-d", "--name", USERS_CONTAINER, &workload_image(), "serve"]);
         let kubeconfig = tempfile::NamedTempFile::new().expect("a temporary file");
         std::fs::write(kubeconfig.path(), USERS_KUBECONFIG).expect("it can be written");
         Users { kubeconfig }

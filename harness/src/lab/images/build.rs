@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::{IMAGES, ImageError, Present, finished, store, upkeep};
 use crate::budget::Budgets;
@@ -19,6 +19,7 @@ use crate::lab::host::{self, GIB};
 use crate::lab::recipe::Wanted;
 use crate::problem::{Problems, all_of};
 use crate::tool::{Tool, ToolError};
+use crate::wait::pause;
 
 /// The command that goes on with a build.
 const AGAIN: &str = "meshproof images build";
@@ -87,7 +88,7 @@ impl Workshop<'_> {
             if began.elapsed() > self.budgets.image_build() {
                 return Err(ImageError::Busy { holder, cache: self.cache.to_path_buf(), waited: began.elapsed() });
             }
-            sleep(Duration::from_millis(500)).await;
+            pause(Duration::from_millis(500)).await;
         }
     }
 

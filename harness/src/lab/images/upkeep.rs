@@ -183,9 +183,7 @@ async fn prune_images(engine: &Engine, wanted: &BTreeSet<String>, pruned: &mut P
     // An image goes before the one that it was made from.
     images.sort_by_key(|image| std::cmp::Reverse(image.created));
     for image in images {
-        let ours =
-            |name: &&String| name.strip_prefix("meshproof/").is_some_and(|rest| is_id(&rest.replacen(':', "-", 1)));
-        for name in image.repo_tags.iter().filter(ours).filter(|name| !wanted.contains(*name)) {
+        for name in unwanted_images(&image.repo_tags, wanted) {
             match engine.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
                 Ok(_) => pruned.freed.push(Freed { what: name.clone(), bytes: u64::try_from(image.size).unwrap_or(0) }),
                 // The engine names the container that still uses it.
@@ -199,6 +197,12 @@ async fn prune_images(engine: &Engine, wanted: &BTreeSet<String>, pruned: &mut P
         }
     }
     Ok(())
+}
+
+/// Names of images that are called like a recipe's, and like none that is wanted.
+pub fn unwanted_images<'a>(names: &'a [String], wanted: &BTreeSet<String>) -> Vec<&'a String> {
+    let ours = |name: &str| name.strip_prefix("meshproof/").is_some_and(|rest| is_id(&rest.replacen(':', "-", 1)));
+    names.iter().filter(|name| ours(name) && !wanted.contains(*name)).collect()
 }
 
 /// What is called like a build's folder or file, and like none that is wanted.

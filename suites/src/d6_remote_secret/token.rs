@@ -12,8 +12,8 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use serde_json::{Value, json};
 
-use super::certificate::sha256;
-use super::istiod;
+use crate::shared::certificate::sha256;
+use crate::shared::istiod;
 
 /// gRPC's status for a caller whose identity is not accepted.
 const UNAUTHENTICATED: i32 = 16;
@@ -28,7 +28,11 @@ pub fn refused_before(context: &Context, evidence: &mut Evidence) -> Result<(), 
     let (primary, remote) = (context.primary(), context.remote());
     let before: Csr = serde_json::from_str(&context.fact(Fact::TokenBeforeSecret)?)?;
     let got = words(&before);
-    evidence.saw(format!("{} istiod", primary.name), format!("answer to a token of {} before the remote secret", remote.name), &got);
+    evidence.saw(
+        format!("{} istiod", primary.name),
+        format!("answer to a token of {} before the remote secret", remote.name),
+        &got,
+    );
     match before.grpc_status {
         Some(UNAUTHENTICATED) if !before.accepted => Ok(()),
         Some(_) => Err(Finding::new(format!(
@@ -65,7 +69,7 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
         Err(timeout) if timeout.last().starts_with("the probe could not ask") => return Err(timeout.into()),
         Err(timeout) => {
             return Err(Finding::new(format!(
-                "istiod of {} refuses the token of ServiceAccount {}/{ACCOUNT} of {} at {address}: {}",
+                "istiod of {} gives no certificate for the token of ServiceAccount {}/{ACCOUNT} of {} at {address}: {}",
                 primary.name, probe.namespace, remote.name, timeout.last()
             ))
             .expected_got("a certificate", timeout.last())
@@ -83,10 +87,13 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
         .saw(&seen, "issuer of the certificate given", &certificate.issuer)
         .saw(&seen, "root that came with it (DER)", format!("sha256 {given}"));
     if certificate.uri != [identity.clone()] {
-        return Err(Finding::new(format!("istiod of {} gave a token of {} a certificate for another identity", primary.name, remote.name))
-            .expected_got(identity, uri)
-            .evidence(evidence)
-            .into());
+        return Err(Finding::new(format!(
+            "istiod of {} gave a token of {} a certificate for another identity",
+            primary.name, remote.name
+        ))
+        .expected_got(identity, uri)
+        .evidence(evidence)
+        .into());
     }
     let own = roots(root);
     evidence.saw(
@@ -95,10 +102,13 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
         own.iter().map(|sha| format!("sha256 {sha}")).collect::<Vec<_>>().join(", "),
     );
     if !own.contains(&given) {
-        return Err(Finding::new(format!("the certificate that istiod gives to {} is not of the root that {} publishes", remote.name, primary.name))
-            .expected_got(own.join(" or "), given)
-            .evidence(evidence)
-            .into());
+        return Err(Finding::new(format!(
+            "the certificate that istiod gives to {} is not of the root that {} publishes",
+            remote.name, primary.name
+        ))
+        .expected_got(own.join(" or "), given)
+        .evidence(evidence)
+        .into());
     }
     Ok(())
 }
@@ -107,7 +117,12 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
 ///
 /// # Errors
 /// A finding when it is accepted.
-pub async fn altered_refused(context: &Context, address: &str, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+pub async fn altered_refused(
+    context: &Context,
+    address: &str,
+    root: &str,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
     let probe = Probe::outside(remote, &context.budgets).await?;
     let request: TokenRequest =
@@ -118,19 +133,27 @@ pub async fn altered_refused(context: &Context, address: &str, root: &str, evide
         .await
         .map_err(remote.refused(format!("give a token of ServiceAccount {}/{ACCOUNT}", probe.namespace)))?;
     let token = token.status.map(|status| status.token).unwrap_or_default();
-    let altered = altered(&token).ok_or_else(|| Fault::unknown(format!("{} gave a token that is no JWT", remote.name)))?;
+    let altered =
+        altered(&token).ok_or_else(|| Fault::unknown(format!("{} gave a token that is no JWT", remote.name)))?;
     let good = ask_with(context, &probe, address, root, &token).await?;
     let bad = ask_with(context, &probe, address, root, &altered).await?;
-    evidence
-        .saw(probe.object(), "answer to a fresh token of the same account", words(&good))
-        .saw(probe.object(), "answer to that token with its signature altered", words(&bad));
+    evidence.saw(probe.object(), "answer to a fresh token of the same account", words(&good)).saw(
+        probe.object(),
+        "answer to that token with its signature altered",
+        words(&bad),
+    );
     match (good.accepted, bad.grpc_status) {
         (true, Some(UNAUTHENTICATED)) if !bad.accepted => Ok(()),
-        (false, _) => Err(Fault::unknown(format!("the control was refused, so the altered token proves nothing: {}", words(&good)))),
-        _ if bad.accepted => Err(Finding::new(format!("istiod of {} accepts a token that {} has not signed", primary.name, remote.name))
-            .expected_got(format!("gRPC status {UNAUTHENTICATED}"), words(&bad))
-            .evidence(evidence)
-            .into()),
+        (false, _) => Err(Fault::unknown(format!(
+            "the control was refused, so the altered token proves nothing: {}",
+            words(&good)
+        ))),
+        _ if bad.accepted => {
+            Err(Finding::new(format!("istiod of {} accepts a token that {} has not signed", primary.name, remote.name))
+                .expected_got(format!("gRPC status {UNAUTHENTICATED}"), words(&bad))
+                .evidence(evidence)
+                .into())
+        }
         _ => Err(Fault::unknown(format!("istiod neither accepted nor refused the altered token: {}", words(&bad)))),
     }
 }
@@ -140,8 +163,18 @@ async fn ask_with(context: &Context, probe: &Probe, address: &str, root: &str, t
     let identity = identity(probe);
     let cluster = &probe.cluster.name;
     let command = [
-        "/workload", "csr", address, "--sni", istiod::NAME, "--root-pem", root, "--token-stdin", "--cluster-id", cluster,
-        "--identity", &identity,
+        "/workload",
+        "csr",
+        address,
+        "--sni",
+        istiod::NAME,
+        "--root-pem",
+        root,
+        "--token-stdin",
+        "--cluster-id",
+        cluster,
+        "--identity",
+        &identity,
     ]
     .map(String::from);
     let place = In { namespace: &probe.namespace, pod: &probe.pod, container: &probe.container };

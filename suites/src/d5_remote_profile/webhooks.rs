@@ -1,0 +1,118 @@
+//! The injection webhooks of the remote cluster, and what they call.
+
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::action::ISTIO_SYSTEM;
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
+use kube::ResourceExt;
+use kube::api::ListParams;
+
+use crate::shared::writer::manager_of;
+
+/// The label by which istiod knows the webhooks of its revision.
+const REVISION: &str = "istio.io/rev";
+
+/// Every injection webhook calls Service istiod with the path of this cluster and network.
+///
+/// # Errors
+/// A finding that names the MutatingWebhookConfiguration and the webhook.
+pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    let path = format!("/inject/cluster/{}/net/{}", remote.name, context.scenario().network);
+    let all = remote
+        .all::<MutatingWebhookConfiguration>()
+        .list(&ListParams::default())
+        .await
+        .map_err(remote.refused("list MutatingWebhookConfigurations"))?;
+    let mut injectors = Vec::new();
+    for configuration in all {
+        let name = configuration.name_any();
+        let object = remote.object("MutatingWebhookConfiguration", &name);
+        // By the webhooks' names, as istiod's patcher does: a lost label must show, not hide the object.
+        let webhooks: Vec<&MutatingWebhook> = configuration
+            .webhooks
+            .iter()
+            .flatten()
+            .filter(|webhook| webhook.name.ends_with("sidecar-injector.istio.io"))
+            .collect();
+        if webhooks.is_empty() {
+            continue;
+        }
+        let Some(revision) = configuration.labels().get(REVISION) else {
+            return Err(Finding::new(format!("{object} lacks the label {REVISION}"))
+                .expected_got(format!("{REVISION}=default"), "no such label")
+                .hint("istiod patches its CA only into webhooks with the label of its revision")
+                .evidence(evidence)
+                .into());
+        };
+        evidence.saw(&object, format!("label {REVISION}"), revision);
+        for webhook in &webhooks {
+            let called = called(webhook);
+            evidence.saw(&object, format!("webhooks[{}].clientConfig", webhook.name), &called);
+            let wanted = format!("Service {ISTIO_SYSTEM}/istiod:443{path}");
+            if called != wanted {
+                return Err(Finding::new(format!("{object} calls {called} in webhook {}", webhook.name))
+                    .expected_got(
+                        wanted,
+                        format!("{called}, written by {}", manager_of(&configuration.metadata, "f:clientConfig")),
+                    )
+                    .hint(format!("the guide's cluster2.yaml sets istiodRemote.injectionPath: {path}"))
+                    .evidence(evidence)
+                    .into());
+            }
+        }
+        evidence.saw(&object, "managedFields of webhooks", manager_of(&configuration.metadata, "f:path"));
+        injectors.push(name);
+    }
+    if !injectors.iter().any(|name| name.starts_with("istio-sidecar-injector")) {
+        let got = if injectors.is_empty() { "none".to_string() } else { injectors.join(", ") };
+        return Err(Finding::new(format!(
+            "{} is not there",
+            remote.object("MutatingWebhookConfiguration", "istio-sidecar-injector")
+        ))
+        .expected_got(format!("injection webhooks that call istiod by {path}"), got)
+        .hint("install the remote profile with the guide's cluster2.yaml")
+        .evidence(evidence)
+        .into());
+    }
+    Ok(())
+}
+
+/// What a webhook calls, as one line.
+fn called(webhook: &MutatingWebhook) -> String {
+    let config = &webhook.client_config;
+    match (&config.service, &config.url) {
+        (Some(service), _) => format!(
+            "Service {}/{}:{}{}",
+            service.namespace,
+            service.name,
+            service.port.unwrap_or(443),
+            service.path.as_deref().unwrap_or_default()
+        ),
+        (None, Some(url)) => format!("the URL {url}"),
+        (None, None) => "nothing".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::called;
+
+    #[rstest]
+    #[case::a_service(json!({"service": {"namespace": "istio-system", "name": "istiod", "path": "/inject", "port": 443}}),
+                      "Service istio-system/istiod:443/inject")]
+    #[case::without_a_port(json!({"service": {"namespace": "a", "name": "b", "path": "/c"}}), "Service a/b:443/c")]
+    #[case::a_url(json!({"url": "https://1.2.3.4:15017/inject"}), "the URL https://1.2.3.4:15017/inject")]
+    #[case::nothing(json!({}), "nothing")]
+    fn what_a_webhook_calls_is_one_line(#[case] config: Value, #[case] line: &str) {
+        let webhook: MutatingWebhook = serde_json::from_value(json!({
+            "name": "a.sidecar-injector.istio.io", "clientConfig": config,
+            "admissionReviewVersions": ["v1"], "sideEffects": "None",
+        }))
+        .expect("a webhook");
+        assert_eq!(called(&webhook), line);
+    }
+}

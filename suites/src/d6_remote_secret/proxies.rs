@@ -1,0 +1,130 @@
+//! Proxies of the remote cluster, as istiod of the primary knows them.
+
+use std::collections::BTreeMap;
+
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::cluster::pod_ready;
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+use crate::shared::istiod;
+
+const SAMPLE: &str = "meshproof-sample";
+
+/// Every ready proxy of the sample namespace in the remote cluster is connected to istiod as one of that cluster.
+///
+/// # Errors
+/// A finding that names the pod.
+pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let wait =
+        context.wait(format!("proxies of {} to be connected to istiod", remote.name), context.budgets.endpoints());
+    let found = wait
+        .until(|| async {
+            match connections(context).await {
+                Ok((pods, told)) => match pods.iter().find_map(|pod| strayed(pod, &told, &remote.name)) {
+                    None => Look::Yes((pods, told)),
+                    Some(why) => Look::NotYet(why),
+                },
+                Err(Fault::Unknown(error)) => Look::NotYet(format!("the debug page could not be read: {error}")),
+                Err(Fault::Refuted(finding)) => Look::NotYet(finding.cause),
+            }
+        })
+        .await;
+    let (pods, told) = match found {
+        Ok(found) => found,
+        Err(timeout) if timeout.last().starts_with("the debug page could not be read") => return Err(timeout.into()),
+        Err(timeout) => {
+            return Err(Finding::new(format!("{} pod {}", remote.name, timeout.last()))
+                .expected_got(
+                    format!("connected to istiod of {} with the cluster id {}", primary.name, remote.name),
+                    timeout.last(),
+                )
+                .hint(format!("istioctl --context {} proxy-status", primary.context))
+                .evidence(evidence)
+                .into());
+        }
+    };
+    if pods.is_empty() {
+        evidence.note(format!("{} has no ready pod in {SAMPLE} yet, so no proxy could be asked about", remote.name));
+        return Ok(());
+    }
+    for pod in &pods {
+        let (cluster, replica) = told.get(&format!("{pod}.{SAMPLE}")).cloned().unwrap_or_default();
+        let object = remote.object("pod", &format!("{SAMPLE}/{pod}"));
+        evidence.saw(&object, format!("connected to {replica} with cluster id"), cluster);
+    }
+    identity(context, &pods[0], evidence).await
+}
+
+/// What proxies are connected as, and to which replica, by `pod.namespace`.
+type Connections = BTreeMap<String, (String, String)>;
+
+/// Ready pods with a proxy, and what each replica of istiod says of its connections.
+async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let has_proxy =
+        |pod: &Pod| pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key("sidecar.istio.io/status"));
+    let pods = remote.pods(SAMPLE, "app").await?;
+    let pods = pods
+        .iter()
+        .filter(|pod| pod_ready(pod) == Look::Yes(()) && has_proxy(pod))
+        .map(ResourceExt::name_any)
+        .collect();
+    let mut told = BTreeMap::new();
+    for replica in istiod::replicas(primary).await? {
+        for (proxy, cluster) in istiod::connected(&istiod::debug(primary, &replica, "/debug/syncz").await?) {
+            told.insert(proxy, (cluster, istiod::object(primary, &replica)));
+        }
+    }
+    Ok((pods, told))
+}
+
+/// Why a pod's proxy is not connected as one of its cluster; none if it is.
+fn strayed(pod: &str, told: &Connections, cluster: &str) -> Option<String> {
+    match told.get(&format!("{pod}.{SAMPLE}")) {
+        None => Some(format!("{SAMPLE}/{pod} is ready, and no replica of istiod has a connection of it")),
+        Some((id, replica)) if id != cluster => {
+            Some(format!("{SAMPLE}/{pod} is connected to {replica} with the cluster id {id}"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// The identity with which that proxy is connected, by the certificate that it holds.
+async fn identity(context: &Context, pod: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
+    let certificates = remote.forward(SAMPLE, pod, 15000).await?.json("/certs").await?;
+    let chain = &certificates["certificates"][0]["cert_chain"][0];
+    let uri = chain["subject_alt_names"][0]["uri"].as_str().unwrap_or_default();
+    let object = remote.object("pod", &format!("{SAMPLE}/{pod}"));
+    evidence.saw(&object, "identity of its proxy", uri);
+    if uri.starts_with(&format!("spiffe://cluster.local/ns/{SAMPLE}/sa/")) {
+        return Ok(());
+    }
+    let got = if uri.is_empty() { "no identity" } else { uri };
+    Err(Finding::new(format!("the proxy of {object} has {got}"))
+        .expected_got(format!("spiffe://cluster.local/ns/{SAMPLE}/sa/..."), got)
+        .evidence(evidence)
+        .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rstest::rstest;
+
+    use super::strayed;
+
+    #[rstest]
+    #[case::connected("echo", true)]
+    #[case::as_another_cluster("caller", false)]
+    #[case::not_connected("scaled", false)]
+    fn a_proxy_must_be_connected_as_one_of_its_cluster(#[case] pod: &str, #[case] fine: bool) {
+        let entry = |pod: &str, id: &str| (format!("{pod}.meshproof-sample"), (id.to_string(), "istiod-a".to_string()));
+        let told = BTreeMap::from([entry("echo", "cluster2"), entry("caller", "cluster1")]);
+        assert_eq!(strayed(pod, &told, "cluster2").is_none(), fine);
+    }
+}

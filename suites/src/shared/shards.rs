@@ -1,0 +1,72 @@
+//! Endpoints as istiod holds them: one shard a cluster, on each replica.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use harness::check::{Context, Fault};
+use serde_json::Value;
+
+use super::istiod;
+
+/// By cluster, the addresses that one replica of istiod holds for a service.
+pub type Shards = BTreeMap<String, BTreeSet<String>>;
+
+/// What each ready replica of istiod holds for this port of a service.
+///
+/// # Errors
+/// [`Fault`] when a replica does not answer.
+pub async fn shards(context: &Context, host: &str, namespace: &str, port: u64) -> Result<Vec<(String, Shards)>, Fault> {
+    let primary = context.primary();
+    let mut all = Vec::new();
+    for replica in istiod::replicas(primary).await? {
+        let page = istiod::debug(primary, &replica, "/debug/endpointShardz").await?;
+        all.push((istiod::object(primary, &replica), shards_of(&page[host][namespace]["Shards"], port)));
+    }
+    Ok(all)
+}
+
+fn shards_of(page: &Value, port: u64) -> Shards {
+    let mut shards = Shards::new();
+    for (shard, endpoints) in page.as_object().into_iter().flatten() {
+        // The key is `Kubernetes/cluster1`.
+        let cluster = shard.rsplit('/').next().unwrap_or(shard).to_string();
+        let held = shards.entry(cluster).or_default();
+        for endpoint in endpoints.as_array().into_iter().flatten().filter(|endpoint| endpoint["EndpointPort"] == port) {
+            let addresses = endpoint["Addresses"].as_array().into_iter().flatten();
+            held.extend(addresses.filter_map(|address| address.as_str()).map(str::to_string));
+        }
+    }
+    shards
+}
+
+/// The first pod, as address and `cluster2 pod x/y`, whose address is not in the shard of its cluster.
+pub fn unknown_to_istiod<'a>(pods: &'a BTreeMap<String, String>, shards: &Shards) -> Option<(&'a String, &'a String)> {
+    pods.iter().find(|(ip, pod)| {
+        let cluster = pod.split(' ').next().unwrap_or_default();
+        !shards.get(cluster).is_some_and(|held| held.contains(*ip))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::{shards_of, unknown_to_istiod};
+
+    #[rstest]
+    #[case::both(json!({"Kubernetes/cluster1": ["10.10.0.8"], "Kubernetes/cluster2": ["10.20.0.6"]}), None)]
+    #[case::no_shard(json!({"Kubernetes/cluster1": ["10.10.0.8"]}), Some("10.20.0.6"))]
+    #[case::empty_shard(json!({"Kubernetes/cluster1": ["10.10.0.8"], "Kubernetes/cluster2": []}), Some("10.20.0.6"))]
+    #[case::the_wrong_shard(json!({"Kubernetes/cluster1": ["10.10.0.8", "10.20.0.6"]}), Some("10.20.0.6"))]
+    fn each_pod_must_be_in_the_shard_of_its_cluster(#[case] held: serde_json::Value, #[case] expected: Option<&str>) {
+        let shards: serde_json::Map<_, _> = held
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(shard, addresses)| (shard.clone(), json!([{"EndpointPort": 8080, "Addresses": addresses}])))
+            .collect();
+        let pod = |ip: &str, name: &str| (ip.to_string(), name.to_string());
+        let pods = [pod("10.10.0.8", "cluster1 pod sample/a"), pod("10.20.0.6", "cluster2 pod sample/b")].into();
+        assert_eq!(unknown_to_istiod(&pods, &shards_of(&json!(shards), 8080)).map(|(ip, _)| ip.as_str()), expected);
+    }
+}
