@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::event::{Event, Recorder};
 
+/// What a wait remembers of a look that its end cut off.
+const CUT_OFF: &str = "the look itself did not return";
+
 /// What one look found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Look<T> {
@@ -29,9 +32,10 @@ pub struct Timeout {
 }
 
 impl Timeout {
-    /// The last new thing seen.
+    /// The last new thing seen; that a look was cut off is the answer only where there is no other.
     pub fn last(&self) -> &str {
-        self.seen.last().map_or("nothing was seen", |(text, _)| text)
+        let told = self.seen.iter().rev().find(|(text, _)| text != CUT_OFF).or(self.seen.last());
+        told.map_or("nothing was seen", |(text, _)| text)
     }
 }
 
@@ -90,7 +94,7 @@ impl Wait {
             match tokio::time::timeout(memory.left(), look()).await {
                 Ok(Look::Yes(value)) => return Ok(value),
                 Ok(Look::NotYet(why)) => memory.saw(why),
-                Err(_) => memory.saw("the look itself did not return".to_string()),
+                Err(_) => memory.saw(CUT_OFF.to_string()),
             }
             if memory.left().is_zero() {
                 return Err(memory.timeout());
@@ -123,7 +127,7 @@ impl Wait {
                     row = 0;
                     memory.saw(why);
                 }
-                Err(_) => memory.saw("the look itself did not return".to_string()),
+                Err(_) => memory.saw(CUT_OFF.to_string()),
             }
             if memory.left().is_zero() {
                 return Err(memory.timeout());

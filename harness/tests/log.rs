@@ -79,3 +79,22 @@ async fn steady_wants_them_in_a_row() {
     .expect("it gets there");
     assert_eq!(looks, 5, "the miss starts the row anew");
 }
+
+#[tokio::test]
+async fn a_look_that_hangs_does_not_hide_the_reason_before_it() {
+    let mut looks = 0;
+    let wait = Wait::new("an answer", Duration::from_millis(60)).every(Duration::from_millis(1));
+    let result = wait
+        .until(|| {
+            looks += 1;
+            let hangs = looks > 1;
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Look::<()>::NotYet("connection refused".to_string())
+            }
+        })
+        .await;
+    assert_eq!(result.expect_err("it never comes").last(), "connection refused");
+}

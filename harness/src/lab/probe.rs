@@ -91,10 +91,16 @@ pub struct Csr {
 pub struct Get {
     /// HTTP status.
     pub status: Option<u16>,
-    /// The body's first 4 KiB.
+    /// The body's first 4 KiB; empty where no answer came.
+    #[serde(deserialize_with = "null_is_empty")]
     pub body: String,
     /// What went wrong.
     pub error: Option<String>,
+}
+
+/// The program says null where there was nothing.
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// The tally of a row of calls.
@@ -230,5 +236,19 @@ impl Probe {
             &identity,
         ])
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Get;
+
+    #[test]
+    fn a_get_that_nobody_answered_can_be_read() {
+        let text =
+            r#"{"url":"http://a/","status":null,"body":null,"error":"connect: connection refused","elapsed_ms":1.0}"#;
+        let get: Get = serde_json::from_str(text).expect("the workload's own form");
+        assert_eq!((get.status, get.body.as_str()), (None, ""));
+        assert_eq!(get.error.as_deref(), Some("connect: connection refused"));
     }
 }
