@@ -68,6 +68,7 @@ pub async fn lab(
     let scenario = request.scenario();
     let need = if build { Need::build(existing(&home.cache)) } else { Need::lab(existing(&home.state)) };
     problems.0.extend(host.problems(&need));
+    problems.0.extend(host.inotify_problems());
     let mut taken = host.routes.clone();
     match engine.taken().await {
         Ok(networks) => taken.extend(networks),

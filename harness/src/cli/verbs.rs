@@ -137,9 +137,10 @@ async fn with_session(
     phases: Phases,
 ) -> Result<Exit, Problems> {
     let lab = request.scenario().lab.clone();
-    let host = Host::read().map_err(host_problem)?;
     let engine =
         preflight::engine(root, if phases.up { request.engine } else { super::args::EngineUse::Existing }).await?;
+    // Read after the engine is there: getting one running may have raised limits of the host.
+    let host = Host::read().map_err(host_problem)?;
     let _lock = LabLock::take(home, &lab)?;
     let (topology, existing, request) = if phases.up {
         let present = images::all_present(home, root, picked, &engine).await;

@@ -73,7 +73,7 @@ impl Proof {
             Proof::RemoteProfile => "Service istiod has the gateway's address behind it".to_string(),
             Proof::TokenObserved => "istiod gives an answer".to_string(),
             Proof::RemoteSynced => "every replica of istiod says that the cluster is synced".to_string(),
-            Proof::PodsReady { pods, .. } => format!("{pods} pods are ready"),
+            Proof::PodsReady { pods, .. } => format!("ready pods: {pods}"),
             Proof::NamespacesGone { namespaces } => format!("namespaces are gone: {}", namespaces.join(", ")),
         }
     }
