@@ -34,7 +34,7 @@ impl Home {
         if let Some(home) = variable("MESHPROOF_HOME") {
             return Home { state: home.join("state"), cache: home.join("cache") };
         }
-        let user = variable("HOME").unwrap_or_else(|| PathBuf::from("/root"));
+        let user = std::env::home_dir().unwrap_or_else(std::env::temp_dir);
         let state = variable("XDG_STATE_HOME").unwrap_or_else(|| user.join(".local/state"));
         let cache = variable("XDG_CACHE_HOME").unwrap_or_else(|| user.join(".cache"));
         Home { state: state.join("meshproof"), cache: cache.join("meshproof") }

@@ -83,10 +83,12 @@ pub(super) async fn present(cache: &Path, wanted: &Wanted, engine: &Engine) -> R
     let folder = artefact(cache, wanted);
     let Some(manifest) = read(&folder).filter(|manifest| manifest.hash == wanted.hash) else { return Ok(None) };
     let image = wanted.image();
-    if let Some(name) = &image
-        && inspect(engine, name, &wanted.hash).await?.is_none()
-    {
-        return Ok(None);
+    if let Some(name) = &image {
+        let id = inspect(engine, name, &wanted.hash).await?.and_then(|image| image.id);
+        // Another cache on the same engine may have built this hash again: reports must not give the old digest.
+        if id.is_none() || id.as_ref() != manifest.images.get(name) {
+            return Ok(None);
+        }
     }
     Ok(Some(Present { folder, image, manifest }))
 }
