@@ -69,8 +69,6 @@ pub enum Action {
     EastWestGateway {
         /// The gateway's network.
         network: String,
-        /// The files of this install.
-        files: IstioFiles,
     },
     /// The harness gives the gateway its address.
     AssignGatewayAddress,
@@ -134,7 +132,7 @@ impl Action {
                 }
                 istioctl(context, role, "install").arg("-y").args(args).run().await?;
             }
-            Action::EastWestGateway { network, .. } => {
+            Action::EastWestGateway { network } => {
                 let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
                 let operator = Tool::new(script).args(["--network", network]).run().await?.stdout;
                 let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;

@@ -102,7 +102,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 format!("The east-west gateway runs in {primary}"),
                 GATEWAY,
                 Role::Primary,
-                Action::EastWestGateway { network: network.clone(), files: files.clone() },
+                Action::EastWestGateway { network: network.clone() },
                 Proof::DeploymentAvailable { name: "istio-eastwestgateway" },
             )
         },

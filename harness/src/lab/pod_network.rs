@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::cluster::{Cluster, ClusterError};
 use super::engine::{Engine, EngineError};
-use crate::budget::Budgets;
 use crate::role::Role;
 use crate::wait::{Look, Timeout, Wait};
 
@@ -135,9 +134,4 @@ pub async fn missing_routes(engine: &Engine, routes: &[Route]) -> Result<Vec<(Ro
         }
     }
     Ok(missing)
-}
-
-/// How long all of this may take.
-pub fn budget(budgets: &Budgets) -> std::time::Duration {
-    budgets.cluster_ready()
 }

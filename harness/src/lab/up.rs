@@ -175,7 +175,7 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         let mut cluster = Cluster::open(role, plan, kubeconfig, BTreeMap::new(), site.engine.clone()).await?;
         cluster.nodes = nodes(&cluster).await?;
         let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
-        let budget = pod_network::budget(site.budgets);
+        let budget = site.budgets.cluster_ready();
         let cidrs =
             pod_network::join(&cluster, &lab_pods, |what| Wait::new(what, budget).shown(site.recorder, &id)).await?;
         let nodes: Vec<String> = cluster.nodes.iter().map(|(name, at)| format!("{name} {at}")).collect();
