@@ -54,6 +54,17 @@ pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> S
     // A lab is thrown away: its etcd need not survive a power cut.
     line("      extraArgs:");
     line("      - {name: unsafe-no-fsync, value: \"true\"}");
+    // Alone in its cluster each has nobody to agree with; asking for the lease before the API server grants it costs
+    // four seconds in which no pod starts. So does the controller manager's default rate, when it makes an account and
+    // a token for each of its controllers.
+    line("  scheduler:");
+    line("    extraArgs:");
+    line("    - {name: leader-elect, value: \"false\"}");
+    line("  controllerManager:");
+    line("    extraArgs:");
+    line("    - {name: leader-elect, value: \"false\"}");
+    line("    - {name: kube-api-qps, value: \"200\"}");
+    line("    - {name: kube-api-burst, value: \"400\"}");
     if audit_policy.is_some() {
         line("  apiServer:");
         line("    extraArgs:");

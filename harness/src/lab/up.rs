@@ -108,14 +108,14 @@ pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Res
             })
             .collect();
     let routes = pod_network::routes(&nodes);
-    part(site.recorder, "routes", "Every node knows the pods of every other node", async {
+    let clusters: BTreeMap<Role, Cluster> = made.into_iter().map(|(role, (cluster, _))| (role, cluster)).collect();
+    let routed = part(site.recorder, "routes", "Every node knows the pods of every other node", async {
         pod_network::set_routes(site.engine, &routes).await?;
         let lines: Vec<String> = routes.iter().map(|route| format!("{} via {}", route.pods, route.via)).collect();
         Ok::<_, UpError>(((), lines.join(", ")))
-    })
-    .await?;
-    let clusters: BTreeMap<Role, Cluster> = made.into_iter().map(|(role, (cluster, _))| (role, cluster)).collect();
-    part(site.recorder, "inventory", "What stands in the clusters before the install is written down", async {
+    });
+    let title = "What stands in the clusters before the install is written down";
+    let listed = part(site.recorder, "inventory", title, async {
         let (primary, remote) =
             tokio::join!(inventory::take(&clusters[&Role::Primary]), inventory::take(&clusters[&Role::Remote]));
         let mut counts = Vec::new();
@@ -125,8 +125,10 @@ pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Res
             std::fs::write(site.home.inventory(lab, role), text)?;
         }
         Ok::<_, UpError>(((), counts.join(", ")))
-    })
-    .await?;
+    });
+    let (routed, listed) = tokio::join!(routed, listed);
+    routed?;
+    listed?;
     let mut facts = BTreeMap::new();
     for (role, cluster) in &clusters {
         facts.insert(*role, cluster_facts(cluster).await?);
