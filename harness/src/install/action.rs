@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::Api;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, ListParams};
+use kube::{Api, ResourceExt};
 
 use super::facts::Fact;
 use super::inventory;
@@ -19,6 +20,9 @@ use crate::wait::Look;
 
 /// The namespace of the control plane.
 pub const ISTIO_SYSTEM: &str = "istio-system";
+
+/// The namespaces of the harness's own probes and workloads.
+const FIXTURE_NAMESPACES: [&str; 2] = ["meshproof-sample", "meshproof-probe"];
 
 const PRIMARY_FILE: &str = include_str!("../../../fixtures/istio/cluster1.yaml");
 const REMOTE_FILE: &str = include_str!("../../../fixtures/istio/cluster2.yaml");
@@ -90,7 +94,7 @@ pub enum Action {
     ObserveToken,
     /// Manifests of the harness are applied.
     Manifests(Vec<String>),
-    /// Namespaces of the harness are deleted.
+    /// The harness's own pods end, and their namespaces are told to go.
     RemoveFixtures,
     /// istioctl uninstalls Istio.
     Uninstall,
@@ -185,12 +189,12 @@ impl Action {
                 let installed = inventory::take(cluster).await?;
                 let path = Home::from_environment().inventory_at_clean_up(&context.scenario().lab, role);
                 std::fs::write(path, serde_json::to_vec(&installed)?)?;
-                delete_namespaces(context, role, &["meshproof-sample", "meshproof-probe"]).await?;
+                delete_namespaces(context, role, &FIXTURE_NAMESPACES, FIXTURE_GRACE).await?;
             }
             Action::Uninstall => {
                 istioctl(context, role, "uninstall").args(["-y", "--purge"]).run().await?;
             }
-            Action::DeleteIstioNamespace => delete_namespaces(context, role, &[ISTIO_SYSTEM]).await?,
+            Action::DeleteIstioNamespace => delete_namespaces(context, role, &[ISTIO_SYSTEM], ISTIO_GRACE).await?,
         }
         Ok(())
     }
@@ -255,7 +259,20 @@ async fn has_remote_secret(context: &Context) -> Result<bool, StepError> {
     Ok(!secrets.map_err(primary.refused("list remote secrets"))?.items.is_empty())
 }
 
-async fn delete_namespaces(context: &Context, role: Role, names: &[&str]) -> Result<(), StepError> {
+/// Seconds that a pod of the harness is given to end.
+const FIXTURE_GRACE: u32 = 1;
+
+/// Seconds that a pod of an uninstalled Istio is given: its object goes at once, and the node ends the process. istiod
+/// sits out whatever it is given (seen with 1.31.1), and its rights went with the uninstall.
+const ISTIO_GRACE: u32 = 0;
+
+/// Ends the pods of these namespaces, then deletes the namespaces.
+///
+/// In this order because the namespace controller, where it still finds pods, looks again only after half of their
+/// grace period, and then some.
+async fn delete_namespaces(context: &Context, role: Role, names: &[&str], grace: u32) -> Result<(), StepError> {
+    let ended = futures::future::join_all(names.iter().map(|name| end_pods(context, role, name, grace))).await;
+    ended.into_iter().collect::<Result<Vec<()>, _>>()?;
     let cluster = context.cluster(role);
     let namespaces: Api<Namespace> = cluster.all();
     for name in names {
@@ -265,5 +282,27 @@ async fn delete_namespaces(context: &Context, role: Role, names: &[&str]) -> Res
             Ok(_) => {}
         }
     }
+    Ok(())
+}
+
+/// Deletes what makes pods in a namespace, then its pods, and waits until they are gone.
+async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) -> Result<(), StepError> {
+    let cluster = context.cluster(role);
+    let refused = |what: &str| cluster.refused(format!("delete all {what} of namespace {namespace}"));
+    let (everything, background) = (ListParams::default(), DeleteParams::background());
+    let deployments = cluster.api::<Deployment>(namespace);
+    deployments.delete_collection(&background, &everything).await.map_err(refused("Deployments"))?;
+    let sets = cluster.api::<ReplicaSet>(namespace);
+    sets.delete_collection(&background, &everything).await.map_err(refused("ReplicaSets"))?;
+    let soon = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::background() };
+    let pods = cluster.api::<Pod>(namespace);
+    pods.delete_collection(&soon, &everything).await.map_err(refused("pods"))?;
+    let wait = context.wait(format!("the pods of namespace {namespace} to end"), context.budgets.cleanup());
+    cluster
+        .watch_pods(&wait, namespace, "", |pods| match pods {
+            [] => Look::Yes(()),
+            some => Look::NotYet(some.iter().map(|pod| pod.name_any()).collect::<Vec<_>>().join(", ")),
+        })
+        .await?;
     Ok(())
 }
