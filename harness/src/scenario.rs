@@ -37,6 +37,12 @@ pub struct Scenario {
     pub network: String,
     /// What is asked of each cluster.
     pub clusters: BTreeMap<Role, ClusterWish>,
+    /// How many istiod run in the primary cluster.
+    #[serde(default, skip_serializing_if = "Replicas::is_default")]
+    pub istiod: Replicas,
+    /// How many pods the east-west gateway has.
+    #[serde(default, skip_serializing_if = "Replicas::is_default")]
+    pub gateway: Replicas,
     /// Cases whose verdict shall be another than passed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: BTreeMap<String, String>,
@@ -54,6 +60,54 @@ pub struct ClusterWish {
     /// Its service subnet; chosen if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_subnet: Option<Ipv4Net>,
+    /// Its nodes: one control plane, the others workers. All of them take pods.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub nodes: u32,
+}
+
+/// The most nodes that a cluster, and the most replicas that a Deployment may be asked for: a lab is one host.
+pub const MOST: u32 = 9;
+
+/// How many pods of one Deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replicas {
+    /// The number.
+    pub replicas: u32,
+}
+
+impl Default for Replicas {
+    fn default() -> Self {
+        Replicas { replicas: 1 }
+    }
+}
+
+impl Replicas {
+    fn is_default(&self) -> bool {
+        *self == Replicas::default()
+    }
+}
+
+/// The number of nodes or replicas that a text says, or why it cannot be one and what to write instead.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub fn count(text: &str) -> Result<u32, (String, String)> {
+    let instead = format!("a number from 1 to {MOST}");
+    match text.parse::<u32>() {
+        Ok(number) if (1..=MOST).contains(&number) => Ok(number),
+        Ok(number) => Err((format!("{number} is too {}", if number == 0 { "few" } else { "many" }), instead)),
+        Err(_) => Err((format!("`{text}` is no number"), instead)),
+    }
+}
+
+pub(crate) fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+pub(crate) fn is_one(number: &u32) -> bool {
+    *number == 1
 }
 
 /// Where images come from.
@@ -79,8 +133,15 @@ impl Scenario {
                 (Role::Primary, ClusterWish::named("cluster1")),
                 (Role::Remote, ClusterWish::named("cluster2")),
             ]),
+            istiod: Replicas::default(),
+            gateway: Replicas::default(),
             expect: BTreeMap::new(),
         }
+    }
+
+    /// Nodes of the larger cluster: so many pods of each sample workload run in both, that each node has one.
+    pub fn most_nodes(&self) -> u32 {
+        self.clusters.values().map(|wish| wish.nodes).max().unwrap_or(1)
     }
 
     /// Reads a scenario file's text, fills in what it leaves out, and names every mistake with its line and column.
@@ -97,7 +158,7 @@ impl Scenario {
 impl ClusterWish {
     /// A cluster of this name, with subnets to be chosen.
     pub fn named(name: &str) -> ClusterWish {
-        ClusterWish { name: name.to_string(), pod_subnet: None, service_subnet: None }
+        ClusterWish { name: name.to_string(), pod_subnet: None, service_subnet: None, nodes: 1 }
     }
 }
 

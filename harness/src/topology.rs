@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{Problems, all_of};
+use crate::problem::{Problem, Problems, all_of};
 use crate::role::Role;
-use crate::scenario::{Scenario, cluster_field};
+use crate::scenario::{ClusterWish, Scenario, cluster_field, is_one, one};
 
 /// The lab as it will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +49,20 @@ pub struct ClusterPlan {
     pub pod_subnet: Ipv4Net,
     /// Addresses of its services.
     pub service_subnet: Ipv4Net,
+    /// Its nodes: one control plane, the others workers.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub nodes: u32,
+}
+
+impl ClusterPlan {
+    /// kind's names for its nodes, the control plane first.
+    pub fn node_names(&self) -> Vec<String> {
+        let workers = (1..self.nodes).map(|number| match number {
+            1 => format!("{}-worker", self.kind_name),
+            more => format!("{}-worker{more}", self.kind_name),
+        });
+        std::iter::once(format!("{}-control-plane", self.kind_name)).chain(workers).collect()
+    }
 }
 
 /// A subnet that this host uses already.
@@ -101,6 +115,7 @@ impl Topology {
                 }
                 used.push(net);
             }
+            problems.0.extend(too_small(role, wish));
         }
         let mut choice = Choice::make(scenario, &used, 16);
         if !choice.missing.is_empty() {
@@ -123,7 +138,8 @@ impl Topology {
             let kind_name = format!("{}-{name}", scenario.lab);
             let context = format!("kind-{kind_name}");
             let (pod_subnet, service_subnet) = (choice.pods[index(role)], choice.services[index(role)]);
-            (role, ClusterPlan { name, kind_name, context, pod_subnet, service_subnet })
+            let nodes = scenario.clusters[&role].nodes;
+            (role, ClusterPlan { name, kind_name, context, pod_subnet, service_subnet, nodes })
         });
         Ok(Topology {
             lab: scenario.lab.clone(),
@@ -131,6 +147,17 @@ impl Topology {
             clusters: BTreeMap::from(clusters),
         })
     }
+}
+
+/// What is wrong with a given pod subnet that has not room for all nodes: kubeadm gives each a /24 of it.
+fn too_small(role: Role, wish: &ClusterWish) -> Option<Problem> {
+    let net = wish.pod_subnet?;
+    let room = 1u32 << 24u8.saturating_sub(net.prefix_len());
+    (wish.nodes > room).then(|| {
+        let larger = 24 - u8::try_from(wish.nodes.next_power_of_two().trailing_zeros()).unwrap_or(4);
+        let message = format!("`{net}` has room for {room} nodes, and {} has {}", wish.name, wish.nodes);
+        Problem::new(cluster_field(role, "podSubnet"), message, format!("a /{larger}: each node takes a /24"))
+    })
 }
 
 impl NetworkPlan {

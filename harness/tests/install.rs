@@ -58,9 +58,21 @@ fn clean_up_is_a_phase_of_its_own_at_the_end(scenario: Scenario) {
     assert!(phases.is_sorted(), "{phases:?}");
 }
 
-#[test]
-fn upstream_envoy_is_a_deviation_with_its_reason() {
-    let rows = deviations(true);
-    assert_eq!(rows.len(), deviations(false).len() + 1);
+#[rstest]
+fn upstream_envoy_is_a_deviation_with_its_reason(scenario: Scenario) {
+    let rows = deviations(&scenario, true);
+    assert_eq!(rows.len(), deviations(&scenario, false).len() + 1);
     assert!(rows.iter().all(|row| !row.what.is_empty() && !row.why.is_empty()));
+}
+
+#[rstest]
+fn several_replicas_are_deviations_that_name_their_number(mut scenario: Scenario) {
+    let before = deviations(&scenario, false);
+    scenario.istiod.replicas = 2;
+    scenario.gateway.replicas = 3;
+    let rows = deviations(&scenario, false);
+    let more: Vec<&str> = rows.iter().filter(|row| !before.contains(row)).map(|row| row.what.as_str()).collect();
+    assert_eq!(more.len(), 2, "{more:?}");
+    assert!(more[0].contains("values.pilot") && more[0].contains("replicaCount: 2"), "{more:?}");
+    assert!(more[1].contains("istio-ingressgateway") && more[1].contains("replicaCount: 3"), "{more:?}");
 }

@@ -82,12 +82,17 @@ network: network9
 clusters:
   primary:
     name: east
+    nodes: 3
     podSubnet: 10.1.0.0/16
     serviceSubnet: 172.16.4.0/22
   remote:
     name: west
     podSubnet: 10.2.0.0/22
     serviceSubnet: 192.168.7.0/24
+istiod:
+  replicas: 2
+gateway:
+  replicas: 3
 expect:
   D8: failed
   D9: blocked
@@ -96,6 +101,8 @@ expect:
     let by_serde: Scenario = serde_yaml_ng::from_str(text).unwrap();
     assert_eq!(scenario, by_serde, "the spanned reader and serde take the same file for the same scenario");
     assert_eq!(scenario.clusters[&Role::Remote].pod_subnet, Some("10.2.0.0/22".parse().unwrap()));
+    assert_eq!((scenario.clusters[&Role::Primary].nodes, scenario.clusters[&Role::Remote].nodes), (3, 1));
+    assert_eq!((scenario.istiod.replicas, scenario.gateway.replicas), (2, 3));
     assert_eq!(scenario.expect["D9"], "blocked");
 }
 

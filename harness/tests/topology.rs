@@ -122,3 +122,31 @@ fn a_host_without_room_is_told_what_is_missing_and_who_has_it() {
     );
     assert!(problems[0].instead.contains("route of eth0 (172.16.0.0/12)"), "{}", problems[0].instead);
 }
+
+#[rstest]
+#[case::one(1, &["meshproof-cluster1-control-plane"])]
+#[case::three(3, &["meshproof-cluster1-control-plane", "meshproof-cluster1-worker", "meshproof-cluster1-worker2"])]
+fn nodes_have_the_names_that_kind_gives_them(#[case] nodes: u32, #[case] names: &[&str]) {
+    let mut scenario = scenario();
+    scenario.clusters.get_mut(&Role::Primary).unwrap().nodes = nodes;
+    let topology = Topology::choose(&scenario, &[]).unwrap();
+    assert_eq!(topology.cluster(Role::Primary).node_names(), names);
+    assert_eq!(topology.cluster(Role::Remote).node_names().len(), 1, "each cluster has its own number");
+}
+
+#[rstest]
+#[case::four_fit(4, None)]
+#[case::five_do_not(5, Some("`10.10.0.0/22` has room for 4 nodes, and cluster1 has 5"))]
+fn a_pod_subnet_without_room_for_all_nodes_is_named(#[case] nodes: u32, #[case] said: Option<&str>) {
+    let mut scenario = scenario();
+    let wish = scenario.clusters.get_mut(&Role::Primary).unwrap();
+    (wish.nodes, wish.pod_subnet) = (nodes, Some(net("10.10.0.0/22")));
+    let problems = Topology::choose(&scenario, &[]).err().unwrap_or_default().0;
+    assert_eq!(problems.first().map(|problem| problem.message.as_str()), said);
+    if let Some(problem) = problems.first() {
+        assert_eq!(
+            (problem.place.as_str(), problem.instead.as_str()),
+            ("clusters.primary.podSubnet", "a /21: each node takes a /24")
+        );
+    }
+}

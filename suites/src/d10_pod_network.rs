@@ -1,4 +1,4 @@
-//! D10: pods reach each other directly across clusters, for both clusters are on one network.
+//! D10: pods reach each other directly across clusters, for both clusters are on one network: from each node to each.
 //!
 //! It is asked outside the mesh, where the server itself sees who called: the caller's own address, and not that of a
 //! node or of a gateway.
@@ -6,6 +6,7 @@
 //! Sabotage: take the route to the other cluster's pods from a node (`ip route del 10.20.0.0/24` in the node's
 //! container), or rewrite the source of what leaves it (`iptables -t nat -I POSTROUTING -d 10.20.0.0/24 -j MASQUERADE`).
 
+use futures::{StreamExt, stream};
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::pod_network::{Route, missing_routes};
@@ -30,22 +31,30 @@ pub const CASE: Case = Case {
 
 const CALLS: u32 = 3;
 
+/// Ways asked at once: enough that many nodes do not take long, few enough for a small machine.
+const AT_ONCE: usize = 8;
+
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let primary = Probe::outside(context.primary(), &context.budgets).await?;
-    let remote = Probe::outside(context.remote(), &context.budgets).await?;
-    let (there, back) = futures::join!(ask(context, &primary, &remote), ask(context, &remote, &primary));
+    let mut probes = Vec::new();
+    for role in Role::ALL {
+        probes.extend(Probe::each_outside(context.cluster(role), &context.budgets).await?);
+    }
+    let mut asks = Vec::new();
+    for from in &probes {
+        for to in probes.iter().filter(|to| to.address != from.address) {
+            asks.push(async move { (from, to, ask(context, from, to).await) });
+        }
+    }
+    let asked: Vec<_> = stream::iter(asks).buffered(AT_ONCE).collect().await;
     let mut evidence = Evidence::new();
     let mut troubles = Vec::new();
-    for (from, to, calls) in [(&primary, &remote, there?), (&remote, &primary, back?)] {
-        let path = format!("calls of its port 8080 by {} ({})", from.object(), from.address);
-        match calls {
+    for (from, to, calls) in asked {
+        let path = format!("calls of its port 8080 by {} ({}) on node {}", from.object(), from.address, from.node);
+        match calls? {
             Ok(calls) => {
-                evidence.saw(
-                    to.object(),
-                    path,
-                    format!("{} of {} answered by {}", calls.answered, calls.sent, names(&calls.by)),
-                );
-                evidence.saw(to.object(), "peer address that it saw", names(&calls.peers));
+                let object = format!("{} on node {}", to.object(), to.node);
+                let by = format!("{} of {} answered by {}", calls.answered, calls.sent, names(&calls.by));
+                evidence.saw(&object, path, by).saw(&object, "peer address that it saw", names(&calls.peers));
                 if let Some(trouble) = Trouble::of(&calls, from, to) {
                     troubles.push((from, to, trouble));
                 }
@@ -69,9 +78,13 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             .expected_got(format!("{} answers {}", to.object(), from.object()), failure)
             .hint(format!("put it back: {}", all_of(&cures))),
         Trouble::Unreached(failure) => {
-            Finding::new(format!("{} cannot reach {} at {}: {failure}", from.object(), to.object(), to.address))
-                .expected_got(format!("{CALLS} answers"), failure)
-                .hint("the routes between the nodes are in place; see their packet filters (iptables, nft) and the CNI")
+            let (from_node, to_node) = (&from.node, &to.node);
+            let (from, address, to) = (from.object(), &to.address, to.object());
+            Finding::new(format!(
+                "{from} on node {from_node} cannot reach {to} on node {to_node} at {address}: {failure}"
+            ))
+            .expected_got(format!("{CALLS} answers"), failure)
+            .hint("the routes between the nodes are in place; see their packet filters (iptables, nft) and the CNI")
         }
         Trouble::Elsewhere(who) => Finding::new(format!(
             "calls of {} to {} at {} were answered by {who}",

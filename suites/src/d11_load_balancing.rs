@@ -39,10 +39,16 @@ const OTHER_PROTOCOLS: [(&str, &str); 2] =
     [("grpc", "echo.meshproof-sample:8081"), ("tcp", "echo.meshproof-sample:9000")];
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    // One tally for each cluster that calls.
-    let design = Design::pair(Role::ALL.len());
+    let mut callers = Vec::new();
+    for role in Role::ALL {
+        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
+    }
+    let servers = servers(context).await?;
+    // One tally for each caller.
+    let design = Design::pair(callers.len());
+    let count = design.sample_size().max(seen_from_all(servers.len(), design.false_alarm_each()));
     let mut evidence = Evidence::new();
-    evidence.saw("sample", "requests from each cluster, one after the other", design.sample_size()).saw(
+    evidence.saw("sample", "requests from each caller, one after the other", count).saw(
         "sample",
         "what it can tell",
         format!(
@@ -55,9 +61,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         ),
     );
     let mut samples = Vec::new();
-    for role in Role::ALL {
-        let caller = Probe::inside(context.cluster(role), &context.budgets).await?;
-        let calls = sample(context, &caller, &design, &mut evidence).await?;
+    for caller in callers {
+        let calls = sample(context, &caller, &design, count, &mut evidence).await?;
+        every_server_answers(&caller, &calls, &servers, &evidence)?;
         samples.push((caller, calls));
     }
     for (caller, _) in &samples {
@@ -74,10 +80,58 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 
 /// The part of the path that only the sample of this caller has.
 fn mark(context: &Context, caller: &Probe) -> String {
-    format!("/{}/d11/{}/sample", context.nonce, caller.cluster.role)
+    format!("/{}/d11/{}/{}/sample", context.nonce, caller.cluster.role, caller.pod)
 }
 
-async fn sample(context: &Context, caller: &Probe, design: &Design, evidence: &mut Evidence) -> Result<Calls, Fault> {
+/// Pods of echo that are ready: name, and `cluster1 pod x/y on node z`.
+async fn servers(context: &Context) -> Result<BTreeMap<String, String>, Fault> {
+    let mut servers = BTreeMap::new();
+    for role in Role::ALL {
+        for server in Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await? {
+            servers.insert(server.pod.clone(), format!("{} on node {}", server.object(), server.node));
+        }
+    }
+    Ok(servers)
+}
+
+/// How many requests it takes that a fair mesh leaves any of so many servers out no more often than this.
+fn seen_from_all(servers: usize, false_alarm: f64) -> u32 {
+    if servers < 2 {
+        return 1;
+    }
+    let servers = servers as f64;
+    let requests = (false_alarm / servers).ln() / (1.0 - 1.0 / servers).ln();
+    (requests / 10.0).ceil() as u32 * 10
+}
+
+/// Each server, on whatever node, has answered this caller.
+fn every_server_answers(
+    caller: &Probe,
+    calls: &Calls,
+    servers: &BTreeMap<String, String>,
+    evidence: &Evidence,
+) -> Result<(), Fault> {
+    let answered = |pod: &str| calls.by.keys().any(|who| who.rsplit('/').next() == Some(pod));
+    let Some((_, silent)) = servers.iter().find(|(pod, _)| !answered(pod)) else { return Ok(()) };
+    Err(Finding::new(format!(
+        "{silent} answered none of {} requests from {} on node {} to {SERVICE}",
+        calls.sent,
+        caller.object(),
+        caller.node
+    ))
+    .expected_got("answers of every ready pod of echo", all_of(&calls.by.keys().collect::<Vec<_>>()))
+    .hint("see whether the caller's proxy lists that endpoint as healthy (D7), and DestinationRules for echo")
+    .evidence(evidence)
+    .into())
+}
+
+async fn sample(
+    context: &Context,
+    caller: &Probe,
+    design: &Design,
+    count: u32,
+    evidence: &mut Evidence,
+) -> Result<Calls, Fault> {
     let name = &caller.cluster.name;
     let base = "http://echo.meshproof-sample:8080";
     let first = format!("{base}/{}/d11/{}/first", context.nonce, caller.cluster.role);
@@ -91,7 +145,7 @@ async fn sample(context: &Context, caller: &Probe, design: &Design, evidence: &m
         .into());
     }
     let mark = mark(context, caller);
-    let (url, count) = (format!("{base}{mark}"), design.sample_size().to_string());
+    let (url, count) = (format!("{base}{mark}"), count.to_string());
     let calls: Calls = caller.ask(&["call", &url, "--count", &count]).await?;
     let by: Vec<String> = calls.by.iter().map(|(who, count)| format!("{who} {count}")).collect();
     evidence.saw(

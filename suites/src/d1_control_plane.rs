@@ -45,6 +45,15 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             .evidence(&evidence)
             .into());
     }
+    let wanted = context.scenario().istiod.replicas as usize;
+    if pods.len() < wanted {
+        let names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
+        return Err(Finding::new(format!("{} has {} ready pods of istiod, not {wanted}", primary.name, pods.len()))
+            .expected_got(format!("{wanted} replicas, as the scenario asks"), names.join(", "))
+            .hint(format!("kubectl --context {} -n {ISTIO_SYSTEM} get deployment,pods -l app=istiod", primary.context))
+            .evidence(&evidence)
+            .into());
+    }
     for pod in &pods {
         environment(context, pod, &mut evidence)?;
         answers(context, &pod.name_any(), &mut evidence).await?;
@@ -111,6 +120,8 @@ fn environment(context: &Context, pod: &Pod, evidence: &mut Evidence) -> Result<
     }
     let told = |name: &str| env.get(name).map_or("absent", String::as_str).to_string();
     let (external, id) = (told("EXTERNAL_ISTIOD"), told("CLUSTER_ID"));
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("no node");
+    evidence.saw(&object, "spec.nodeName", node);
     evidence.saw(&object, "env EXTERNAL_ISTIOD", &external).saw(&object, "env CLUSTER_ID", &id);
     if !is_true(&external) {
         return Err(Finding::new(format!("{object} runs with EXTERNAL_ISTIOD {external}"))

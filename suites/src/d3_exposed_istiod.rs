@@ -1,19 +1,25 @@
-//! D3: istiod is exposed through the gateway, and what comes through is istiod itself: TLS is passed, not ended.
+//! D3: istiod is exposed through the gateway, and what comes through is istiod itself: TLS is passed, not ended. Each pod
+//! of the gateway leads to each istiod.
 //!
-//! Sabotage: `kubectl -n istio-system delete gateway istiod-gateway` in cluster1, or another port in VirtualService
-//! istiod-vs.
+//! Sabotage: `kubectl -n istio-system delete gateway istiod-gateway` in cluster1, another port in VirtualService
+//! istiod-vs, or one pod of the gateway that loses port 15012 on its node (`iptables -I FORWARD -d POD_IP -p tcp
+//! --dport 15012 -j DROP`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::action::ISTIO_SYSTEM;
 use harness::install::proof::{external_address, raw};
 use harness::lab::probe::{Certificate, Probe, ProbeError, Tls};
+use harness::problem::all_of;
 use harness::wait::Look;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use serde_json::Value;
 
+use crate::shared::gateway_traffic;
 use crate::shared::istiod;
 use crate::shared::leading::root_of_primary;
 
@@ -44,6 +50,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let root = root_of_primary(context).await?;
     for (port, _, whom) in PORTS {
         let own = own_certificates(context, port, &root, &mut evidence).await?;
+        for pod in gateway_traffic::pods(context.primary()).await? {
+            through_replica(context, &pod, port, &own, &root, &mut evidence).await?;
+        }
         through_gateway(context, &format!("{address}:{port}"), whom, &own, &root, &mut evidence).await?;
     }
     Ok(evidence)
@@ -146,19 +155,17 @@ fn verified(tls: &Tls) -> Result<Certificate, String> {
     }
 }
 
-/// Fingerprints of what the replicas themselves show in their own cluster. Each replica makes a certificate of its own.
-async fn own_certificates(
-    context: &Context,
-    port: u64,
-    root: &str,
-    evidence: &mut Evidence,
-) -> Result<BTreeSet<String>, Fault> {
+/// Fingerprint of what each replica itself shows in its own cluster, with the replica: each makes a certificate of its own.
+type Own = BTreeMap<String, String>;
+
+/// What the replicas show, each asked from its own node.
+async fn own_certificates(context: &Context, port: u64, root: &str, evidence: &mut Evidence) -> Result<Own, Fault> {
     let primary = context.primary();
-    let probe = Probe::outside(primary, &context.budgets).await?;
-    let mut own = BTreeSet::new();
+    let mut own = Own::new();
     for pod in istiod::pods(primary).await? {
         let object = istiod::object(primary, &pod.name_any());
         let Some(address) = pod.status.as_ref().and_then(|status| status.pod_ip.clone()) else { continue };
+        let probe = Probe::beside(primary, &pod, &context.budgets).await?;
         match verified(&shown(&probe, &format!("{address}:{port}"), root).await?) {
             Ok(leaf) => {
                 evidence.saw(
@@ -166,7 +173,7 @@ async fn own_certificates(
                     format!("certificate on {address}:{port}, seen in {}", primary.name),
                     words(&leaf),
                 );
-                own.insert(leaf.sha256);
+                own.insert(leaf.sha256, object);
             }
             Err(why) => {
                 return Err(Finding::new(format!("{object} shows no certificate of its own CA on port {port}"))
@@ -188,12 +195,77 @@ async fn own_certificates(
     Ok(own)
 }
 
+/// One pod of the gateway, asked from its own node, leads to every replica of istiod sooner or later.
+async fn through_replica(
+    context: &Context,
+    pod: &Pod,
+    port: u64,
+    own: &Own,
+    root: &str,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
+    let primary = context.primary();
+    let object = istiod::object(primary, &pod.name_any());
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
+    let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
+    let target = format!("{address}:{port}");
+    let probe = Probe::beside(primary, pod, &context.budgets).await?;
+    let met = Mutex::new(BTreeSet::new());
+    let wait = context.wait(format!("every istiod behind {object} at {target}"), context.budgets.converge());
+    let found = wait
+        .until(|| async {
+            match shown(&probe, &target, root).await.map(|tls| verified(&tls)) {
+                Ok(Ok(leaf)) => {
+                    let words = words(&leaf);
+                    let Some(replica) = own.get(&leaf.sha256) else {
+                        return Look::NotYet(format!("a certificate that no replica of istiod has: {words}"));
+                    };
+                    met.lock().expect("no look panics").insert(replica.clone());
+                    match own.values().find(|replica| !met.lock().expect("no look panics").contains(*replica)) {
+                        None => Look::Yes(()),
+                        Some(other) => Look::NotYet(format!("{UNMET} {other}")),
+                    }
+                }
+                Ok(Err(why)) => Look::NotYet(why),
+                Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
+            }
+        })
+        .await;
+    let met: Vec<String> = met.into_inner().expect("no look panics").into_iter().collect();
+    match found {
+        Ok(()) => {
+            let what = format!("leads {target} to, asked from its node {node}");
+            evidence.saw(object, what, all_of(&met));
+            Ok(())
+        }
+        Err(timeout) if timeout.last().starts_with("the probe could not ask") => Err(timeout.into()),
+        Err(timeout) => {
+            let cause = match timeout.last().strip_prefix(UNMET) {
+                Some(replica) => {
+                    format!("{object} of the east-west gateway on node {node} never leads to{replica} at port {port}")
+                }
+                None => format!(
+                    "{object} of the east-west gateway on node {node} does not show istiod's certificate at {target}"
+                ),
+            };
+            Err(Finding::new(cause)
+                .expected_got(all_of(&own.values().collect::<Vec<_>>()), timeout.last())
+                .hint(format!("see what this pod knows: istioctl --context {} proxy-config all -n {ISTIO_SYSTEM} {}; and the packet filters of node {node}", primary.context, pod.name_any()))
+                .evidence(evidence)
+                .into())
+        }
+    }
+}
+
+/// How a look begins that has met all but one replica.
+const UNMET: &str = "not yet met:";
+
 /// The remote cluster sees istiod's own certificate through the gateway.
 async fn through_gateway(
     context: &Context,
     target: &str,
     whom: &str,
-    own: &BTreeSet<String>,
+    own: &Own,
     root: &str,
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
@@ -203,7 +275,7 @@ async fn through_gateway(
     let found = wait
         .until(|| async {
             match shown(&probe, target, root).await.map(|tls| verified(&tls)) {
-                Ok(Ok(leaf)) if own.contains(&leaf.sha256) => Look::Yes(leaf),
+                Ok(Ok(leaf)) if own.contains_key(&leaf.sha256) => Look::Yes(leaf),
                 Ok(Ok(leaf)) => Look::NotYet(format!("a certificate that no replica of istiod has: {}", words(&leaf))),
                 Ok(Err(why)) => Look::NotYet(why),
                 Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
@@ -213,7 +285,11 @@ async fn through_gateway(
     match found {
         Ok(leaf) => {
             evidence
-                .saw(probe.object(), format!("certificate at {target}, for {whom}"), words(&leaf))
+                .saw(
+                    probe.object(),
+                    format!("certificate at {target}, for {whom}"),
+                    format!("{}, of {}", words(&leaf), own[&leaf.sha256]),
+                )
                 .saw(probe.object(), format!("{target} verified by the root of {} for {}", primary.name, istiod::NAME), true);
             Ok(())
         }

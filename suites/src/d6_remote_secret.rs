@@ -44,7 +44,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let root = root_of_primary(context).await?;
     token::refused_before(context, &mut evidence)?;
     token::accepted_now(context, &address, &root, &mut evidence).await?;
-    token::altered_refused(context, &address, &root, &mut evidence).await?;
+    token::judged_by_each(context, &root, &mut evidence).await?;
     proxies::judge(context, &mut evidence).await?;
     Ok(evidence)
 }

@@ -45,13 +45,14 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let mut proxies = Vec::new();
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        let caller = Probe::inside(cluster, &context.budgets).await?;
-        proxies.push(Proxy::open(cluster, NAMESPACE, &caller.pod).await?);
+        for caller in Probe::each_inside(cluster, &context.budgets).await? {
+            proxies.push((role, Proxy::open(cluster, NAMESPACE, &caller.pod).await?));
+        }
     }
     for (ip, pod) in echo_pods(context).await? {
         evidence.saw(pod, "status.podIP", ip);
     }
-    for proxy in &proxies {
+    for (_, proxy) in &proxies {
         lists_all(context, proxy, &mut evidence).await?;
     }
     let pods = echo_pods(context).await?;
@@ -70,7 +71,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         }
     }
     // Seen from the other cluster than the one that scales: this is what crosses.
-    scaling::followed(context, &proxies[0], &mut evidence).await?;
+    let across: Vec<&Proxy> =
+        proxies.iter().filter(|(role, _)| *role == Role::Primary).map(|(_, proxy)| proxy).collect();
+    scaling::followed(context, &across, &mut evidence).await?;
     Ok(evidence)
 }
 

@@ -15,7 +15,8 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::shared::certificate::{fingerprint, normal};
-use crate::shared::leading::{leads_not, root_of_primary};
+use crate::shared::istiod;
+use crate::shared::leading::{decisions, leads_not, root_of_primary};
 use crate::shared::writer::{audit, manager_of};
 
 /// The clause.
@@ -151,14 +152,30 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let holder = record["holderIdentity"].as_str().unwrap_or_default();
     let key = record["holderKey"].as_str().unwrap_or_default();
     evidence.saw(&object, "holderIdentity", holder).saw(&object, "holderKey", key);
-    let replicas: Vec<String> =
-        primary.pods("istio-system", "app=istiod").await?.iter().map(ResourceExt::name_any).collect();
-    if replicas.iter().any(|pod| pod == holder) && key.starts_with('^') {
-        return Ok(());
+    let replicas = istiod::replicas(primary).await?;
+    for pod in &replicas {
+        let holds = if pod == holder { "held by it" } else { "held by another" };
+        evidence.saw(istiod::object(primary, pod), format!("{LOCK} of {}", remote.name), holds);
     }
-    let got = if holder.is_empty() { "nobody".to_string() } else { format!("{holder} with key {key}") };
-    Err(Finding::new(format!("{object} is held by {got}, not by istiod of {}", primary.name))
-        .expected_got(format!("one of {} with a key that begins with ^", replicas.join(", ")), got)
+    if !replicas.iter().any(|pod| pod == holder) || !key.starts_with('^') {
+        let got = if holder.is_empty() { "nobody".to_string() } else { format!("{holder} with key {key}") };
+        return Err(Finding::new(format!("{object} is held by {got}, not by istiod of {}", primary.name))
+            .expected_got(format!("one of {} with a key that begins with ^", replicas.join(", ")), got)
+            .evidence(evidence)
+            .into());
+    }
+    // The others must be willing too: one of them leads when this one goes.
+    let told = decisions(context, evidence).await;
+    match told.iter().find(|(_, may)| **may == Some(false)) {
+        None => Ok(()),
+        Some((pod, _)) => Err(Finding::new(format!(
+            "{} decided not to lead in {}, so nobody may when {holder} goes",
+            istiod::object(primary, pod),
+            remote.name
+        ))
+        .expected_got("every replica willing to lead", format!("{pod} is not"))
+        .hint(format!("it began while namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters; set it, then make this pod anew", remote.name))
         .evidence(evidence)
-        .into())
+        .into()),
+    }
 }

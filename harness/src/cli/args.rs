@@ -33,7 +33,7 @@ pub enum Verb {
     /// installed yet.
     ///
     /// Example: `meshproof up --lab mine`
-    Up(Common),
+    Up(Up),
     /// Follow the guide on a lab that is up.
     ///
     /// Applies and proves each step of the guide, and stops at the first that cannot be proved.
@@ -70,7 +70,7 @@ pub enum Verb {
     /// Print what a run would do, in the guide's own commands, and do nothing.
     ///
     /// Example: `meshproof plan --scenario suites/scenarios/primary-remote.yaml`
-    Plan(Judging),
+    Plan(Planning),
     /// List the checks of the catalogue.
     ///
     /// Example: `meshproof list --only '*gateway*'`
@@ -108,6 +108,36 @@ pub struct Common {
     pub engine: Option<String>,
 }
 
+/// Flags of verbs that decide how large a lab is.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Size {
+    /// Give each cluster so many nodes, one of them the control plane [default: the scenario's, else 1].
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    pub nodes: Option<String>,
+}
+
+/// Flags of `up`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Up {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub common: Common,
+    /// How large.
+    #[command(flatten)]
+    pub size: Size,
+}
+
+/// Flags of `plan`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Planning {
+    /// Flags of verbs that concern checks.
+    #[command(flatten)]
+    pub judging: Judging,
+    /// How large.
+    #[command(flatten)]
+    pub size: Size,
+}
+
 /// Flags of verbs that concern checks.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Judging {
@@ -136,6 +166,9 @@ pub struct Run {
     /// Flags of every verb.
     #[command(flatten)]
     pub common: Common,
+    /// How large.
+    #[command(flatten)]
+    pub size: Size,
     /// Which checks.
     #[command(flatten)]
     pub choice: Choice,
@@ -210,8 +243,10 @@ impl Verb {
     /// The flags of every verb; `report` has none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
-            Verb::Up(common) | Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
-            Verb::Check(judging) | Verb::Plan(judging) | Verb::List(judging) => Some(&judging.common),
+            Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
+            Verb::Up(up) => Some(&up.common),
+            Verb::Check(judging) | Verb::List(judging) => Some(&judging.common),
+            Verb::Plan(planning) => Some(&planning.judging.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
             Verb::Report(_) => None,
@@ -224,10 +259,21 @@ impl Verb {
         }
     }
 
+    /// How large the lab shall be; what the scenario says for verbs that make none.
+    pub fn size(&self) -> Size {
+        match self {
+            Verb::Up(up) => up.size.clone(),
+            Verb::Run(run) => run.size.clone(),
+            Verb::Plan(planning) => planning.size.clone(),
+            _ => Size::default(),
+        }
+    }
+
     /// Which checks are wanted; everything for verbs that do not choose.
     pub fn choice(&self) -> Choice {
         match self {
-            Verb::Check(judging) | Verb::Plan(judging) | Verb::List(judging) => judging.choice.clone(),
+            Verb::Check(judging) | Verb::List(judging) => judging.choice.clone(),
+            Verb::Plan(planning) => planning.judging.choice.clone(),
             Verb::Run(run) => run.choice.clone(),
             _ => Choice::default(),
         }

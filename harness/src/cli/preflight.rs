@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::args::{EngineUse, Request};
 use crate::lab::host::{Host, Need};
-use crate::lab::{Engine, Home, kind};
+use crate::lab::{Engine, Home};
 use crate::problem::{Problem, Problems};
 use crate::tool::Tool;
-use crate::topology::Topology;
+use crate::topology::{ClusterPlan, Topology};
 
 /// The repository with `kind/`: where recipes, versions and the engine script are.
 ///
@@ -114,8 +114,7 @@ async fn names_taken(topology: &Topology, engine: &Engine, home: &Home) -> Vec<P
             }
         }
     }
-    for plan in topology.clusters.values() {
-        let name = kind::control_plane(plan);
+    for name in topology.clusters.values().flat_map(ClusterPlan::node_names) {
         match engine.containers("name", &format!("^/{name}$")).await {
             Err(error) => problems.push(refused(error)),
             Ok(found) if !found.is_empty() => {

@@ -70,7 +70,7 @@ pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case]) -> Plan {
         topology: topology.clone(),
         steps: steps.iter().map(Step::outline).collect(),
         cases: cases.iter().map(Case::outline).collect(),
-        deviations: primary_remote::deviations(true),
+        deviations: primary_remote::deviations(scenario, true),
     }
 }
 

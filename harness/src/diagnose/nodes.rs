@@ -17,10 +17,10 @@ const NETWORK: &str = "echo '# ip route'; ip route; echo; echo '# ip address'; i
 pub fn of(lab: &Lab) -> Vec<Item> {
     let mut items = vec![containers(lab)];
     for (role, plan) in &lab.file.topology.clusters {
-        let control_plane = kind::control_plane(plan);
+        let planned = plan.node_names();
         let known = lab.file.clusters.get(role).map(|facts| facts.nodes.keys().cloned().collect::<Vec<_>>());
         // A lab that is half made has not written its nodes down yet.
-        let nodes = known.filter(|nodes| !nodes.is_empty()).unwrap_or_else(|| vec![control_plane.clone()]);
+        let nodes = known.filter(|nodes| !nodes.is_empty()).unwrap_or_else(|| planned.clone());
         for node in nodes {
             items.push(network(lab, *role, &node));
             for (file, title, command) in [
@@ -39,7 +39,7 @@ pub fn of(lab: &Lab) -> Vec<Item> {
         if *role == Role::Remote {
             let command = format!("tail -n 500 {}", kind::AUDIT_LOG);
             let title = "who wrote webhooks, configmaps and locks: the last 500 lines of the audit log";
-            items.push(asked(lab, *role, &control_plane, "audit.jsonl", title, &command));
+            items.push(asked(lab, *role, &planned[0], "audit.jsonl", title, &command));
         }
     }
     items

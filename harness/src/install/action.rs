@@ -1,8 +1,9 @@
 //! What a step does.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
@@ -11,10 +12,10 @@ use super::facts::Fact;
 use super::inventory;
 use super::step::StepError;
 use crate::context::Context;
-use crate::lab::probe::Probe;
+use crate::lab::probe::{self, Csr, Probe};
 use crate::lab::{Home, load_balancer};
 use crate::role::Role;
-use crate::scenario::Scenario;
+use crate::scenario::{Replicas, Scenario};
 use crate::tool::Tool;
 use crate::wait::Look;
 
@@ -28,6 +29,8 @@ const PRIMARY_FILE: &str = include_str!("../../../fixtures/istio/cluster1.yaml")
 const REMOTE_FILE: &str = include_str!("../../../fixtures/istio/cluster2.yaml");
 const LAB_FILE: &str = include_str!("../../../fixtures/istio/lab.yaml");
 const LAB_GATEWAY_FILE: &str = include_str!("../../../fixtures/istio/lab-gateway.yaml");
+const ISTIOD_REPLICAS_FILE: &str = include_str!("../../../fixtures/istio/istiod-replicas.yaml");
+const GATEWAY_REPLICAS_FILE: &str = include_str!("../../../fixtures/istio/gateway-replicas.yaml");
 const UPSTREAM_ENVOY_FILE: &str = include_str!("../../../fixtures/istio/upstream-envoy.yaml");
 const PROBE: &str = include_str!("../../../fixtures/manifests/probe.yaml");
 const SAMPLE: &str = include_str!("../../../fixtures/manifests/sample.yaml");
@@ -108,12 +111,19 @@ impl Action {
         Action::Manifests(vec![filled(PROBE, &[("CLUSTER", cluster), ("WORKLOAD_IMAGE", image)])])
     }
 
-    /// The sample workloads; Istio's configuration for them goes where istiod reads it.
-    pub fn sample(cluster: &str, version: &str, image: &str, with_config: bool) -> Action {
-        let values = [("CLUSTER", cluster), ("VERSION", version), ("WORKLOAD_IMAGE", image)];
+    /// The sample workloads of one cluster; Istio's configuration for them goes where istiod reads it.
+    pub fn sample(scenario: &Scenario, role: Role, version: &str, image: &str) -> Action {
+        let (echoes, callers) = (scenario.most_nodes().to_string(), scenario.clusters[&role].nodes.to_string());
+        let values = [
+            ("CLUSTER", scenario.clusters[&role].name.as_str()),
+            ("VERSION", version),
+            ("WORKLOAD_IMAGE", image),
+            ("ECHOES", &echoes),
+            ("CALLERS", &callers),
+        ];
         let (namespace, rest) = SAMPLE.split_once("---").expect("the manifest begins with its namespace");
         let mut manifests = vec![namespace.to_string()];
-        if with_config {
+        if role == Role::Primary {
             manifests.push(SAMPLE_CONFIG.to_string());
         }
         manifests.push(filled(rest, &values));
@@ -131,6 +141,9 @@ impl Action {
                 let mut args = strings(&["--set", "values.pilot.env.EXTERNAL_ISTIOD=true"]);
                 args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
                 args.extend(["-f".to_string(), file(context, "lab.yaml", LAB_FILE)?]);
+                if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
+                    args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
+                }
                 if context.lab.file.data_plane.starts_with("upstream Envoy") {
                     args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
                 }
@@ -140,11 +153,11 @@ impl Action {
                 let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
                 let operator = Tool::new(script).args(["--network", network]).run().await?.stdout;
                 let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
-                istioctl(context, role, "install")
-                    .args(["-y", "-f", &overlay, "-f", "-"])
-                    .input(operator)
-                    .run()
-                    .await?;
+                let mut args = strings(&["-y", "-f", &overlay]);
+                if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
+                    args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
+                }
+                istioctl(context, role, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
             }
             Action::AssignGatewayAddress => {
                 let address = load_balancer::address(&context.lab.file.topology.network, 0);
@@ -170,7 +183,8 @@ impl Action {
             }
             Action::RemoteSecret => {
                 let remote = context.remote();
-                let node = remote.nodes.values().next().ok_or_else(|| StepError("cluster2 has no node".to_string()))?;
+                // It alone has an API server.
+                let node = remote.control_plane().ok_or_else(|| StepError("cluster2 has no node".to_string()))?;
                 let secret = istioctl(context, Role::Remote, "create-remote-secret")
                     .args(["--name", &remote.name, "--server", &format!("https://{node}:6443")])
                     .run()
@@ -198,6 +212,11 @@ impl Action {
         }
         Ok(())
     }
+}
+
+/// The overlay for several replicas; none where the guide's own one is asked for.
+fn replicas_file(template: &str, wanted: Replicas) -> Option<String> {
+    (wanted != Replicas::default()).then(|| filled(template, &[("REPLICAS", &wanted.replicas.to_string())]))
 }
 
 fn strings(words: &[&str]) -> Vec<String> {
@@ -248,8 +267,24 @@ async fn observe_token(context: &Context) -> Result<(), StepError> {
             }
         })
         .await?;
-    context.facts.learn(Fact::TokenBeforeSecret, serde_json::to_string(&answer)?);
+    let mut answers = BTreeMap::from([("istiod through the gateway".to_string(), answer)]);
+    answers.extend(each_istiod_on_token(context, &root).await?);
+    context.facts.learn(Fact::TokenBeforeSecret, serde_json::to_string(&answers)?);
     Ok(())
+}
+
+/// What each istiod, asked from its own node, answers to a token of the remote cluster.
+async fn each_istiod_on_token(context: &Context, root: &str) -> Result<BTreeMap<String, Csr>, StepError> {
+    let primary = context.primary();
+    let token = probe::token(context.remote()).await?;
+    let mut answers = BTreeMap::new();
+    for pod in primary.pods(ISTIO_SYSTEM, "app=istiod").await? {
+        let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
+        let probe = Probe::beside(primary, &pod, &context.budgets).await?;
+        let answer = probe.csr_with(&format!("{address}:15012"), root, &context.remote().name, &token).await?;
+        answers.insert(format!("pod {ISTIO_SYSTEM}/{}", pod.name_any()), answer);
+    }
+    Ok(answers)
 }
 
 async fn has_remote_secret(context: &Context) -> Result<bool, StepError> {
@@ -292,6 +327,8 @@ async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) ->
     let (everything, background) = (ListParams::default(), DeleteParams::background());
     let deployments = cluster.api::<Deployment>(namespace);
     deployments.delete_collection(&background, &everything).await.map_err(refused("Deployments"))?;
+    let daemons = cluster.api::<DaemonSet>(namespace);
+    daemons.delete_collection(&background, &everything).await.map_err(refused("DaemonSets"))?;
     let sets = cluster.api::<ReplicaSet>(namespace);
     sets.delete_collection(&background, &everything).await.map_err(refused("ReplicaSets"))?;
     let soon = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::background() };

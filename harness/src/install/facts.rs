@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Fact {
     /// External address of the east-west gateway: the guide's `DISCOVERY_ADDRESS`.
     GatewayAddress,
-    /// What istiod answered to a token of the remote cluster before it had the remote secret; JSON of the probe.
+    /// What each istiod answered to a token of the remote cluster before it had the remote secret; JSON of who to answer.
     TokenBeforeSecret,
     /// The CA root of the primary cluster, PEM: the expected value everywhere.
     RootCert,

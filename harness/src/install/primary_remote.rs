@@ -49,6 +49,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         action,
         proof,
     };
+    let nodes = |role| scenario.clusters[&role].nodes as usize;
     let probe = |id, role| {
         let manifest = Action::probe(name(role), workload_image);
         base(
@@ -57,18 +58,20 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             HARNESS,
             role,
             manifest,
-            Proof::PodsReady { namespace: "meshproof-probe", selector: "app=probe", pods: 1 },
+            Proof::PodsReady { namespace: "meshproof-probe", selector: "app=probe", pods: nodes(role) },
         )
     };
     let workloads = |id, role, version| {
-        let action = Action::sample(name(role), version, workload_image, role == Role::Primary);
+        let action = Action::sample(scenario, role, version, workload_image);
+        // An echo for each node of the larger cluster, a caller for each node, and the one that D7 scales.
+        let pods = scenario.most_nodes() as usize + nodes(role) + 1;
         base(
             id,
             format!("Sample workloads run in {}", name(role)),
             HARNESS,
             role,
             action,
-            Proof::PodsReady { namespace: "meshproof-sample", selector: "app in (echo, scaled, caller)", pods: 3 },
+            Proof::PodsReady { namespace: "meshproof-sample", selector: "app in (echo, scaled, caller)", pods },
         )
     };
     vec![
@@ -169,7 +172,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             )
         },
         Step {
-            after: &["probe-remote", "expose-istiod", "gateway-address", "eastwest-gateway"],
+            after: &["probe-primary", "probe-remote", "expose-istiod", "gateway-address", "eastwest-gateway"],
             needs: &[Fact::GatewayAddress],
             teaches: &[Fact::TokenBeforeSecret],
             ..base(
@@ -261,8 +264,8 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
     steps
 }
 
-/// Where the install does otherwise than the guide, and why. Upstream Envoy needs more of them.
-pub fn deviations(upstream_envoy: bool) -> Vec<Deviation> {
+/// Where the install does otherwise than the guide, and why. Upstream Envoy needs more of them, several replicas too.
+pub fn deviations(scenario: &Scenario, upstream_envoy: bool) -> Vec<Deviation> {
     let row = |what: &str, why: &str| Deviation { what: what.to_string(), why: why.to_string() };
     let mut rows = vec![
         row(
@@ -298,6 +301,19 @@ pub fn deviations(upstream_envoy: bool) -> Vec<Deviation> {
         "in the clean-up, pods of a namespace are ended at once before it is deleted",
         "nothing is drained in a lab; istiod takes its whole 30 s to end, and a namespace waits longer than its slowest pod",
     ));
+    let (istiod, gateway) = (scenario.istiod.replicas, scenario.gateway.replicas);
+    if istiod > 1 {
+        rows.push(row(
+            &format!("values.pilot: autoscaleEnabled: false, replicaCount: {istiod}, topologySpreadConstraints over the nodes"),
+            "the scenario asks for several istiod; an autoscaler would change their number while they are judged",
+        ));
+    }
+    if gateway > 1 {
+        rows.push(row(
+            &format!("values.gateways.istio-ingressgateway: autoscaleEnabled: false, replicaCount: {gateway}, podAntiAffinityTermLabelSelector over the nodes"),
+            "the scenario asks for several gateway pods; an autoscaler would change their number while they are judged",
+        ));
+    }
     if upstream_envoy {
         rows.push(row(
             "PILOT_ENABLE_METADATA_EXCHANGE, PILOT_ENABLE_ALPN_FILTER, PILOT_ENABLE_TELEMETRY_LABEL: false; values.telemetry.enabled: false",

@@ -138,6 +138,11 @@ impl Cluster {
         Api::all(self.client.clone())
     }
 
+    /// Address of its control plane, the one node with an API server.
+    pub fn control_plane(&self) -> Option<&String> {
+        self.nodes.iter().find(|(name, _)| name.ends_with("-control-plane")).map(|(_, address)| address)
+    }
+
     /// `cluster2 ConfigMap sample/istio-ca-root-cert`: how evidence and causes name an object.
     pub fn object(&self, kind: &str, namespaced_name: &str) -> String {
         format!("{} {kind} {namespaced_name}", self.name)

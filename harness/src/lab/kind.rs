@@ -12,11 +12,6 @@ use crate::topology::{ClusterPlan, Topology};
 /// Where the audit log of the remote cluster lies inside its control-plane node.
 pub const AUDIT_LOG: &str = "/var/log/kubernetes/audit.log";
 
-/// kind's name for the control-plane node of a cluster.
-pub fn control_plane(plan: &ClusterPlan) -> String {
-    format!("{}-control-plane", plan.kind_name)
-}
-
 /// kind's configuration for one cluster of the lab.
 ///
 /// Patches for restricted and cgroup v1 hosts are set only where they are needed. `audit_policy` is the file on the
@@ -46,6 +41,13 @@ pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> S
         line("- |");
         line("  kind: KubeProxyConfiguration");
         line("  conntrack: {maxPerCore: 0}");
+    }
+    if plan.nodes > 1 {
+        // Pods spread over all nodes, as on a cluster of one, where kind takes the taint of the control plane away.
+        line("- |");
+        line("  kind: InitConfiguration");
+        line("  nodeRegistration:");
+        line("    taints: []");
     }
     line("- |");
     line("  kind: ClusterConfiguration");
@@ -90,6 +92,9 @@ pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> S
         line(&format!("  - hostPath: {}", policy.display()));
         line("    containerPath: /etc/kubernetes/meshproof/audit-policy.yaml");
         line("    readOnly: true");
+    }
+    for _ in 1..plan.nodes {
+        line("- role: worker");
     }
     yaml
 }

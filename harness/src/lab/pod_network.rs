@@ -1,6 +1,6 @@
 //! The pod network: CNI configuration on every node, and routes between the nodes of all clusters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Node, Service};
@@ -51,8 +51,8 @@ pub async fn join(
             })
             .await?;
     let lab_pods: Vec<String> = lab_pods.iter().map(ToString::to_string).collect();
-    let mut cidrs = BTreeMap::new();
-    for node in cluster.nodes.keys() {
+    // Side by side: each node waits for its own kube-proxy.
+    let joined = cluster.nodes.keys().map(async |node| {
         let cidr = cluster
             .watch(&wait(&format!("node {node} to have a pod CIDR")), nodes.clone(), node, |node| {
                 match node.and_then(|node| node.spec.as_ref()?.pod_cidr.clone()) {
@@ -64,9 +64,6 @@ pub async fn join(
         let mut command = vec!["bash", "-s", "--", cidr.as_str(), api_service.as_str()];
         command.extend(lab_pods.iter().map(String::as_str));
         cluster.engine.exec(node, &command, SCRIPT).await?;
-        cidrs.insert(node.clone(), cidr);
-    }
-    for node in cluster.nodes.keys() {
         cluster
             .watch(&wait(&format!("node {node} to be Ready")), nodes.clone(), node, |node| {
                 let conditions = node.and_then(|node| node.status.as_ref()?.conditions.clone()).unwrap_or_default();
@@ -77,8 +74,10 @@ pub async fn join(
                 }
             })
             .await?;
-    }
-    Ok(cidrs)
+        Ok::<_, PodNetworkError>((node.clone(), cidr))
+    });
+    // All are awaited before any error ends this: no command may go on behind the back of `down`.
+    futures::future::join_all(joined).await.into_iter().collect()
 }
 
 /// One route of the lab: on `node`, the pods of another node are reached by that node's address.
@@ -114,10 +113,12 @@ pub fn routes(nodes: &BTreeMap<Role, BTreeMap<String, (String, String)>>) -> Vec
 /// # Errors
 /// [`EngineError`] naming the node and the command.
 pub async fn set_routes(engine: &Engine, routes: &[Route]) -> Result<(), EngineError> {
-    for route in routes {
-        engine.exec(&route.node, &["ip", "route", "replace", &route.pods, "via", &route.via], "").await?;
+    let mut by_node: BTreeMap<&str, String> = BTreeMap::new();
+    for Route { node, pods, via, .. } in routes {
+        by_node.entry(node).or_default().push_str(&format!("route replace {pods} via {via}\n"));
     }
-    Ok(())
+    let set = by_node.iter().map(|(node, lines)| engine.exec(node, &["ip", "-batch", "-"], lines));
+    futures::future::try_join_all(set).await.map(|_| ())
 }
 
 /// Which of these routes are not in place, each with what the node has for these pods instead.
@@ -125,13 +126,16 @@ pub async fn set_routes(engine: &Engine, routes: &[Route]) -> Result<(), EngineE
 /// # Errors
 /// [`EngineError`] when a node cannot be asked.
 pub async fn missing_routes(engine: &Engine, routes: &[Route]) -> Result<Vec<(Route, String)>, EngineError> {
-    let mut missing = Vec::new();
-    for route in routes {
-        let found = engine.exec(&route.node, &["ip", "-o", "route", "show", "exact", &route.pods], "").await?;
-        if !found.contains(&format!("via {} ", route.via)) {
-            let got = if found.trim().is_empty() { "no route".to_string() } else { found.trim().to_string() };
-            missing.push((route.clone(), got));
-        }
-    }
-    Ok(missing)
+    let nodes: BTreeSet<&str> = routes.iter().map(|route| route.node.as_str()).collect();
+    let asked = nodes.into_iter().map(async |node| {
+        Ok::<_, EngineError>((node, engine.exec(node, &["ip", "-o", "-4", "route", "show"], "").await?))
+    });
+    let tables: BTreeMap<&str, String> = futures::future::try_join_all(asked).await?.into_iter().collect();
+    let missing = routes.iter().filter_map(|route| {
+        let mut lines = tables[route.node.as_str()].lines().map(str::trim);
+        let got = lines.find(|line| line.split(' ').next() == Some(&route.pods)).unwrap_or("no route");
+        let right = format!("{} via {} ", route.pods, route.via);
+        (!format!("{got} ").starts_with(&right)).then(|| (route.clone(), got.to_string()))
+    });
+    Ok(missing.collect())
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
+use kube::api::PostParams;
 use serde::{Deserialize, Serialize};
 
 use super::cluster::{Cluster, ClusterError, pod_ready};
@@ -151,6 +154,8 @@ pub struct Probe {
     pub namespace: String,
     /// Its name.
     pub pod: String,
+    /// The node that it runs on.
+    pub node: String,
     /// Its address.
     pub address: String,
     /// The container with the workload program.
@@ -159,43 +164,83 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// The first ready pod with the label `app=<app>`; its container has the same name.
+    /// The ready pods with the label `app=<app>`, at least one, by node and name; their container has the same name.
     ///
     /// # Errors
     /// [`ProbeError::NoPod`] when none is ready.
-    pub async fn find(cluster: &Cluster, namespace: &str, app: &str, budgets: &Budgets) -> Result<Probe, ProbeError> {
+    pub async fn find(
+        cluster: &Cluster,
+        namespace: &str,
+        app: &str,
+        budgets: &Budgets,
+    ) -> Result<Vec<Probe>, ProbeError> {
         let selector = format!("app={app}");
         let pods = cluster.pods(namespace, &selector).await?;
-        let pod = pods.into_iter().find(|pod| matches!(pod_ready(pod), Look::Yes(())));
-        let found = pod.and_then(|pod| Some((pod.metadata.name?, pod.status?.pod_ip?)));
-        let (pod, address) = found.ok_or_else(|| ProbeError::NoPod {
+        let ready = pods.into_iter().filter(|pod| matches!(pod_ready(pod), Look::Yes(())));
+        let mut found: Vec<Probe> = ready
+            .filter_map(|pod| {
+                Some(Probe {
+                    cluster: cluster.clone(),
+                    namespace: namespace.to_string(),
+                    pod: pod.metadata.name?,
+                    node: pod.spec?.node_name?,
+                    address: pod.status?.pod_ip?,
+                    container: app.to_string(),
+                    limit: budgets.request() * 24,
+                })
+            })
+            .collect();
+        found.sort_by(|one, other| (&one.node, &one.pod).cmp(&(&other.node, &other.pod)));
+        if found.is_empty() {
+            let (cluster, namespace) = (cluster.name.clone(), namespace.to_string());
+            return Err(ProbeError::NoPod { cluster, namespace, selector });
+        }
+        Ok(found)
+    }
+
+    /// A probe outside the mesh; it does not matter on which node.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoPod`] when none is ready.
+    pub async fn outside(cluster: &Cluster, budgets: &Budgets) -> Result<Probe, ProbeError> {
+        Ok(Probe::each_outside(cluster, budgets).await?.remove(0))
+    }
+
+    /// The probes outside the mesh, one on each node.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoPod`] when one is not ready.
+    pub async fn each_outside(cluster: &Cluster, budgets: &Budgets) -> Result<Vec<Probe>, ProbeError> {
+        let found = Probe::find(cluster, "meshproof-probe", "probe", budgets).await?;
+        match cluster.nodes.keys().find(|node| !found.iter().any(|probe| probe.node == **node)) {
+            None => Ok(found),
+            Some(node) => Err(ProbeError::NoPod {
+                cluster: cluster.name.clone(),
+                namespace: "meshproof-probe".to_string(),
+                selector: format!("app=probe on node {node}"),
+            }),
+        }
+    }
+
+    /// The probe outside the mesh beside a pod, so that no way between nodes is asked too.
+    ///
+    /// # Errors
+    /// [`ProbeError::NoPod`] when none is ready there.
+    pub async fn beside(cluster: &Cluster, pod: &Pod, budgets: &Budgets) -> Result<Probe, ProbeError> {
+        let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
+        let found = Probe::find(cluster, "meshproof-probe", "probe", budgets).await?;
+        found.into_iter().find(|probe| probe.node == node).ok_or_else(|| ProbeError::NoPod {
             cluster: cluster.name.clone(),
-            namespace: namespace.to_string(),
-            selector,
-        })?;
-        Ok(Probe {
-            cluster: cluster.clone(),
-            namespace: namespace.to_string(),
-            pod,
-            address,
-            container: app.to_string(),
-            limit: budgets.request() * 24,
+            namespace: "meshproof-probe".to_string(),
+            selector: format!("app=probe on node {node}"),
         })
     }
 
-    /// The probe outside the mesh.
+    /// The callers inside the mesh, one on each node.
     ///
     /// # Errors
-    /// [`ProbeError::NoPod`] when it is not ready.
-    pub async fn outside(cluster: &Cluster, budgets: &Budgets) -> Result<Probe, ProbeError> {
-        Probe::find(cluster, "meshproof-probe", "probe", budgets).await
-    }
-
-    /// The caller inside the mesh.
-    ///
-    /// # Errors
-    /// [`ProbeError::NoPod`] when it is not ready.
-    pub async fn inside(cluster: &Cluster, budgets: &Budgets) -> Result<Probe, ProbeError> {
+    /// [`ProbeError::NoPod`] when none is ready.
+    pub async fn each_inside(cluster: &Cluster, budgets: &Budgets) -> Result<Vec<Probe>, ProbeError> {
         Probe::find(cluster, "meshproof-sample", "caller", budgets).await
     }
 
@@ -220,23 +265,47 @@ impl Probe {
     /// # Errors
     /// As [`Probe::ask`].
     pub async fn csr(&self, address: &str, root: &str) -> Result<Csr, ProbeError> {
-        let identity = format!("spiffe://cluster.local/ns/{}/sa/probe", self.namespace);
-        self.ask(&[
-            "csr",
-            address,
-            "--sni",
-            "istiod.istio-system.svc",
-            "--root-pem",
-            root,
-            "--token-file",
-            "/var/run/secrets/tokens/istio-token",
-            "--cluster-id",
-            &self.cluster.name,
-            "--identity",
-            &identity,
-        ])
-        .await
+        let token = ["--token-file", "/var/run/secrets/tokens/istio-token"];
+        let command = csr_command(address, root, &token, &self.cluster.name);
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        self.ask(&command[1..]).await
     }
+
+    /// Asks istiod for a certificate with a token of the probes' account in `cluster`, which need not be the probe's own.
+    /// The token goes by standard input: arguments show in the audit log of the API server.
+    ///
+    /// # Errors
+    /// As [`Probe::ask`].
+    pub async fn csr_with(&self, address: &str, root: &str, cluster: &str, token: &str) -> Result<Csr, ProbeError> {
+        let command = csr_command(address, root, &["--token-stdin"], cluster);
+        let place = In { namespace: &self.namespace, pod: &self.pod, container: &self.container };
+        Ok(self.cluster.exec_json(place, &command, Some(token), self.limit).await?)
+    }
+}
+
+/// The identity of the probes' account, in each cluster.
+pub const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-probe/sa/probe";
+
+fn csr_command(address: &str, root: &str, token: &[&str], cluster: &str) -> Vec<String> {
+    let before = ["/workload", "csr", address, "--sni", "istiod.istio-system.svc", "--root-pem", root];
+    let after = ["--cluster-id", cluster, "--identity", IDENTITY];
+    before.iter().chain(token).chain(&after).map(|word| (*word).to_string()).collect()
+}
+
+/// A fresh token of the probes' account in this cluster, for istiod.
+///
+/// # Errors
+/// [`ClusterError`] when the API server gives none.
+pub async fn token(cluster: &Cluster) -> Result<String, ClusterError> {
+    let request: TokenRequest =
+        serde_json::from_value(serde_json::json!({"spec": {"audiences": ["istio-ca"], "expirationSeconds": 600}}))
+            .expect("a TokenRequest");
+    let given = cluster
+        .api::<ServiceAccount>("meshproof-probe")
+        .create_token_request("probe", &PostParams::default(), &request)
+        .await
+        .map_err(cluster.refused("give a token of ServiceAccount meshproof-probe/probe"))?;
+    Ok(given.status.map(|status| status.token).unwrap_or_default())
 }
 
 #[cfg(test)]

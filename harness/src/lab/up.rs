@@ -23,7 +23,7 @@ use crate::role::Role;
 use crate::scenario::Scenario;
 use crate::tool::ToolError;
 use crate::topology::Topology;
-use crate::wait::Wait;
+use crate::wait::{Look, Wait};
 
 /// A lab that could not be brought up.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +111,10 @@ pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Res
     let clusters: BTreeMap<Role, Cluster> = made.into_iter().map(|(role, (cluster, _))| (role, cluster)).collect();
     let routed = part(site.recorder, "routes", "Every node knows the pods of every other node", async {
         pod_network::set_routes(site.engine, &routes).await?;
-        let lines: Vec<String> = routes.iter().map(|route| format!("{} via {}", route.pods, route.via)).collect();
+        let mut lines: Vec<String> = routes.iter().map(|route| format!("{} via {}", route.pods, route.via)).collect();
+        // Every node but one has the same: each line once.
+        let mut seen = std::collections::BTreeSet::new();
+        lines.retain(|line| seen.insert(line.clone()));
         Ok::<_, UpError>(((), lines.join(", ")))
     });
     let title = "What stands in the clusters before the install is written down";
@@ -175,28 +178,38 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         })
         .await?;
         let mut cluster = Cluster::open(role, plan, kubeconfig, BTreeMap::new(), site.engine.clone()).await?;
-        cluster.nodes = nodes(&cluster).await?;
-        let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
         let budget = site.budgets.cluster_ready();
-        let cidrs =
-            pod_network::join(&cluster, &lab_pods, |what| Wait::new(what, budget).shown(site.recorder, &id)).await?;
+        let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);
+        cluster.nodes = nodes(&cluster, &plan.node_names(), wait("all nodes to be known")).await?;
+        let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
+        let cidrs = pod_network::join(&cluster, &lab_pods, wait).await?;
         let nodes: Vec<String> = cluster.nodes.iter().map(|(name, at)| format!("{name} {at}")).collect();
         Ok::<_, UpError>(((cluster, cidrs), nodes.join(", ")))
     })
     .await
 }
 
-async fn nodes(cluster: &Cluster) -> Result<BTreeMap<String, String>, ClusterError> {
-    let nodes = cluster.all::<Node>().list(&ListParams::default()).await.map_err(cluster.refused("list nodes"))?;
-    Ok(nodes
-        .items
-        .into_iter()
-        .filter_map(|node| {
-            let addresses = node.status.as_ref()?.addresses.clone()?;
-            let internal = addresses.into_iter().find(|address| address.type_ == "InternalIP")?;
-            Some((node.name_any(), internal.address))
-        })
-        .collect())
+/// Addresses of the planned nodes; a worker may show a moment after kind says that it has joined.
+async fn nodes(cluster: &Cluster, planned: &[String], wait: Wait) -> Result<BTreeMap<String, String>, UpError> {
+    let address = |node: Node| {
+        let addresses = node.status.as_ref()?.addresses.clone()?;
+        let internal = addresses.into_iter().find(|address| address.type_ == "InternalIP")?;
+        Some((node.name_any(), internal.address))
+    };
+    let found = wait.until(|| async {
+        let listed = cluster.all::<Node>().list(&ListParams::default()).await;
+        match listed.map_err(cluster.refused("list nodes")) {
+            Err(error) => Look::Yes(Err(error)),
+            Ok(nodes) => {
+                let known: BTreeMap<String, String> = nodes.items.into_iter().filter_map(address).collect();
+                match planned.iter().find(|name| !known.contains_key(*name)) {
+                    Some(name) => Look::NotYet(format!("node {name} has no address")),
+                    None => Look::Yes(Ok(known)),
+                }
+            }
+        }
+    });
+    Ok(found.await.map_err(PodNetworkError::from)??)
 }
 
 async fn cluster_facts(cluster: &Cluster) -> Result<ClusterFacts, ClusterError> {

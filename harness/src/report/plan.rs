@@ -30,8 +30,12 @@ fn head(plan: &Plan) -> String {
     ];
     lines.extend(topology.clusters.iter().map(|(role, cluster)| {
         let subnets = format!("pods {}, services {}", cluster.pod_subnet, cluster.service_subnet);
-        format!("{:<7}  {}  context {}, {subnets}", role.as_str(), cluster.name, cluster.context)
+        let nodes = if cluster.nodes > 1 { format!(", {} nodes", cluster.nodes) } else { String::new() };
+        format!("{:<7}  {}  context {}, {subnets}{nodes}", role.as_str(), cluster.name, cluster.context)
     }));
+    let several = [("istiod", scenario.istiod), ("gateway", scenario.gateway)];
+    let several = several.into_iter().filter(|(_, wanted)| wanted.replicas > 1);
+    lines.extend(several.map(|(what, wanted)| format!("{what:<7}  {} replicas", wanted.replicas)));
     lines.join("\n")
 }
 

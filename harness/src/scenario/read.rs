@@ -8,14 +8,16 @@ use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 
 use super::cidr::{self, Purpose};
 use super::tree::{Tree, is_repeated};
-use super::{ImageSource, Scenario, cluster_field, names};
+use super::{ImageSource, Replicas, Scenario, cluster_field, names};
 use crate::plan::CaseOutline;
 use crate::problem::{Problems, all_of, any_of, nearest};
 use crate::role::Role;
 use crate::versions::Versions;
 
-const FIELDS: [&str; 9] = ["name", "lab", "kubernetes", "istio", "images", "meshId", "network", "clusters", "expect"];
-const CLUSTER_FIELDS: [&str; 3] = ["name", "podSubnet", "serviceSubnet"];
+const FIELDS: [&str; 11] =
+    ["name", "lab", "kubernetes", "istio", "images", "meshId", "network", "clusters", "istiod", "gateway", "expect"];
+const CLUSTER_FIELDS: [&str; 4] = ["name", "nodes", "podSubnet", "serviceSubnet"];
+const REPLICA_FIELDS: [&str; 1] = ["replicas"];
 const VERDICTS: [&str; 5] = ["passed", "failed", "inconclusive", "skipped", "blocked"];
 
 /// Why a value cannot stand, and what to write instead.
@@ -85,6 +87,8 @@ impl Reader {
         if let Some(clusters) = self.mapping("", root, "clusters") {
             self.clusters(&clusters);
         }
+        self.scenario.istiod = self.replicas(root, "istiod");
+        self.scenario.gateway = self.replicas(root, "gateway");
         if let Some(expect) = self.mapping("", root, "expect") {
             self.expect(&expect, cases);
         }
@@ -104,6 +108,7 @@ impl Reader {
             {
                 wish.name = name;
             }
+            wish.nodes = self.count(&path, &cluster, "nodes").unwrap_or(wish.nodes);
             wish.pod_subnet = self.subnet(&path, &cluster, Purpose::Pods);
             wish.service_subnet = self.subnet(&path, &cluster, Purpose::Services);
             self.scenario.clusters.insert(role, wish);
@@ -122,6 +127,17 @@ impl Reader {
                 _ => first = Some((path, name)),
             }
         }
+    }
+
+    fn replicas(&mut self, root: &MarkedMappingNode, of: &str) -> Replicas {
+        let Some(group) = self.mapping("", root, of) else { return Replicas::default() };
+        self.fields(of, &group, &REPLICA_FIELDS);
+        Replicas { replicas: self.count(of, &group, "replicas").unwrap_or(1) }
+    }
+
+    fn count(&mut self, path: &str, node: &MarkedMappingNode, key: &str) -> Option<u32> {
+        let node = self.text(path, node, key)?;
+        self.refused(&node, super::count)
     }
 
     fn subnet(&mut self, path: &str, cluster: &MarkedMappingNode, purpose: Purpose) -> Option<Ipv4Net> {
@@ -173,6 +189,9 @@ impl Reader {
                 Some(meant) => format!("`{meant}`"),
                 None if path.is_empty() && CLUSTER_FIELDS.contains(&name) => {
                     format!("`{name}` below clusters.primary or clusters.remote")
+                }
+                None if path.is_empty() && REPLICA_FIELDS.contains(&name) => {
+                    format!("`{name}` below istiod or gateway")
                 }
                 None if !path.is_empty() && FIELDS.contains(&name) => format!("`{name}` at the left margin"),
                 None => format!("one of these: {}", all_of(known)),
@@ -241,6 +260,7 @@ impl Reader {
         let example = match key {
             "expect" => "`D8: failed`",
             "clusters" => "`primary:` and `remote:`",
+            "istiod" | "gateway" => "`replicas: 2`",
             _ => "`name: cluster1`",
         };
         let place = self.tree.place(value.span());

@@ -1,16 +1,15 @@
 //! What istiod answers to a service-account token of the remote cluster: before it knows that cluster, after, and when
 //! the token is not what the remote cluster signed. No token ever leaves this file.
 
+use std::collections::BTreeMap;
+
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::facts::Fact;
-use harness::lab::exec::In;
-use harness::lab::probe::{Csr, Probe, ProbeError};
+use harness::lab::probe::{self, Csr, Probe};
 use harness::wait::Look;
 use k8s_openapi::ByteString;
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::ServiceAccount;
-use kube::api::PostParams;
-use serde_json::{Value, json};
+use kube::ResourceExt;
+use serde_json::Value;
 
 use crate::shared::certificate::sha256;
 use crate::shared::istiod;
@@ -20,31 +19,33 @@ const UNAUTHENTICATED: i32 = 16;
 
 const ACCOUNT: &str = "probe";
 
-/// Before the remote secret was there, istiod refused the token: it could not ask the remote cluster who that is.
+/// Before the remote secret was there, each istiod refused the token: it could not ask the remote cluster who that is.
 ///
 /// # Errors
-/// A finding when it did not; [`Fault::Unknown`] when it was not observed.
+/// A finding when one did not; [`Fault::Unknown`] when it was not observed.
 pub fn refused_before(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let before: Csr = serde_json::from_str(&context.fact(Fact::TokenBeforeSecret)?)?;
-    let got = words(&before);
-    evidence.saw(
-        format!("{} istiod", primary.name),
-        format!("answer to a token of {} before the remote secret", remote.name),
-        &got,
-    );
-    match before.grpc_status {
-        Some(UNAUTHENTICATED) if !before.accepted => Ok(()),
-        Some(_) => Err(Finding::new(format!(
-            "istiod of {} did not refuse a token of {} as unauthenticated before it had the remote secret",
-            primary.name, remote.name
-        ))
-        .expected_got(format!("gRPC status {UNAUTHENTICATED}"), got)
-        .hint("some other credential let it in: look for other remote secrets and for JWT settings of istiod")
-        .evidence(evidence)
-        .into()),
-        None => Err(Fault::unknown(format!("istiod gave no answer before the remote secret: {got}"))),
+    let before: BTreeMap<String, Csr> = serde_json::from_str(&context.fact(Fact::TokenBeforeSecret)?)?;
+    for (who, answer) in &before {
+        let object = format!("{} {who}", primary.name);
+        let got = words(answer);
+        evidence.saw(&object, format!("answer to a token of {} before the remote secret", remote.name), &got);
+        match answer.grpc_status {
+            Some(UNAUTHENTICATED) if !answer.accepted => {}
+            Some(_) => {
+                return Err(Finding::new(format!(
+                    "{object} did not refuse a token of {} as unauthenticated before it had the remote secret",
+                    remote.name
+                ))
+                .expected_got(format!("gRPC status {UNAUTHENTICATED}"), got)
+                .hint("some other credential let it in: look for other remote secrets and for JWT settings of istiod")
+                .evidence(evidence)
+                .into());
+            }
+            None => return Err(Fault::unknown(format!("{object} gave no answer before the remote secret: {got}"))),
+        }
     }
+    Ok(())
 }
 
 /// Now the token is accepted, for the identity that it stands for, by the primary's CA.
@@ -79,7 +80,7 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
         }
     };
     let certificate = answer.certificate.unwrap_or_default();
-    let identity = identity(&probe);
+    let identity = probe::IDENTITY.to_string();
     let seen = format!("{} at {address}", probe.object());
     let (uri, given) = (certificate.uri.join(", "), answer.root_sha256.unwrap_or_default());
     evidence
@@ -113,76 +114,66 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
     Ok(())
 }
 
-/// A token of the same account whose signature was altered is refused: istiod accepted the other one for a reason.
+/// What each replica of istiod, asked from its own node, makes of tokens of the remote cluster: it accepts a good one,
+/// and refuses the same with its signature altered, so that it accepted the other one for a reason.
 ///
 /// # Errors
-/// A finding when it is accepted.
-pub async fn altered_refused(
-    context: &Context,
-    address: &str,
-    root: &str,
-    evidence: &mut Evidence,
-) -> Result<(), Fault> {
+/// A finding that names the replica.
+pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let probe = Probe::outside(remote, &context.budgets).await?;
-    let request: TokenRequest =
-        serde_json::from_value(json!({"spec": {"audiences": ["istio-ca"], "expirationSeconds": 600}}))?;
-    let token = remote
-        .api::<ServiceAccount>(&probe.namespace)
-        .create_token_request(ACCOUNT, &PostParams::default(), &request)
-        .await
-        .map_err(remote.refused(format!("give a token of ServiceAccount {}/{ACCOUNT}", probe.namespace)))?;
-    let token = token.status.map(|status| status.token).unwrap_or_default();
+    let token = probe::token(remote).await?;
     let altered =
         altered(&token).ok_or_else(|| Fault::unknown(format!("{} gave a token that is no JWT", remote.name)))?;
-    let good = ask_with(context, &probe, address, root, &token).await?;
-    let bad = ask_with(context, &probe, address, root, &altered).await?;
-    evidence.saw(probe.object(), "answer to a fresh token of the same account", words(&good)).saw(
-        probe.object(),
-        "answer to that token with its signature altered",
-        words(&bad),
-    );
-    match (good.accepted, bad.grpc_status) {
-        (true, Some(UNAUTHENTICATED)) if !bad.accepted => Ok(()),
-        (false, _) => Err(Fault::unknown(format!(
-            "the control was refused, so the altered token proves nothing: {}",
-            words(&good)
-        ))),
-        _ if bad.accepted => {
-            Err(Finding::new(format!("istiod of {} accepts a token that {} has not signed", primary.name, remote.name))
+    for pod in istiod::pods(primary).await? {
+        let object = istiod::object(primary, &pod.name_any());
+        let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
+        let address = format!("{address}:15012");
+        let probe = Probe::beside(primary, &pod, &context.budgets).await?;
+        let wait = context.wait(format!("{object} to accept a token of {}", remote.name), context.budgets.converge());
+        let good = wait
+            .until(|| async {
+                match probe.csr_with(&address, root, &remote.name, &token).await {
+                    Ok(answer) if answer.accepted => Look::Yes(answer),
+                    Ok(answer) => Look::NotYet(words(&answer)),
+                    Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
+                }
+            })
+            .await;
+        let good = match good {
+            Ok(answer) => answer,
+            Err(timeout) if timeout.last().starts_with("the probe could not ask") => return Err(timeout.into()),
+            Err(timeout) => {
+                return Err(Finding::new(format!(
+                    "{object} gives no certificate for a token of ServiceAccount meshproof-probe/{ACCOUNT} of {}: {}",
+                    remote.name,
+                    timeout.last()
+                ))
+                .expected_got("a certificate", timeout.last())
+                .hint(format!("it asks the API server of {} who the token is, by the remote secret: see its log for `authentication failure`", remote.name))
+                .evidence(evidence)
+                .into());
+            }
+        };
+        let bad = probe.csr_with(&address, root, &remote.name, &altered).await?;
+        evidence.saw(&object, format!("answer to a fresh token of {}", remote.name), words(&good)).saw(
+            &object,
+            "answer to that token with its signature altered",
+            words(&bad),
+        );
+        if bad.accepted {
+            return Err(Finding::new(format!("{object} accepts a token that {} has not signed", remote.name))
                 .expected_got(format!("gRPC status {UNAUTHENTICATED}"), words(&bad))
                 .evidence(evidence)
-                .into())
+                .into());
         }
-        _ => Err(Fault::unknown(format!("istiod neither accepted nor refused the altered token: {}", words(&bad)))),
+        if bad.grpc_status != Some(UNAUTHENTICATED) {
+            return Err(Fault::unknown(format!(
+                "{object} neither accepted nor refused the altered token: {}",
+                words(&bad)
+            )));
+        }
     }
-}
-
-/// The token goes by standard input: arguments show in the audit log of the API server.
-async fn ask_with(context: &Context, probe: &Probe, address: &str, root: &str, token: &str) -> Result<Csr, ProbeError> {
-    let identity = identity(probe);
-    let cluster = &probe.cluster.name;
-    let command = [
-        "/workload",
-        "csr",
-        address,
-        "--sni",
-        istiod::NAME,
-        "--root-pem",
-        root,
-        "--token-stdin",
-        "--cluster-id",
-        cluster,
-        "--identity",
-        &identity,
-    ]
-    .map(String::from);
-    let place = In { namespace: &probe.namespace, pod: &probe.pod, container: &probe.container };
-    Ok(probe.cluster.exec_json(place, &command, Some(token), context.budgets.request() * 3).await?)
-}
-
-fn identity(probe: &Probe) -> String {
-    format!("spiffe://cluster.local/ns/{}/sa/{ACCOUNT}", probe.namespace)
+    Ok(())
 }
 
 /// `refused with gRPC status 16: request authenticate failure`.

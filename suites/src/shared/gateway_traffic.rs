@@ -5,6 +5,10 @@ use std::collections::BTreeSet;
 use harness::check::Context;
 use harness::check::Fault;
 use harness::install::action::ISTIO_SYSTEM;
+use harness::lab::Cluster;
+use harness::lab::cluster::{ClusterError, pod_ready};
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use super::envoy::{Endpoint, Proxy};
@@ -52,6 +56,16 @@ pub async fn counters(context: &Context) -> Result<Vec<Counter>, Fault> {
         }));
     }
     Ok(all)
+}
+
+/// Pods of the gateway that are ready; what is asked of the gateway is asked of each of them.
+///
+/// # Errors
+/// [`ClusterError`] when pods cannot be listed.
+pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
+    let mut pods = cluster.pods(ISTIO_SYSTEM, SELECTOR).await?;
+    pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
+    Ok(pods)
 }
 
 /// The Envoys of the gateway's pods.

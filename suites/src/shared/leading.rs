@@ -1,9 +1,13 @@
 //! Whether istiod leads in the remote cluster: what D8 and D9 hang on, and say when they are red.
 
+use std::collections::BTreeMap;
+
 use harness::check::{Context, Evidence, Fault};
+use harness::problem::all_of;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::ResourceExt;
 use kube::api::LogParams;
+
+use super::istiod;
 
 /// The root that istiod of the primary has published in its own cluster: the expected value everywhere.
 ///
@@ -21,33 +25,46 @@ pub async fn root_of_primary(context: &Context) -> Result<String, Fault> {
     })
 }
 
-/// Looks in istiod's log for its decision to lead; returns the end of a cause line, and a hint.
+/// What each replica of istiod has decided by its log: whether it may lead in the remote cluster; none where it never asked.
 ///
 /// istiod decides once, when it reads the remote secret (`checkShouldLead`, see FIELD notes F2 and F3).
-pub async fn leads_not(context: &Context, evidence: &mut Evidence) -> (String, String) {
+pub async fn decisions(context: &Context, evidence: &mut Evidence) -> BTreeMap<String, Option<bool>> {
     let (primary, remote) = (context.primary(), context.remote());
     let asked = format!("should join leader-election for cluster {}:", remote.name);
-    let mut last = None;
-    for pod in primary.pods("istio-system", "app=istiod").await.unwrap_or_default() {
+    let mut told = BTreeMap::new();
+    for pod in istiod::replicas(primary).await.unwrap_or_default() {
         let params = LogParams { container: Some("discovery".to_string()), ..LogParams::default() };
-        let log = primary.api::<Pod>("istio-system").logs(&pod.name_any(), &params).await.unwrap_or_default();
-        if let Some(line) = log.lines().rev().find(|line| line.contains(&asked)) {
-            evidence.saw(primary.object("pod", &format!("istio-system/{}", pod.name_any())), "log", line.trim());
-            last = Some(line.trim_end().ends_with("true"));
+        let log = primary.api::<Pod>("istio-system").logs(&pod, &params).await.unwrap_or_default();
+        let line = log.lines().rev().find(|line| line.contains(&asked));
+        if let Some(line) = line {
+            evidence.saw(istiod::object(primary, &pod), "log", line.trim());
         }
+        told.insert(pod, line.map(|line| line.trim_end().ends_with("true")));
     }
-    match last {
-        Some(false) => (
-            format!(": istiod of {} decided not to lead in {}", primary.name, remote.name),
+    told
+}
+
+/// Why istiod does not lead, by what its replicas have decided; returns the end of a cause line, and a hint.
+pub async fn leads_not(context: &Context, evidence: &mut Evidence) -> (String, String) {
+    let (primary, remote) = (context.primary(), context.remote());
+    let told = decisions(context, evidence).await;
+    let refused: Vec<&String> = told.iter().filter(|(_, may)| **may == Some(false)).map(|(pod, _)| pod).collect();
+    // With one replica its name says nothing; with several it says whose log to read.
+    let who = if refused.len() < told.len() { format!(" ({})", all_of(&refused)) } else { String::new() };
+    if !refused.is_empty() {
+        return (
+            format!(": istiod of {}{who} decided not to lead in {}", primary.name, remote.name),
             format!(
                 "namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew",
                 remote.name
             ),
-        ),
-        Some(true) => (String::new(), format!("istiod leads in {}; see its log for errors of its writes", remote.name)),
-        None => (
-            format!(": istiod of {} never asked whether to lead in {}", primary.name, remote.name),
-            "see whether the remote secret is there and has the label istio/multiCluster=true".to_string(),
-        ),
+        );
     }
+    if told.values().any(Option::is_some) {
+        return (String::new(), format!("istiod leads in {}; see its log for errors of its writes", remote.name));
+    }
+    (
+        format!(": istiod of {} never asked whether to lead in {}", primary.name, remote.name),
+        "see whether the remote secret is there and has the label istio/multiCluster=true".to_string(),
+    )
 }

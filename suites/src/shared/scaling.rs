@@ -1,4 +1,4 @@
-//! Scales Deployment `scaled` of the remote cluster up and down, and times how a proxy of the other cluster follows.
+//! Scales Deployment `scaled` of the remote cluster up and down, and times how the proxies of the other cluster follow.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -27,16 +27,16 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// Address to name, of pods that stay.
 type Pods = BTreeMap<String, String>;
 
-/// Scales to two and back to one; the proxy must list the new endpoint, and then no longer.
+/// Scales to two and back to one; each proxy must list the new endpoint, and then no longer.
 ///
 /// # Errors
-/// [`Fault`] naming the endpoint that the proxy does not list or still lists.
-pub async fn followed(context: &Context, proxy: &Proxy, evidence: &mut Evidence) -> Result<(), Fault> {
+/// [`Fault`] naming the endpoint that a proxy does not list or still lists.
+pub async fn followed(context: &Context, proxies: &[&Proxy], evidence: &mut Evidence) -> Result<(), Fault> {
     let remote = context.remote();
     // An earlier run may have been killed in between.
     scale(remote, 1).await?;
     let before = settled(context, 1).await?;
-    let up = grows(context, proxy, &before, evidence).await;
+    let up = grows(context, proxies, &before, evidence).await;
     // Back in any case: the next check, and the next run, begin with one.
     let began = Instant::now();
     let back = scale(remote, 1).await;
@@ -44,54 +44,65 @@ pub async fn followed(context: &Context, proxy: &Proxy, evidence: &mut Evidence)
     back?;
     let after = settled(context, 1).await?;
     for (ip, pod) in both.iter().filter(|(ip, _)| !after.contains_key(*ip)) {
-        leaves(context, proxy, ip, pod, began, evidence).await?;
+        for proxy in proxies {
+            leaves(context, proxy, ip, pod, began, evidence).await?;
+        }
     }
     Ok(())
 }
 
-async fn grows(context: &Context, proxy: &Proxy, before: &Pods, evidence: &mut Evidence) -> Result<Pods, Fault> {
+async fn grows(context: &Context, proxies: &[&Proxy], before: &Pods, evidence: &mut Evidence) -> Result<Pods, Fault> {
     let remote = context.remote();
     let began = Instant::now();
     scale(remote, 2).await?;
     let both = settled(context, 2).await?;
     let ready = Instant::now();
     for (ip, pod) in both.iter().filter(|(ip, _)| !before.contains_key(*ip)) {
-        let wait =
-            context.wait(format!("{} to list {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
-        let listed = wait.until(|| async {
-            match proxy.endpoints_of(UPSTREAM).await {
-                Ok(all) => match all.iter().find(|endpoint| endpoint.address == *ip) {
-                    Some(endpoint) if endpoint.is_healthy() => Look::Yes(()),
-                    Some(endpoint) => Look::NotYet(format!("{ip} is {}", endpoint.health)),
-                    None => Look::NotYet(addresses(all.iter().map(|endpoint| endpoint.address.as_str()))),
-                },
-                Err(error) => Look::NotYet(error.to_string()),
-            }
-        });
-        if let Err(timeout) = listed.await {
-            let cause = format!(
-                "{} does not list endpoint {ip} of {pod} {:.0} s after the pod became Ready",
-                proxy.object(),
-                ready.elapsed().as_secs_f64()
+        for proxy in proxies {
+            lists(context, proxy, ip, pod, ready, evidence).await?;
+            let times = format!(
+                "{:.2} s after the pod was Ready, {:.2} s after the scaling",
+                ready.elapsed().as_secs_f64(),
+                began.elapsed().as_secs_f64()
             );
-            return Err(Finding::new(cause)
-                .expected_got(format!("{ip} in {UPSTREAM}"), timeout.last())
-                .hint(format!("see whether istiod still watches {}: its log, and /debug/clusterz", remote.name))
-                .evidence(evidence)
-                .into());
+            let what = format!("{DEPLOYMENT} of {} scaled from 1 to 2: lists {ip} of {pod}", remote.name);
+            evidence.saw(proxy.object(), what, times);
         }
-        let times = format!(
-            "{:.2} s after the pod was Ready, {:.2} s after the scaling",
-            ready.elapsed().as_secs_f64(),
-            began.elapsed().as_secs_f64()
-        );
-        evidence.saw(
-            proxy.object(),
-            format!("{DEPLOYMENT} of {} scaled from 1 to 2: lists {ip} of {pod}", remote.name),
-            times,
-        );
     }
     Ok(both)
+}
+
+async fn lists(
+    context: &Context,
+    proxy: &Proxy,
+    ip: &str,
+    pod: &str,
+    ready: Instant,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
+    let wait =
+        context.wait(format!("{} to list {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
+    let listed = wait.until(|| async {
+        match proxy.endpoints_of(UPSTREAM).await {
+            Ok(all) => match all.iter().find(|endpoint| endpoint.address == ip) {
+                Some(endpoint) if endpoint.is_healthy() => Look::Yes(()),
+                Some(endpoint) => Look::NotYet(format!("{ip} is {}", endpoint.health)),
+                None => Look::NotYet(addresses(all.iter().map(|endpoint| endpoint.address.as_str()))),
+            },
+            Err(error) => Look::NotYet(error.to_string()),
+        }
+    });
+    let Err(timeout) = listed.await else { return Ok(()) };
+    let cause = format!(
+        "{} does not list endpoint {ip} of {pod} {:.0} s after the pod became Ready",
+        proxy.object(),
+        ready.elapsed().as_secs_f64()
+    );
+    Err(Finding::new(cause)
+        .expected_got(format!("{ip} in {UPSTREAM}"), timeout.last())
+        .hint(format!("see whether istiod still watches {}: its log, and /debug/clusterz", context.remote().name))
+        .evidence(evidence)
+        .into())
 }
 
 async fn leaves(

@@ -7,7 +7,7 @@ use super::{Cli, Common, Verb};
 use crate::budget::Budgets;
 use crate::plan::CaseOutline;
 use crate::problem::{Problem, Problems, any_of, nearest};
-use crate::scenario::{Scenario, ScenarioFile, check_lab_name};
+use crate::scenario::{Scenario, ScenarioFile, check_lab_name, count};
 use crate::select::{Selection, select};
 use crate::versions::Versions;
 
@@ -99,6 +99,12 @@ impl Cli {
             match check_lab_name(lab) {
                 Ok(()) => file.scenario.lab.clone_from(lab),
                 Err((message, instead)) => problems.push("--lab", message, instead),
+            }
+        }
+        if let Some(nodes) = &self.verb.size().nodes {
+            match count(nodes) {
+                Ok(nodes) => file.scenario.clusters.values_mut().for_each(|wish| wish.nodes = nodes),
+                Err((message, instead)) => problems.push("--nodes", message, instead),
             }
         }
         let choice = self.verb.choice();
