@@ -87,6 +87,18 @@ impl Topology {
         &self.clusters[&role]
     }
 
+    /// Subnets of pods and services, which no host and no other lab can see.
+    pub fn inner_subnets(&self) -> Vec<Ipv4Net> {
+        self.clusters.values().flat_map(|cluster| [cluster.pod_subnet, cluster.service_subnet]).collect()
+    }
+
+    /// Whether any address of this lab is among these.
+    pub fn clashes(&self, taken: &[Taken]) -> bool {
+        let mut own = self.inner_subnets();
+        own.push(self.network.subnet);
+        own.iter().any(|net| taken.iter().any(|taken| overlap(taken.net, *net)))
+    }
+
     /// Names and addresses for a scenario on a host with these addresses taken; the same for the same input.
     ///
     /// Subnets that the scenario gives are kept, and a clash with the host is a problem at a place such as

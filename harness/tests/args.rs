@@ -176,3 +176,22 @@ fn images_have_verbs_of_their_own(#[case] verb: &str) {
     let request = request(&["images", verb, "--lab", "mine"]).unwrap();
     assert_eq!((request.verb.name(), request.scenario().lab.as_str()), ("images", "mine"));
 }
+
+#[rstest]
+#[case::for_run(&["run", "--nodes", "3"], 3)]
+#[case::for_up(&["up", "--nodes", "2"], 2)]
+#[case::for_plan(&["plan", "--nodes", "9"], 9)]
+#[case::not_said(&["run"], 1)]
+fn nodes_are_given_to_both_clusters(#[case] flags: &[&str], #[case] nodes: u32) {
+    let request = request(flags).unwrap();
+    assert!(request.scenario().clusters.values().all(|wish| wish.nodes == nodes), "{:?}", request.scenario());
+}
+
+#[rstest]
+#[case::none("0", "0 is too few")]
+#[case::more_than_a_host_takes("10", "10 is too many")]
+#[case::no_number("-1", "`-1` is no number")]
+fn a_number_of_nodes_that_cannot_be_is_refused(#[case] nodes: &str, #[case] said: &str) {
+    let problems = request(&["up", "--nodes", nodes]).unwrap_err().0;
+    assert_eq!((problems[0].place.as_str(), problems[0].message.as_str()), ("--nodes", said));
+}

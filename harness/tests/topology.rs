@@ -1,5 +1,7 @@
 //! Names and addresses follow from a scenario and from what the host has taken, and clash with nothing.
 
+use bollard::models::{Ipam, IpamConfig, Network};
+use harness::lab::engine::taken_by;
 use harness::role::Role;
 use harness::scenario::Scenario;
 use harness::topology::{Taken, Topology};
@@ -149,4 +151,54 @@ fn a_pod_subnet_without_room_for_all_nodes_is_named(#[case] nodes: u32, #[case] 
             ("clusters.primary.podSubnet", "a /21: each node takes a /24")
         );
     }
+}
+
+/// A network as the engine lists it.
+fn network(name: &str, subnet: &str, labels: &[(&str, &str)]) -> Network {
+    Network {
+        name: Some(name.to_string()),
+        ipam: Some(Ipam {
+            config: Some(vec![IpamConfig { subnet: Some(subnet.to_string()), ..Default::default() }]),
+            ..Default::default()
+        }),
+        labels: Some(labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect()),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_second_lab_keeps_out_of_the_pods_and_services_of_the_first() {
+    let first = Topology::choose(&scenario(), &[]).unwrap();
+    let inner: Vec<String> = first.inner_subnets().iter().map(ToString::to_string).collect();
+    let labels = [("io.meshproof.lab", "first"), ("io.meshproof.subnets", &inner.join(","))];
+    let taken = taken_by(&network("meshproof-first", &first.network.subnet.to_string(), &labels));
+    assert_eq!(taken.len(), 5, "its network, and pods and services of two clusters: {taken:?}");
+    assert!(first.clashes(&taken));
+    let second = Topology::choose(&Scenario { lab: "second".to_string(), ..scenario() }, &taken).unwrap();
+    assert!(!second.clashes(&taken), "{second:?}");
+    let nets = [all(&first), all(&second)].concat();
+    for (index, one) in nets.iter().enumerate() {
+        assert!(nets[index + 1..].iter().all(|other| !overlap(one, other)), "{one} of {nets:?}");
+    }
+}
+
+#[test]
+fn a_given_subnet_that_another_lab_has_is_refused_with_its_name() {
+    let mut scenario = scenario();
+    scenario.clusters.get_mut(&Role::Primary).unwrap().pod_subnet = Some(net("10.10.0.0/16"));
+    let labels = [("io.meshproof.lab", "first"), ("io.meshproof.subnets", "10.10.0.0/16,10.110.0.0/16")];
+    let taken = taken_by(&network("meshproof-first", "172.30.0.0/24", &labels));
+    let problems = Topology::choose(&scenario, &taken).unwrap_err().0;
+    assert_eq!(
+        problems[0].message,
+        "`10.10.0.0/16` is taken on this host: pods or services of lab first (10.10.0.0/16)"
+    );
+}
+
+#[rstest]
+#[case::no_labels(&[], 1)]
+#[case::no_subnets_in_the_label(&[("io.meshproof.lab", "old"), ("io.meshproof.subnets", "")], 1)]
+#[case::not_ours_to_read(&[("io.meshproof.subnets", "many, and 10.1.0.0")], 1)]
+fn a_network_that_says_nothing_of_pods_holds_its_own_addresses(#[case] labels: &[(&str, &str)], #[case] count: usize) {
+    assert_eq!(taken_by(&network("other", "172.18.0.0/16", labels)).len(), count);
 }

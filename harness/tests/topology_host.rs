@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use harness::lab::host::{
-    Cgroup, Disk, GIB, Host, INOTIFY_NEEDED, Inotify, Need, disk_of, disk_problems, parse_cgroup,
-    parse_memory_available, parse_missing_capabilities, parse_routes,
+    Cgroup, Disk, GIB, Host, Inotify, Need, Nodes, disk_of, disk_problems, parse_cgroup, parse_memory_available,
+    parse_missing_capabilities, parse_routes,
 };
+use harness::scenario::Scenario;
+use harness::versions::Versions;
 use rstest::rstest;
 
 const ROUTES: &str = "\
@@ -60,15 +62,52 @@ fn the_generation_of_cgroups_is_read(#[case] mounts: &str, #[case] cgroup: Cgrou
     assert_eq!(parse_cgroup(mounts), cgroup);
 }
 
-#[test]
-fn too_little_memory_is_said_with_both_figures() {
+/// So many nodes in each cluster, and so many istiod and gateway pods.
+fn scenario(nodes: u32, replicas: u32) -> Scenario {
+    let versions = "[defaults]\nkubernetes = \"v1\"\nistio = \"1\"\n[kubernetes.v1]\n[istio.1]\n";
+    let mut scenario = Scenario::default_primary_remote(&Versions::parse(versions).unwrap());
+    scenario.clusters.values_mut().for_each(|wish| wish.nodes = nodes);
+    (scenario.istiod.replicas, scenario.gateway.replicas) = (replicas, replicas);
+    scenario
+}
+
+/// What a lab needs but disk, so that no test depends on the disk of its host.
+fn need(nodes: u32, replicas: u32) -> Need {
+    Need { disk: Vec::new(), ..Need::lab(&scenario(nodes, replicas), "/") }
+}
+
+const NOBODY: Nodes = Nodes { control_planes: 0, workers: 0 };
+
+#[rstest]
+#[case::the_guides_own(1, 1, 3 * GIB, 4 * GIB, 2, 0)]
+#[case::two_nodes_and_replicas(2, 2, 5 * GIB, 8 * GIB, 2, 2)]
+#[case::as_large_as_can_be_asked_for(9, 9, 19 * GIB, 36 * GIB, 2, 16)]
+fn what_a_lab_needs_grows_with_its_nodes_and_replicas(
+    #[case] nodes: u32,
+    #[case] replicas: u32,
+    #[case] memory: u64,
+    #[case] disk: u64,
+    #[case] control_planes: u32,
+    #[case] workers: u32,
+) {
+    let need = Need::lab(&scenario(nodes, replicas), "/engine");
+    assert_eq!((need.memory, &need.disk), (memory, &vec![(PathBuf::from("/engine"), disk)]));
+    assert_eq!(need.nodes, Nodes { control_planes, workers });
+    let build = Need::build(&scenario(nodes, replicas), "/cache");
+    assert_eq!(build.disk.iter().map(|(_, bytes)| bytes).sum::<u64>(), disk + Need::BUILD_DISK);
+}
+
+#[rstest]
+#[case::small(1, 1, "1.5 GiB of memory are available, and 2 nodes need 3 GiB")]
+#[case::large(3, 2, "1.5 GiB of memory are available, and 6 nodes, 2 istiod, 2 gateway pods need 6.5 GiB")]
+fn too_little_memory_is_said_with_both_figures(#[case] nodes: u32, #[case] replicas: u32, #[case] said: &str) {
+    let need = need(nodes, replicas);
     let host = Host { memory_available: Some(GIB * 3 / 2), ..Host::default() };
-    let problems = host.problems(&Need { memory: Need::LAB_MEMORY, disk: Vec::new() });
-    assert_eq!(problems.len(), 1);
-    assert_eq!(problems[0].message, "1.5 GiB of memory are available, and two clusters with Istio need 3 GiB");
-    let enough = Host { memory_available: Some(3 * GIB), ..Host::default() };
-    assert_eq!(enough.problems(&Need { memory: Need::LAB_MEMORY, disk: Vec::new() }), []);
-    assert_eq!(Host::default().problems(&Need { memory: Need::LAB_MEMORY, disk: Vec::new() }), [], "not known");
+    let messages: Vec<String> = host.problems(&need, NOBODY).into_iter().map(|problem| problem.message).collect();
+    assert_eq!(messages, [said]);
+    let enough = Host { memory_available: Some(need.memory), ..Host::default() };
+    assert_eq!(enough.problems(&need, NOBODY), []);
+    assert_eq!(Host::default().problems(&need, NOBODY), [], "not known");
 }
 
 #[test]
@@ -94,12 +133,29 @@ fn the_disk_of_a_folder_that_is_not_made_yet_is_that_of_its_parent() {
     assert!(not_yet.free > 0);
 }
 
+#[rstest]
+#[case::one_small_lab(1, NOBODY, 224, "2 nodes need 224")]
+#[case::a_large_one(4, NOBODY, 608, "8 nodes need 608")]
+#[case::beside_another(1, Nodes { control_planes: 2, workers: 2 }, 480, "2 nodes beside 4 that are up need 480")]
+fn low_limits_of_file_watches_come_with_the_command_that_raises_them(
+    #[case] nodes: u32,
+    #[case] up: Nodes,
+    #[case] instances: u64,
+    #[case] said: &str,
+) {
+    let host = |instances| Host { inotify: Some(Inotify { instances, watches: 1 << 20 }), ..Host::default() };
+    let problems = host(128).problems(&need(nodes, 1), up);
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].message, format!("fs.inotify.max_user_instances is 128, and {said}"));
+    assert_eq!(problems[0].instead, format!("sudo sysctl -w fs.inotify.max_user_instances={instances}"));
+    assert_eq!(host(instances).problems(&need(nodes, 1), up), [], "what is asked for is enough");
+}
+
 #[test]
-fn low_limits_of_file_watches_come_with_the_command_that_raises_them() {
-    let host = Host { inotify: Some(Inotify { instances: 128, ..INOTIFY_NEEDED }), ..Host::default() };
-    let problems = host.inotify_problems();
-    assert_eq!(problems.len(), 1);
-    assert_eq!(problems[0].instead, "sudo sysctl -w fs.inotify.max_user_instances=512");
+fn too_few_watches_are_said_too() {
+    let host = Host { inotify: Some(Inotify { instances: 8192, watches: 8192 }), ..Host::default() };
+    let messages: Vec<String> = host.problems(&need(1, 1), NOBODY).into_iter().map(|problem| problem.message).collect();
+    assert_eq!(messages, ["fs.inotify.max_user_watches is 8192, and 2 nodes need 10240"]);
 }
 
 #[test]

@@ -43,8 +43,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let address = format!("{address}:15012");
     let root = root_of_primary(context).await?;
     token::refused_before(context, &mut evidence)?;
-    token::accepted_now(context, &address, &root, &mut evidence).await?;
+    // Each by itself first: through the gateway it is left to chance who answers.
     token::judged_by_each(context, &root, &mut evidence).await?;
+    token::accepted_now(context, &address, &root, &mut evidence).await?;
     proxies::judge(context, &mut evidence).await?;
     Ok(evidence)
 }

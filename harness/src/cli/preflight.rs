@@ -66,13 +66,17 @@ pub async fn lab(
 ) -> Result<Topology, Problems> {
     let mut problems = Problems::new();
     let scenario = request.scenario();
-    let need = if build { Need::build(existing(&home.cache)) } else { Need::lab(existing(&home.state)) };
-    problems.0.extend(host.problems(&need));
-    problems.0.extend(host.inotify_problems());
+    let need =
+        if build { Need::build(scenario, existing(&home.cache)) } else { Need::lab(scenario, existing(&home.state)) };
+    let unwell = "see whether the engine is well";
+    match engine.nodes().await {
+        Ok(up) => problems.0.extend(host.problems(&need, up)),
+        Err(error) => problems.push("the host", crate::check::verdict::chain(&error), unwell),
+    }
     let mut taken = host.routes.clone();
     match engine.taken().await {
         Ok(networks) => taken.extend(networks),
-        Err(error) => problems.push("the host", crate::check::verdict::chain(&error), "see whether the engine is well"),
+        Err(error) => problems.push("the host", crate::check::verdict::chain(&error), unwell),
     }
     let chosen = Topology::choose(scenario, &taken).map_err(|problems| request.file.locate(problems));
     let topology = problems.keep(chosen);

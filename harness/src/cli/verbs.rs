@@ -59,10 +59,14 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let picked = versions.pick(request.scenario());
     match &cli.verb {
         Verb::Plan(_) => {
-            // Subnets that the host has taken are known without an engine as far as routes show them.
-            let host = Host::read().map_err(host_problem)?;
+            // Subnets that the host has taken are known without an engine as far as routes show them; what other labs
+            // have is known by the engine alone.
+            let mut taken = Host::read().map_err(host_problem)?.routes;
+            if let Ok(engine) = Engine::connect().await {
+                taken.extend(engine.taken().await.unwrap_or_default());
+            }
             let topology =
-                Topology::choose(request.scenario(), &host.routes).map_err(|problems| request.file.locate(problems))?;
+                Topology::choose(request.scenario(), &taken).map_err(|problems| request.file.locate(problems))?;
             let cases = selected(&request, catalogue);
             print!("{}", report::plan::render(&plan(request.scenario(), &topology, &cases)));
             Ok(Exit::Green)

@@ -4,17 +4,21 @@ use std::collections::HashMap;
 
 use bollard::Docker;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use bollard::models::{ContainerSummary, Network};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Network};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions};
 use futures::StreamExt;
 use ipnet::Ipv4Net;
 use tokio::io::AsyncWriteExt;
 
+use super::host::Nodes;
 use crate::problem::Problem;
 use crate::topology::Taken;
 
 /// The label that ties a Docker network to its lab; what is on such a network belongs to the lab.
 pub const LAB_LABEL: &str = "io.meshproof.lab";
+
+/// The label of a lab's network that lists the subnets of its pods and services, with commas.
+pub const SUBNETS_LABEL: &str = "io.meshproof.subnets";
 
 /// An engine that could not be asked, or that said no.
 #[derive(Debug, thiserror::Error)]
@@ -67,21 +71,12 @@ impl Engine {
         Ok(Engine { docker })
     }
 
-    /// Networks that hold IPv4 addresses on this engine, with who has them.
+    /// IPv4 addresses that networks of this engine hold, and those of pods and services of labs, with who has them.
     ///
     /// # Errors
     /// [`EngineError`] when the engine does not list its networks.
     pub async fn taken(&self) -> Result<Vec<Taken>, EngineError> {
-        let mut taken = Vec::new();
-        for network in self.networks(&[]).await? {
-            let name = network.name.unwrap_or_default();
-            for config in network.ipam.and_then(|ipam| ipam.config).unwrap_or_default() {
-                if let Some(Ok(net)) = config.subnet.as_deref().map(str::parse::<Ipv4Net>) {
-                    taken.push(Taken { net, by: format!("Docker network {name}") });
-                }
-            }
-        }
-        Ok(taken)
+        Ok(self.networks(&[]).await?.iter().flat_map(taken_by).collect())
     }
 
     /// Networks with these labels; all of them if there are none.
@@ -94,6 +89,19 @@ impl Engine {
             .list_networks(Some(ListNetworksOptions { filters }))
             .await
             .map_err(|source| EngineError::Docker { what: "list networks".to_string(), source })
+    }
+
+    /// Nodes of kind that run on this engine, whoever made them: their file watches count against the host's limits.
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine does not list its containers.
+    pub async fn nodes(&self) -> Result<Nodes, EngineError> {
+        let label = "io.x-k8s.kind.role";
+        let running = self.containers("label", label).await?.into_iter();
+        let running = running.filter(|container| container.state == Some(ContainerSummaryStateEnum::RUNNING));
+        let roles: Vec<_> = running.filter_map(|container| container.labels?.remove(label)).collect();
+        let count = |role: &str| u32::try_from(roles.iter().filter(|found| *found == role).count()).unwrap_or(u32::MAX);
+        Ok(Nodes { control_planes: count("control-plane"), workers: count("worker") })
     }
 
     /// Containers, running or not, for a filter such as `network=NAME`.
@@ -150,4 +158,16 @@ impl Engine {
             output: output.trim().chars().take(600).collect(),
         })
     }
+}
+
+/// Addresses that a network holds: its own, and if it is a lab's, those of the lab's pods and services.
+pub fn taken_by(network: &Network) -> Vec<Taken> {
+    let name = network.name.clone().unwrap_or_default();
+    let configs = network.ipam.iter().filter_map(|ipam| ipam.config.as_ref()).flatten();
+    let own = configs.filter_map(|config| Some((config.subnet.clone()?, format!("Docker network {name}"))));
+    let label = |label: &str| network.labels.as_ref().and_then(|labels| labels.get(label)).cloned();
+    let lab = label(LAB_LABEL).unwrap_or_default();
+    let inner = label(SUBNETS_LABEL).unwrap_or_default();
+    let inner = inner.split(',').map(|net| (net.to_string(), format!("pods or services of lab {lab}")));
+    own.chain(inner).filter_map(|(net, by)| Some(Taken::new(net.parse::<Ipv4Net>().ok()?, by))).collect()
 }

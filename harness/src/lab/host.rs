@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use ipnet::Ipv4Net;
 
 use crate::problem::Problem;
+use crate::scenario::Scenario;
 use crate::topology::Taken;
 
 /// One gibibyte.
@@ -44,8 +45,14 @@ pub struct Inotify {
     pub watches: u64,
 }
 
-/// The limits that two clusters need; `kind/engine` raises lower ones.
-pub const INOTIFY_NEEDED: Inotify = Inotify { instances: 512, watches: 524_288 };
+/// Nodes of kind on this host, whoever made them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Nodes {
+    /// Those with a control plane.
+    pub control_planes: u32,
+    /// The others.
+    pub workers: u32,
+}
 
 /// What this host has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,30 +70,69 @@ pub struct Host {
 }
 
 /// What a command will take from the host.
+///
+/// Founded on measurements on a host with two cores, 24 GiB and cgroup v1, with Kubernetes v1.36.3 and Istio 1.31.1, by
+/// `docker stats` (memory), `du` of a node's volume (disk) and the descriptors in `/proc/<pid>/fd` (file watches); each
+/// figure here leaves about as much again for what other versions take and for the peaks of an install.
+///
+/// | a node with | memory | disk | inotify instances | watches |
+/// | --- | --- | --- | --- | --- |
+/// | a control plane, before the install | 480 MiB | 0.85 GiB | 26 | 270 |
+/// | a control plane, istiod, gateways and workloads | 980 MiB | 0.85 GiB | 39 | 430 |
+/// | a worker, before the install | 80 MiB | 0.72 GiB | 13 | 130 |
+/// | a worker, istiod, a gateway and workloads | 390 MiB | 0.72 GiB | 26 | 280 |
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Need {
+    /// What it is for, for people: `2 nodes with Istio`.
+    pub what: String,
     /// Bytes of memory.
     pub memory: u64,
     /// Bytes of disk by the folder that they go to.
     pub disk: Vec<(PathBuf, u64)>,
+    /// Nodes that it makes.
+    pub nodes: Nodes,
 }
 
 impl Need {
-    /// Memory of two clusters with the mesh.
-    pub const LAB_MEMORY: u64 = 3 * GIB;
-    /// Disk of a lab whose images are there.
-    pub const LAB_DISK: u64 = 4 * GIB;
-    /// Disk of a build of all images, Go's caches included.
-    pub const BUILD_DISK: u64 = 20 * GIB;
+    /// Memory of a control-plane node with its share of the mesh.
+    pub const CONTROL_PLANE_MEMORY: u64 = GIB * 3 / 2;
+    /// Memory of a worker with its share of the mesh.
+    pub const WORKER_MEMORY: u64 = GIB * 3 / 4;
+    /// Memory of each istiod and each gateway pod after the first.
+    pub const REPLICA_MEMORY: u64 = GIB / 4;
+    /// Disk of a node: kind copies the images into a volume of each.
+    pub const NODE_DISK: u64 = 2 * GIB;
+    /// Disk of a build of all images, Go's caches included; a lab's own comes on top.
+    pub const BUILD_DISK: u64 = 16 * GIB;
+    /// File watches of each node.
+    pub const NODE_INOTIFY: Inotify = Inotify { instances: 64, watches: 1024 };
+    /// File watches of everything else that runs on a host.
+    pub const OTHER_INOTIFY: Inotify = Inotify { instances: 96, watches: 8192 };
 
-    /// What a lab takes whose images are there, with the engine's folder.
-    pub fn lab(engine: impl Into<PathBuf>) -> Need {
-        Need { memory: Need::LAB_MEMORY, disk: vec![(engine.into(), Need::LAB_DISK)] }
+    /// What a lab of this scenario takes whose images are there, with the engine's folder.
+    pub fn lab(scenario: &Scenario, engine: impl Into<PathBuf>) -> Need {
+        let clusters = u32::try_from(scenario.clusters.len()).unwrap_or(2);
+        let all: u32 = scenario.clusters.values().map(|wish| wish.nodes).sum();
+        let nodes = Nodes { control_planes: clusters, workers: all.saturating_sub(clusters) };
+        let replicas = scenario.istiod.replicas + scenario.gateway.replicas;
+        let memory = u64::from(nodes.control_planes) * Need::CONTROL_PLANE_MEMORY
+            + u64::from(nodes.workers) * Need::WORKER_MEMORY
+            + u64::from(replicas.saturating_sub(2)) * Need::REPLICA_MEMORY;
+        let several = |count: u32, what: &str| if count > 1 { format!(", {count} {what}") } else { String::new() };
+        let what = format!(
+            "{all} nodes{}{}",
+            several(scenario.istiod.replicas, "istiod"),
+            several(scenario.gateway.replicas, "gateway pods")
+        );
+        Need { what, memory, disk: vec![(engine.into(), u64::from(all) * Need::NODE_DISK)], nodes }
     }
 
-    /// What a lab takes whose images are still to be built, with the folder of the build's caches.
-    pub fn build(cache: impl Into<PathBuf>) -> Need {
-        Need { memory: Need::LAB_MEMORY, disk: vec![(cache.into(), Need::BUILD_DISK)] }
+    /// What a lab of this scenario takes whose images are still to be built, with the folder of the build's caches.
+    pub fn build(scenario: &Scenario, cache: impl Into<PathBuf>) -> Need {
+        let cache = cache.into();
+        let mut need = Need::lab(scenario, cache.clone());
+        need.disk.push((cache, Need::BUILD_DISK));
+        need
     }
 }
 
@@ -126,37 +172,38 @@ impl Host {
         self.capabilities_missing.iter().any(|name| name == "CAP_SYS_RESOURCE")
     }
 
-    /// What is too little here for what will be done, with the figures; reads the free disk.
-    pub fn problems(&self, need: &Need) -> Vec<Problem> {
+    /// What is too little here for what will be done beside the nodes that are up, with the figures; reads the free disk.
+    pub fn problems(&self, need: &Need, up: Nodes) -> Vec<Problem> {
         let mut problems = Vec::new();
         if let Some(available) = self.memory_available
             && available < need.memory
         {
             problems.push(Problem::new(
                 "the host",
-                format!(
-                    "{} of memory are available, and two clusters with Istio need {}",
-                    gib(available),
-                    gib(need.memory)
-                ),
-                "end other programs or labs (`meshproof down`), or use a machine with more memory",
+                format!("{} of memory are available, and {} need {}", gib(available), need.what, gib(need.memory)),
+                "end other programs or labs (`meshproof down`), ask for fewer nodes, or use a machine with more memory",
             ));
         }
         problems.extend(disk_problems(&need.disk, |path| disk_of(path).ok()));
+        problems.extend(self.inotify_problems(need, up));
         problems
     }
 
-    /// Limits of file watches that are too low for two clusters, each with the command that raises it.
-    pub fn inotify_problems(&self) -> Vec<Problem> {
+    /// Limits of file watches that are too low for these nodes and those that are up, each with the command that raises it.
+    fn inotify_problems(&self, need: &Need, up: Nodes) -> Vec<Problem> {
         let Some(found) = self.inotify else { return Vec::new() };
+        let (new, old) = (need.nodes.control_planes + need.nodes.workers, up.control_planes + up.workers);
+        let of = |node: u64, other: u64| u64::from(new + old) * node + other;
+        let (node, other) = (Need::NODE_INOTIFY, Need::OTHER_INOTIFY);
+        let beside = if old == 0 { String::new() } else { format!(" beside {old} that are up") };
         [
-            ("max_user_instances", found.instances, INOTIFY_NEEDED.instances),
-            ("max_user_watches", found.watches, INOTIFY_NEEDED.watches),
+            ("max_user_instances", found.instances, of(node.instances, other.instances)),
+            ("max_user_watches", found.watches, of(node.watches, other.watches)),
         ]
         .into_iter()
         .filter(|(_, found, needed)| found < needed)
         .map(|(name, found, needed)| {
-            let message = format!("fs.inotify.{name} is {found}, and two clusters need {needed}");
+            let message = format!("fs.inotify.{name} is {found}, and {new} nodes{beside} need {needed}");
             Problem::new("the host", message, format!("sudo sysctl -w fs.inotify.{name}={needed}"))
         })
         .collect()

@@ -31,6 +31,9 @@ pub enum UpError {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The lab's network could not be made.
+    #[error(transparent)]
+    Network(#[from] network::NetworkError),
     /// kind failed.
     #[error(transparent)]
     Kind(#[from] ToolError),
@@ -89,9 +92,15 @@ pub async fn part<T, E: std::error::Error>(
 pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Result<Lab, UpError> {
     let lab = &scenario.lab;
     std::fs::create_dir_all(site.home.lab(lab))?;
-    part(site.recorder, "network", format!("The lab has its own Docker network {}", topology.network.name), async {
-        network::create(site.engine, topology).await?;
-        Ok::<_, UpError>(((), topology.network.subnet.to_string()))
+    let title = format!("The lab has its own Docker network {}", topology.network.name);
+    let topology = &part(site.recorder, "network", title, async {
+        let claimed = network::claim(site.engine, scenario, topology, &site.host.routes).await?;
+        let subnet = claimed.network.subnet;
+        let detail = match claimed == *topology {
+            true => subnet.to_string(),
+            false => format!("{subnet}; addresses were chosen anew, for another lab took those of the plan meanwhile"),
+        };
+        Ok::<_, UpError>((claimed, detail))
     })
     .await?;
     let (primary, remote) =
