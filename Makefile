@@ -48,7 +48,7 @@ check: ## What a change must pass before it is shown: format, clippy, docs
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-.PHONY: test test-fast test-lab
+.PHONY: test test-fast test-lab test-long
 test: test-fast test-lab ## All tests: the fast ones, then the real lab end to end; does its own set-up
 test-fast: ## Tests that need neither engine nor lab
 	cargo test --locked --package meshproof-harness --package meshproof-workload
@@ -56,6 +56,9 @@ test-fast: ## Tests that need neither engine nor lab
 test-lab: build tools ## The real lab, end to end: it is made, judged, broken, mended, cleaned up and removed
 	$(MESHPROOF) images build
 	cargo test --locked --package meshproof --test lab -- --test-threads=1 --nocapture
+test-long: build tools ## What takes too long for test: kills, interrupts, deadlines, several nodes and labs, on the real lab
+	$(MESHPROOF) images build
+	cargo test --locked --package meshproof --test long -- --test-threads=1 --nocapture
 
 .PHONY: clean
 clean: ## Removes labs and build output; images stay (meshproof images prune)
