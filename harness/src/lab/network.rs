@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bollard::models::{Ipam, IpamConfig, Network, NetworkCreateRequest};
+use bollard::models::{BollardDate, Ipam, IpamConfig, Network, NetworkCreateRequest};
 
 use super::engine::{Engine, EngineError, LAB_LABEL, SUBNETS_LABEL};
 use crate::problem::Problems;
@@ -116,10 +116,14 @@ async fn create(engine: &Engine, topology: &Topology) -> Result<(), EngineError>
 /// Whether an older network of another lab has pods or services at the same addresses.
 async fn is_second(engine: &Engine, topology: &Topology) -> Result<bool, EngineError> {
     let networks = engine.networks(&[LAB_LABEL.to_string()]).await?;
-    let age = |network: &Network| (network.created, network.id.clone());
     let Some(own) = networks.iter().find(|network| network.name.as_deref() == Some(&topology.network.name)) else {
         return Ok(false);
     };
     let older = networks.iter().filter(|network| age(network) < age(own));
     Ok(older.map(super::engine::taken_by).any(|taken| topology.clashes(&taken)))
+}
+
+/// When a network was made, with its id where two are of one moment.
+fn age(network: &Network) -> (Option<&BollardDate>, Option<&str>) {
+    (network.created.as_ref(), network.id.as_deref())
 }
