@@ -13,7 +13,7 @@ use super::inventory;
 use super::step::StepError;
 use crate::context::Context;
 use crate::lab::probe::{self, Csr, Probe};
-use crate::lab::{Home, load_balancer};
+use crate::lab::{Cluster, Home, load_balancer};
 use crate::role::Role;
 use crate::scenario::{Replicas, Scenario};
 use crate::tool::Tool;
@@ -150,6 +150,7 @@ impl Action {
                 istioctl(context, role, "install").arg("-y").args(args).run().await?;
             }
             Action::EastWestGateway { network } => {
+                earlier_gateway_gone(context, cluster).await?;
                 let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
                 let operator = Tool::new(script).args(["--network", network]).run().await?.stdout;
                 let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
@@ -212,6 +213,21 @@ impl Action {
         }
         Ok(())
     }
+}
+
+/// Waits until a gateway of an earlier install has ended: installing over the primary prunes it, and what is applied to
+/// an object that is on its way out goes with it.
+async fn earlier_gateway_gone(context: &Context, cluster: &Cluster) -> Result<(), StepError> {
+    let wait = context.wait("an earlier east-west gateway to end", context.budgets.gateway_ready());
+    let deployments = cluster.api::<Deployment>(ISTIO_SYSTEM);
+    Ok(cluster
+        .watch(&wait, deployments, "istio-eastwestgateway", |found| match found {
+            Some(found) if found.metadata.deletion_timestamp.is_some() => {
+                Look::NotYet("Deployment istio-eastwestgateway is being deleted".to_string())
+            }
+            _ => Look::Yes(()),
+        })
+        .await?)
 }
 
 /// The overlay for several replicas; none where the guide's own one is asked for.

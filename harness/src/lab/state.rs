@@ -16,7 +16,7 @@ use crate::scenario::Scenario;
 use crate::topology::Topology;
 
 /// The layout of `lab.json`; raised when a field changes its meaning.
-pub const LAB_FORMAT: u32 = 1;
+pub const LAB_FORMAT: u32 = 2;
 
 /// The folders in which meshproof keeps its things.
 #[derive(Debug, Clone)]
