@@ -17,6 +17,7 @@ pub mod role;
 pub mod run;
 pub mod scenario;
 pub mod select;
+pub mod stray;
 pub mod tool;
 pub mod topology;
 pub mod versions;

@@ -156,7 +156,8 @@ impl Run {
         let mut waiting: Vec<&Case> = cases.iter().collect();
         let mut in_use: Vec<(&str, Use)> = Vec::new();
         let mut running = FuturesUnordered::new();
-        loop {
+        // What an interrupted step left unproved would block clauses that nobody asks any more.
+        while !self.cancel.is_cancelled() {
             let mut index = 0;
             while index < waiting.len() {
                 let case = waiting[index];
@@ -196,11 +197,16 @@ impl Run {
                 None => return verdicts,
             }
         }
+        verdicts
     }
 
     fn readiness(&self, case: &Case, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> Readiness {
         let book = self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         let mut readiness = Readiness::Ready;
+        let ended = |step: &str| book.proved.iter().any(|proved| proved == step) || book.failed.contains_key(step);
+        if let Some(step) = case.follows.iter().find(|step| !ended(step)) {
+            return Readiness::Blocked(Verdict::Blocked { by: format!("step {step}"), reason: UNPROVED.to_string() });
+        }
         for need in case.needs {
             if let Some(verdict) = verdicts.get(*need) {
                 if !verdict.is_passed() {
@@ -209,7 +215,7 @@ impl Run {
             } else if cases.iter().any(|other| other.id == *need) {
                 readiness = Readiness::Waits;
             } else if !book.proved.iter().any(|step| step == need) {
-                let reason = book.failed.get(*need).cloned().unwrap_or_else(|| "it has not run".to_string());
+                let reason = book.failed.get(*need).cloned().unwrap_or_else(|| UNPROVED.to_string());
                 return Readiness::Blocked(Verdict::Blocked { by: format!("step {need}"), reason });
             }
         }
@@ -248,6 +254,9 @@ impl Run {
         (case.id, verdict)
     }
 }
+
+/// Why a clause is blocked by a step of which `lab.json` says nothing: it was never begun, or the run was killed in it.
+const UNPROVED: &str = "it was never proved on this lab; `meshproof install` goes on from there";
 
 enum Readiness {
     Ready,

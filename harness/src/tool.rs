@@ -6,8 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
+
+/// So long a tool that took too long may take to end when it is asked.
+const IN_ORDER: Duration = Duration::from_secs(2);
 
 /// A tool that could not be run, failed, or took too long.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +58,7 @@ pub struct Tool {
     dir: Option<PathBuf>,
     input: Option<Vec<u8>>,
     limit: Duration,
+    marked: bool,
 }
 
 /// What a tool printed.
@@ -75,6 +80,7 @@ impl Tool {
             dir: None,
             input: None,
             limit: Duration::from_secs(120),
+            marked: false,
         }
     }
 
@@ -94,6 +100,14 @@ impl Tool {
     pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.env.push((key.into(), value.into()));
         self
+    }
+
+    /// Names the folder that it works for. If meshproof is killed, or gives the call up, [`crate::stray::end`] finds it by
+    /// that and ends it in order; without, a call that is given up is asked to end and not waited for.
+    pub fn works_for(mut self, folder: &Path) -> Self {
+        self.marked = true;
+        let (key, value) = crate::stray::mark(folder);
+        self.env(key, value)
     }
 
     /// Runs it in this folder.
@@ -143,13 +157,12 @@ impl Tool {
             .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+            .process_group(0);
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
         let mut child = command.spawn().map_err(|source| ToolError::Start { command: command_line.clone(), source })?;
-        let group = Group::of(&child);
+        let group = Group { id: group_of(&child), marked: self.marked };
         let stdin = child.stdin.take();
         let input = self.input;
         let feed = async move {
@@ -192,33 +205,45 @@ impl Tool {
                 code: status.code(),
             }),
             Ok(Err(source)) => Err(ToolError::Start { command: command_line, source }),
-            Err(_) => Err(ToolError::TimedOut { command: command_line, limit: self.limit, last: last_lines(&output) }),
+            Err(_) => {
+                group.signal(Signal::TERM);
+                // What does not end when it is asked must not go on behind the error.
+                if tokio::time::timeout(IN_ORDER, child.wait()).await.is_err() {
+                    group.signal(Signal::KILL);
+                }
+                Err(ToolError::TimedOut { command: command_line, limit: self.limit, last: last_lines(&output) })
+            }
         }
     }
 }
 
-/// Ends a whole process group when the call is given up, so that no build goes on in the background.
-struct Group(Option<i32>);
+/// A process group that is asked to end when its call is given up, so that nothing goes on in the background.
+struct Group {
+    id: Option<Pid>,
+    marked: bool,
+}
+
+fn group_of(child: &Child) -> Option<Pid> {
+    child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
+}
 
 impl Group {
-    fn of(child: &Child) -> Self {
-        Group(child.id().and_then(|id| i32::try_from(id).ok()))
+    fn signal(&self, signal: Signal) {
+        if let Some(id) = self.id {
+            // The group may be gone already; that is what was wanted.
+            let _ = kill_process_group(id, signal);
+        }
     }
 
     fn disarm(mut self) {
-        self.0 = None;
+        self.id = None;
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        if let Some(id) = self.0 {
-            // The group may be gone already; that is what was wanted.
-            let _ = std::process::Command::new("kill")
-                .args(["-TERM", "--", &format!("-{id}")])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+        if !self.marked {
+            self.signal(Signal::TERM);
         }
     }
 }

@@ -70,7 +70,7 @@ impl Versions {
             }
             values.insert(component, version);
         }
-        Picked { values }
+        Picked { values, flag: String::new() }
     }
 
     fn known(&self, component: &str) -> Vec<String> {
@@ -82,9 +82,21 @@ impl Versions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked {
     values: BTreeMap<String, String>,
+    flag: String,
 }
 
 impl Picked {
+    /// Notes the flag by which a command picks these versions again.
+    pub fn by_flag(mut self, flag: impl Into<String>) -> Picked {
+        self.flag = flag.into();
+        self
+    }
+
+    /// A command that works on these versions.
+    pub fn command(&self, command: &str) -> String {
+        if self.flag.is_empty() { command.to_string() } else { format!("{command} {}", self.flag) }
+    }
+
     /// The value of `kubernetes` (a version) or `istio.replace` (a field of that version): a list has one item a line,
     /// and a field that is not there is empty.
     pub fn value(&self, key: &str) -> String {

@@ -28,6 +28,7 @@ pub const CASE: Case = Case {
     title: "Proxies in each cluster know the endpoints of both",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D6", "workloads-primary", "workloads-remote"],
+    follows: &[],
     uses: &[Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),

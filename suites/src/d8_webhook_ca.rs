@@ -27,6 +27,7 @@ pub const CASE: Case = Case {
     title: "istiod patches its CA into the remote cluster's injection webhooks",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D5", "D6"],
+    follows: &[],
     uses: &[Use::Changes(Ground::RemoteInjection)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),

@@ -26,6 +26,7 @@ pub const CASE: Case = Case {
     title: "istiod writes its root into a configmap of every namespace of the remote cluster",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#set-the-control-plane-cluster-for-cluster2",
     needs: &["D6"],
+    follows: &[],
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),

@@ -48,6 +48,8 @@ pub struct Case {
     pub guide: &'static str,
     /// Ids of steps and cases without which this one cannot be asked.
     pub needs: &'static [&'static str],
+    /// Ids of steps that must have ended, proved or not: before, nothing can be said of what they make.
+    pub follows: &'static [&'static str],
     /// What it relies on or changes for a moment.
     pub uses: &'static [Use],
     /// When it is asked.

@@ -175,6 +175,10 @@ pub struct Run {
     /// Keep the lab afterwards: always, on-failure or never [default: on-failure on a terminal, never in CI].
     #[arg(long, value_name = "WHEN")]
     pub keep: Option<String>,
+    /// End the run in order after this time, such as `20m` or `1h 30m`, images included [default: 40m after the images,
+    /// times --slow]. What was not judged by then has no verdict. Diagnostics and removal come on top: up to 3 minutes.
+    #[arg(long, value_name = "TIME")]
+    pub deadline: Option<String>,
     /// Wait for Enter after this step of the install, to look or to break something by hand; `meshproof plan` lists them.
     #[arg(long, value_name = "STEP")]
     pub pause_after: Option<String>,

@@ -14,14 +14,16 @@ use crate::diagnose;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
 use crate::install::{Step, primary_remote};
+use crate::lab::cluster::ClusterError;
 use crate::lab::host::Host;
-use crate::lab::{Engine, Home, Lab, LabFile, images, up};
+use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
 use crate::plan::{Phase, Plan};
 use crate::report::summary::Summary;
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
 use crate::run::{Pause, Run};
 use crate::scenario::Scenario;
+use crate::stray;
 use crate::topology::Topology;
 use crate::versions::Picked;
 
@@ -38,6 +40,15 @@ pub struct Phases {
     pub clean_up: bool,
     /// Remove the lab.
     pub down: bool,
+}
+
+/// A lab that cannot be used any more.
+#[derive(Debug, thiserror::Error)]
+enum OpenError {
+    #[error(transparent)]
+    Health(#[from] health::HealthError),
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
 }
 
 /// One call.
@@ -121,17 +132,18 @@ impl Session<'_> {
             verb: self.request.verb.name().to_string(),
             plan: Box::new(plan(scenario, topology, &cases)),
         });
-        let mut kept = !phases.down;
+        if let Some(limit) = self.request.deadline {
+            self.interrupt.deadline(limit);
+        }
         let lab = tokio::select! {
             lab = self.lab(phases, picked, topology, existing) => lab,
             () = self.interrupt.cancel.cancelled() => None,
         };
-        if let Some(lab) = lab {
-            kept = self.with_lab(phases, lab, &cases).await;
-        } else {
-            self.say_interrupted();
-            kept = kept && !phases.up;
-        }
+        let kept = match lab {
+            Some(lab) => self.with_lab(phases, lab, &cases).await,
+            None => self.without_lab(phases).await,
+        };
+        self.interrupt.done();
         if !kept && (phases.down || phases.up) {
             self.remove().await;
         }
@@ -151,19 +163,25 @@ impl Session<'_> {
         existing: Option<LabFile>,
     ) -> Option<Lab> {
         let budgets = &self.request.budgets;
+        let deadline = || {
+            // A person who looks around is in no hurry, unless a deadline was asked for.
+            if self.request.pause_after.is_none() && self.request.deadline.is_none() {
+                self.interrupt.deadline(budgets.run());
+            }
+        };
         let lab = if let Some(file) = existing {
+            deadline();
             let opened = async {
+                health::nodes_run(self.engine, &file).await?;
                 let lab = Lab::open(self.home, file, self.engine.clone()).await?;
-                Ok::<_, crate::lab::cluster::ClusterError>((lab, String::new()))
+                Ok::<_, OpenError>((lab, String::new()))
             };
             up::part(&self.recorder, "open", "The lab is opened", opened).await.ok()?
         } else {
             debug_assert!(phases.up, "a verb either makes its lab or is given one");
             let built =
                 images::ensure(self.home, self.root, picked, self.engine, &self.recorder, budgets).await.ok()?;
-            if self.request.pause_after.is_none() {
-                self.interrupt.deadline(budgets.run());
-            }
+            deadline();
             let site = up::Site {
                 engine: self.engine,
                 home: self.home,
@@ -181,6 +199,42 @@ impl Session<'_> {
             data_plane: lab.file.data_plane.clone(),
         });
         Some(lab)
+    }
+
+    /// What is left to do where there is no lab; says whether something of it stays.
+    async fn without_lab(&self, phases: Phases) -> bool {
+        let lab = &self.request.scenario().lab;
+        if !phases.up {
+            return true;
+        }
+        self.end_tools().await;
+        if !self.home.lab(lab).exists() {
+            return false;
+        }
+        if !self.interrupt.by_signal() {
+            let began = Instant::now();
+            let site = diagnose::Unfinished { engine: self.engine, home: self.home, lab };
+            let folder = self.folder.join("diagnostics");
+            let records = self.recorder.records();
+            self.diagnosed(began, diagnose::collect_unfinished(site, &records, &self.request.budgets, &folder).await);
+        }
+        phases.down && self.stays_unless_green(false)
+    }
+
+    /// Ends tools whose calls were given up: they may still be at it.
+    async fn end_tools(&self) {
+        images::end_strays(self.home).await;
+        stray::end(&self.home.lab(&self.request.scenario().lab)).await;
+    }
+
+    /// Whether the lab stays after a run that was green or not.
+    fn stays_unless_green(&self, green: bool) -> bool {
+        match self.request.keep {
+            Keep::Always => true,
+            Keep::Never => false,
+            // Who ends a run by hand has seen enough; who finds it ended wants to look.
+            Keep::OnFailure => !self.interrupt.by_signal() && !green,
+        }
     }
 
     /// Everything that happens on a lab that is up; says whether the lab stays.
@@ -207,21 +261,20 @@ impl Session<'_> {
         if phases.check && !self.interrupt.cancel.is_cancelled() {
             verdicts = run.cases(&of(When::Installed), &verdicts).await;
         }
-        self.say_interrupted();
+        if self.interrupt.by().is_some() {
+            self.end_tools().await;
+        }
         let troubled = !proved || verdicts.values().any(|verdict| !verdict.is_passed());
         if troubled || self.interrupt.by().is_some() {
             self.diagnose(&run.context).await;
         }
-        let stays = match self.request.keep {
-            _ if !phases.down => true,
-            Keep::Always => true,
-            Keep::Never => false,
-            Keep::OnFailure => self.interrupt.by().is_none() && !self.green_so_far(cases),
-        };
+        let stays = !phases.down || self.stays_unless_green(self.green_so_far(cases));
         if phases.clean_up && !(phases.down && stays) && self.interrupt.by().is_none() {
             run.steps(&steps(Phase::CleanUp), None).await;
             let after = run.cases(&of(When::CleanedUp), &verdicts).await;
-            self.say_interrupted();
+            if self.interrupt.by().is_some() {
+                self.end_tools().await;
+            }
             let new_trouble =
                 of(When::CleanedUp).iter().any(|case| after.get(case.id).is_none_or(|verdict| !verdict.is_passed()));
             if new_trouble && !troubled {
@@ -255,19 +308,13 @@ impl Session<'_> {
         }
     }
 
-    fn say_interrupted(&self) {
-        let said = |record: &crate::event::Record| matches!(record.event, Event::Interrupted { .. });
-        if let Some(by) = self.interrupt.by()
-            && !self.recorder.records().iter().any(said)
-        {
-            self.recorder.emit(Event::Interrupted { by: by.to_string() });
-        }
-    }
-
     async fn diagnose(&self, context: &Context) {
         let began = Instant::now();
         let folder = self.folder.join("diagnostics");
-        let collected = diagnose::collect(&context.scoped("diagnostics"), &folder).await;
+        self.diagnosed(began, diagnose::collect(&context.scoped("diagnostics"), &folder).await);
+    }
+
+    fn diagnosed(&self, began: Instant, collected: diagnose::Collected) {
         self.recorder.emit(Event::Diagnosed {
             folder: "diagnostics".to_string(),
             files: collected.files,
@@ -289,8 +336,13 @@ fn pause_for_enter() -> Pause {
     Arc::new(|| {
         Box::pin(async {
             eprintln!("      Paused  look or break something by hand, then press Enter");
-            let read = tokio::task::spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
-            let _ = read.await;
+            let (sender, entered) = tokio::sync::oneshot::channel();
+            // Not a task of the runtime: that would wait for Enter at its end, also after Ctrl-C.
+            std::thread::spawn(move || {
+                let _ = std::io::stdin().read_line(&mut String::new());
+                let _ = sender.send(());
+            });
+            let _ = entered.await;
         })
     })
 }

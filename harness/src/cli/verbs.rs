@@ -21,6 +21,7 @@ use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{self, jsonl, junit};
+use crate::stray;
 use crate::topology::Topology;
 use crate::versions::Versions;
 
@@ -56,7 +57,10 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let request = cli.request(&around)?;
     log(request.verbose);
     let home = Home::from_environment();
-    let picked = versions.pick(request.scenario());
+    let mut picked = versions.pick(request.scenario());
+    if let Some(file) = cli.verb.common().and_then(|common| common.scenario.as_ref()) {
+        picked = picked.by_flag(format!("--scenario {}", crate::tool::quote(&file.to_string_lossy())));
+    }
     match &cli.verb {
         Verb::Plan(_) => {
             // Subnets that the host has taken are known without an engine as far as routes show them; what other labs
@@ -146,6 +150,8 @@ async fn with_session(
     // Read after the engine is there: getting one running may have raised limits of the host.
     let host = Host::read().map_err(host_problem)?;
     let _lock = LabLock::take(home, &lab)?;
+    // What a killed meshproof left running must not install or create behind the back of this one.
+    stray::end(&home.lab(&lab)).await;
     let (topology, existing, request) = if phases.up {
         let present = images::all_present(home, root, picked, &engine).await;
         (preflight::lab(request, &engine, home, &host, !present).await?, None, request.clone())
@@ -171,12 +177,15 @@ async fn with_session(
             "a folder that you may write to",
         )
     })?;
-    let interrupt = Interrupt::listen(lab.clone());
+    let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
+    let interrupt = Interrupt::listen(recorder.clone(), vec![home.lab(&lab), home.cache.clone()], left.clone());
     let session =
         Session { request: &request, catalogue, home, root, engine: &engine, host: &host, interrupt, recorder, folder };
     let exit = session.go(phases, picked, &topology, existing).await;
     if home.lab(&lab).join("lab.json").is_file() {
         eprint!("{}", status::look_inside(home, &lab));
+    } else if home.lab(&lab).exists() {
+        eprintln!("  {left}");
     }
     Ok(exit)
 }
@@ -214,6 +223,7 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], budgets: &Bu
     let mut exit = Exit::Green;
     for lab in labs {
         let _lock = LabLock::take(home, lab)?;
+        images::end_strays(home).await;
         let began = Instant::now();
         match remove(&recorder, engine, home, lab, budgets).await {
             Ok(removed) if removed.is_nothing() => eprintln!("     Nothing is left of lab {lab}"),
@@ -263,10 +273,14 @@ async fn image_verb(
         }
         ImagesVerb::Build(_) => {
             let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
-            let interrupt = Interrupt::listen(request.scenario().lab.clone());
+            let left = "call again, and it goes on from there".to_string();
+            let interrupt = Interrupt::listen(recorder.clone(), vec![home.cache.clone()], left);
             let built = tokio::select! {
                 built = images::ensure(home, root, picked, &engine, &recorder, &request.budgets) => built,
-                () = interrupt.cancel.cancelled() => return Ok(Exit::Interrupted),
+                () = interrupt.cancel.cancelled() => {
+                    images::end_strays(home).await;
+                    return Ok(Exit::Interrupted);
+                }
             };
             match built {
                 Ok(built) => println!("{}", built.node_image),

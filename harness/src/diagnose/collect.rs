@@ -12,7 +12,7 @@ use crate::install::facts::Fact;
 use crate::lab::Lab;
 
 /// Items at once: enough that one silent cluster does not hold up the other, few enough for a small machine.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// What was collected.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -12,5 +12,7 @@ mod pages;
 pub mod redact;
 mod symptoms;
 mod trust;
+mod unfinished;
 
 pub use collect::{Collected, collect};
+pub use unfinished::{Unfinished, collect_unfinished};

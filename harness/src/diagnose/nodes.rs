@@ -3,19 +3,19 @@
 use super::item::Item;
 use crate::check::verdict::chain;
 use crate::lab::pod_network::Route;
-use crate::lab::{Lab, kind};
+use crate::lab::{Engine, Lab, kind};
 use crate::role::Role;
 
-const HOST: &str = "sysctl fs.inotify.max_user_instances fs.inotify.max_user_watches fs.file-max fs.file-nr; \
+pub(super) const HOST: &str = "sysctl fs.inotify.max_user_instances fs.inotify.max_user_watches fs.file-max fs.file-nr; \
                     echo; cat /proc/loadavg; echo; head -n 5 /proc/meminfo; echo; df -h /var 2>/dev/null";
 /// Official node images have crictl, the lab's own have containerd's client alone.
-const CONTAINERS: &str = "crictl ps --all 2>/dev/null || { \
+pub(super) const CONTAINERS: &str = "crictl ps --all 2>/dev/null || { \
                           ctr --namespace k8s.io tasks list && ctr --namespace k8s.io containers list; } 2>/dev/null";
-const NETWORK: &str = "echo '# ip route'; ip route; echo; echo '# ip address'; ip address";
+pub(super) const NETWORK: &str = "echo '# ip route'; ip route; echo; echo '# ip address'; ip address";
 
 /// All nodes of the lab, and the containers on its network.
 pub fn of(lab: &Lab) -> Vec<Item> {
-    let mut items = vec![containers(lab)];
+    let mut items = vec![containers(&lab.engine, &lab.file.topology.network.name)];
     for (role, plan) in &lab.file.topology.clusters {
         let planned = plan.node_names();
         let known = lab.file.clusters.get(role).map(|facts| facts.nodes.keys().cloned().collect::<Vec<_>>());
@@ -72,8 +72,9 @@ fn routes_of_the_lab(routes: &[Route], text: &str) -> String {
     said
 }
 
-fn containers(lab: &Lab) -> Item {
-    let (engine, network) = (lab.engine.clone(), lab.file.topology.network.name.clone());
+/// What runs on the lab's network.
+pub fn containers(engine: &Engine, network: &str) -> Item {
+    let (engine, network) = (engine.clone(), network.to_string());
     Item::new("containers.txt", "containers on the lab's Docker network", async move {
         let found = engine.containers("network", &network).await.map_err(|error| chain(&error))?;
         let mut lines: Vec<String> = found

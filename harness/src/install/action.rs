@@ -152,7 +152,8 @@ impl Action {
             Action::EastWestGateway { network } => {
                 earlier_gateway_gone(context, cluster).await?;
                 let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
-                let operator = Tool::new(script).args(["--network", network]).run().await?.stdout;
+                let operator =
+                    Tool::new(script).args(["--network", network]).works_for(&folder(context)).run().await?.stdout;
                 let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
                 let mut args = strings(&["-y", "-f", &overlay]);
                 if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
@@ -246,13 +247,18 @@ fn istioctl(context: &Context, role: Role, verb: &str) -> Tool {
         .arg(verb)
         .args(["--context", &cluster.context])
         .env("KUBECONFIG", cluster.kubeconfig.to_string_lossy())
+        .works_for(&folder(context))
         .limit(context.budgets.istioctl())
+}
+
+/// The lab's own folder.
+fn folder(context: &Context) -> PathBuf {
+    context.primary().kubeconfig.parent().map(PathBuf::from).unwrap_or_default()
 }
 
 /// Writes a file of the install beside the lab's kubeconfig files, where a person can read it afterwards.
 fn file(context: &Context, name: &str, text: &str) -> Result<String, StepError> {
-    let folder: PathBuf = context.primary().kubeconfig.parent().map(PathBuf::from).unwrap_or_default();
-    let path = folder.join(name);
+    let path = folder(context).join(name);
     std::fs::write(&path, text)?;
     Ok(path.to_string_lossy().into_owned())
 }

@@ -2,10 +2,19 @@
 
 use std::io;
 
+use bollard::errors::Error;
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::RemoveContainerOptions;
 
 use super::engine::{Engine, EngineError, LAB_LABEL};
+use super::kind;
 use super::state::Home;
+use crate::stray;
+use crate::topology::network_name;
+use crate::wait::pause;
+
+/// So long the engine is given before it is looked at again.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(300);
 
 /// What was removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,34 +73,22 @@ pub async fn labs(engine: &Engine, home: &Home) -> Result<Vec<String>, EngineErr
     Ok(names)
 }
 
-/// Removes every container on the lab's networks with its volumes, the networks, then the lab's folder.
+/// Ends what a killed run left running, removes every container on the lab's networks with its volumes, the networks,
+/// then the lab's folder.
+///
+/// Only to be called by who holds the lab's lock.
 ///
 /// # Errors
 /// [`DownError`] for the first thing that could not be removed; calling it again goes on from there.
 pub async fn remove(engine: &Engine, home: &Home, lab: &str) -> Result<Removed, DownError> {
     let mut removed = Removed::default();
-    for network in engine.networks(&[format!("{LAB_LABEL}={lab}")]).await? {
-        let name = network.name.unwrap_or_default();
-        let containers = engine.containers("network", &name).await?;
-        let removals = containers.into_iter().map(|container| async move {
-            let id = container.id.unwrap_or_default();
-            let shown = container.names.and_then(|names| names.into_iter().next()).unwrap_or(id.clone());
-            let options = RemoveContainerOptions { force: true, v: true, link: false };
-            let result = engine.docker.remove_container(&id, Some(options)).await;
-            match result {
-                Ok(()) => Ok(shown.trim_start_matches('/').to_string()),
-                Err(source) => Err(EngineError::Docker { what: format!("remove container {shown}"), source }),
-            }
-        });
-        for result in futures::future::join_all(removals).await {
-            removed.containers.push(result?);
-        }
-        engine
-            .docker
-            .remove_network(&name)
-            .await
-            .map_err(|source| EngineError::Docker { what: format!("remove network {name}"), source })?;
-        removed.networks.push(name);
+    // First of all: a kind that goes on would make again what is removed here.
+    let ended = stray::end(&home.lab(lab)).await > 0;
+    // The engine may still carry out what it was asked for last, so it is looked at until nothing new shows.
+    let mut again = ended;
+    while pass(engine, lab, &mut removed).await? || again {
+        again = false;
+        pause(LOOK_AGAIN).await;
     }
     let folder = home.lab(lab);
     match std::fs::remove_dir_all(&folder) {
@@ -100,5 +97,58 @@ pub async fn remove(engine: &Engine, home: &Home, lab: &str) -> Result<Removed, 
         Err(source) => return Err(DownError::Folder { folder: folder.display().to_string(), source }),
     }
     removed.containers.sort();
+    removed.containers.dedup();
     Ok(removed)
+}
+
+/// Removes what stands of a lab at this moment; says whether that was anything.
+async fn pass(engine: &Engine, lab: &str, removed: &mut Removed) -> Result<bool, DownError> {
+    let mut found = false;
+    for network in engine.networks(&[format!("{LAB_LABEL}={lab}")]).await? {
+        let name = network.name.unwrap_or_default();
+        let containers = engine.containers("network", &name).await?;
+        let alone = containers.is_empty();
+        remove_containers(engine, containers, removed).await?;
+        match engine.docker.remove_network(&name).await {
+            Ok(()) => removed.networks.push(name),
+            Err(Error::DockerResponseServerError { status_code: 404, .. }) => {}
+            // A container came onto it meanwhile: the next look finds it.
+            Err(Error::DockerResponseServerError { status_code: 403, .. }) if !alone => {}
+            Err(source) => return Err(EngineError::Docker { what: format!("remove network {name}"), source }.into()),
+        }
+        found = true;
+    }
+    // A container that was asked for before the network went, and made after.
+    let name = network_name(lab);
+    let others = engine.networks(&[]).await?.into_iter().any(|network| network.name.as_ref() == Some(&name));
+    if !others {
+        let mut late = engine.containers("network", &name).await?;
+        late.retain(|container| container.labels.as_ref().is_some_and(|labels| labels.contains_key(kind::LABEL)));
+        found |= !late.is_empty();
+        remove_containers(engine, late, removed).await?;
+    }
+    Ok(found)
+}
+
+async fn remove_containers(
+    engine: &Engine,
+    containers: Vec<ContainerSummary>,
+    removed: &mut Removed,
+) -> Result<(), DownError> {
+    let removals = containers.into_iter().map(|container| async move {
+        let id = container.id.unwrap_or_default();
+        let shown = container.names.and_then(|names| names.into_iter().next()).unwrap_or(id.clone());
+        let options = RemoveContainerOptions { force: true, v: true, link: false };
+        match engine.docker.remove_container(&id, Some(options)).await {
+            // Gone already, or on its way: the next look tells.
+            Ok(()) | Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => {
+                Ok(shown.trim_start_matches('/').to_string())
+            }
+            Err(source) => Err(EngineError::Docker { what: format!("remove container {shown}"), source }),
+        }
+    });
+    for result in futures::future::join_all(removals).await {
+        removed.containers.push(result?);
+    }
+    Ok(())
 }

@@ -24,7 +24,7 @@ pub const SUBNETS_LABEL: &str = "io.meshproof.subnets";
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// The engine refused or broke off a call.
-    #[error("the Docker engine refused to {what}")]
+    #[error("{}", refusal(what, source))]
     Docker {
         /// What was asked of it.
         what: String,
@@ -44,6 +44,21 @@ pub enum EngineError {
         /// The last that it printed.
         output: String,
     },
+}
+
+/// An engine that is gone says nothing, and is not to be confused with one that said no.
+fn refusal(what: &str, source: &bollard::errors::Error) -> String {
+    use bollard::errors::Error;
+    match source {
+        Error::HyperLegacyError { .. }
+        | Error::HyperResponseError { .. }
+        | Error::SocketNotFoundError(_)
+        | Error::IOError { .. }
+        | Error::RequestTimeoutError => {
+            format!("no Docker engine answers any more, asked to {what}; see whether it runs: docker version")
+        }
+        _ => format!("the Docker engine refused to {what}"),
+    }
 }
 
 /// A running Docker engine.

@@ -116,6 +116,25 @@ async fn read(from: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// A word as an error shows it: what is long or has several lines, such as a certificate, is cut after its beginning.
 fn shortened(word: &str) -> String {
-    if word.len() <= 200 { word.to_string() } else { word.chars().take(60).chain("...".chars()).collect() }
+    let first = word.lines().next().unwrap_or_default();
+    if word.len() <= 200 && first.len() == word.len() {
+        word.to_string()
+    } else {
+        first.chars().take(60).chain("...".chars()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_takes_no_more_than_one_line_of_an_error() {
+        let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n", "x".repeat(300));
+        assert_eq!(shortened(&pem), "-----BEGIN CERTIFICATE-----...");
+        assert_eq!(shortened("two\nlines"), "two...");
+        assert_eq!(shortened("--sni"), "--sni");
+    }
 }

@@ -71,6 +71,22 @@ pub enum ImageError {
         /// The command to try again.
         again: String,
     },
+    /// There was no room for what a recipe makes.
+    #[error(
+        "the disk of {} is full: {} are free\nfree some (`meshproof images prune`, `docker system df`) or set \
+         MESHPROOF_HOME to a folder on another disk, then build again",
+        cache.display(),
+        upkeep::bytes(*free)
+    )]
+    Full {
+        /// The cache.
+        cache: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// What failed by it.
+        #[source]
+        source: Box<ImageError>,
+    },
     /// The cache cannot be read or written.
     #[error("cannot {what} {}", path.display())]
     Files {
@@ -147,7 +163,8 @@ pub async fn ensure_recipes(
     names: &[&str],
 ) -> Result<BTreeMap<String, Present>, ImageError> {
     let began = Instant::now();
-    let workshop = build::Workshop { cache: &home.cache, root, engine, recorder, budgets };
+    let again = picked.command("meshproof images build");
+    let workshop = build::Workshop { cache: &home.cache, root, engine, recorder, budgets, again: &again };
     let result = async {
         let wanted = Recipes::read(root)?.wanted(picked, names)?;
         let present = look(&home.cache, &wanted, engine).await?;
@@ -164,12 +181,21 @@ pub async fn ensure_recipes(
     .await;
     // A recipe that failed has said so itself, under its own id.
     if let Err(error) = &result
-        && !matches!(error, ImageError::Build { .. })
+        && !matches!(error, ImageError::Build { .. } | ImageError::Full { .. })
     {
         recorder.emit(Event::LabStarted { id: IMAGES.to_string(), title: "Images are looked for".to_string() });
         finished(recorder, "", Some(crate::check::verdict::chain(error)), began);
     }
     result
+}
+
+/// Ends recipes that a killed or interrupted meshproof left running; those of one that still builds are left alone.
+pub async fn end_strays(home: &Home) {
+    if home.cache.is_dir()
+        && let Ok(Ok(_lock)) = build::try_lock(&home.cache)
+    {
+        crate::stray::end(&home.cache).await;
+    }
 }
 
 /// Whether everything a lab is made of is there; not, if that cannot be told.

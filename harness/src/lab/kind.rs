@@ -1,7 +1,7 @@
 //! kind: the configuration of one cluster, and the call that creates it.
 
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::host::{Cgroup, Host};
 use crate::budget::Budgets;
@@ -11,6 +11,9 @@ use crate::topology::{ClusterPlan, Topology};
 
 /// Where the audit log of the remote cluster lies inside its control-plane node.
 pub const AUDIT_LOG: &str = "/var/log/kubernetes/audit.log";
+
+/// The label that kind gives the containers of its nodes.
+pub const LABEL: &str = "io.x-k8s.kind.cluster";
 
 /// kind's configuration for one cluster of the lab.
 ///
@@ -99,6 +102,11 @@ pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> S
     yaml
 }
 
+/// The file beside a kubeconfig file in which stands what kind said.
+pub fn log(kubeconfig: &Path) -> PathBuf {
+    kubeconfig.with_extension("kind.log")
+}
+
 /// What `kind create cluster` needs to know.
 #[derive(Debug, Clone, Copy)]
 pub struct Create<'a> {
@@ -120,16 +128,22 @@ pub struct Create<'a> {
 ///
 /// # Errors
 /// [`ToolError`] with kind's last lines. What was made so far stays, for diagnostics, until the lab is removed.
-pub async fn create(what: Create<'_>, budgets: &Budgets, line: impl FnMut(&str)) -> Result<(), ToolError> {
+pub async fn create(what: Create<'_>, budgets: &Budgets, mut line: impl FnMut(&str)) -> Result<(), ToolError> {
     let plan = what.topology.cluster(what.role);
+    // For diagnostics alone: a log that cannot be written must not end what it tells about.
+    let mut log = std::fs::File::create(log(what.kubeconfig)).ok();
     Tool::new(what.kind)
         .args(["create", "cluster", "--name", &plan.kind_name, "--image", what.image])
         .args(["--config", "-", "--retain", "--kubeconfig", &what.kubeconfig.to_string_lossy()])
         .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", &what.topology.network.name)
         .env("KIND_EXPERIMENTAL_PROVIDER", "docker")
+        .works_for(what.kubeconfig.parent().unwrap_or(Path::new(".")))
         .input(what.config.as_bytes())
         .limit(budgets.cluster_create())
-        .run_with(line)
+        .run_with(|text| {
+            let _ = log.as_mut().map(|log| std::io::Write::write_all(log, format!("{text}\n").as_bytes()));
+            line(text);
+        })
         .await
         .map(|_| ())
 }

@@ -5,6 +5,7 @@ pub mod down;
 pub mod engine;
 pub mod exec;
 pub mod forward;
+pub mod health;
 pub mod host;
 pub mod images;
 pub mod kind;

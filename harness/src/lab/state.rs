@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -111,28 +112,48 @@ impl LabFile {
     /// Reads the lab of this name.
     ///
     /// # Errors
-    /// A [`Problem`] that says how to make the lab, or how to remove one that cannot be read.
+    /// A [`Problem`] that says how to make the lab, or how to remove one that cannot be used.
     pub fn read(home: &Home, lab: &str) -> Result<LabFile, Problem> {
-        let path = home.lab(lab).join("lab.json");
-        let text = fs::read_to_string(&path).map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound {
-                Problem::new(format!("lab {lab}"), "there is no such lab", "make it: `meshproof up`")
-            } else {
-                Problem::new(
-                    path.display().to_string(),
-                    format!("cannot be read: {error}"),
-                    "remove the lab: `meshproof down`",
-                )
+        let folder = home.lab(lab);
+        let path = folder.join("lab.json");
+        let remove = format!("remove the lab and make it again: meshproof down --lab {lab}, meshproof up --lab {lab}");
+        let place = || format!("lab {lab}");
+        let text = fs::read_to_string(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound if folder.is_dir() => {
+                Problem::new(place(), "was never finished: its creation failed or was interrupted", &remove)
             }
+            io::ErrorKind::NotFound => {
+                Problem::new(place(), "there is no such lab", format!("make it: meshproof up --lab {lab}"))
+            }
+            _ => Problem::new(path.display().to_string(), format!("cannot be read: {error}"), &remove),
         })?;
-        let file: LabFile = serde_json::from_str(&text).map_err(|error| {
-            Problem::new(
-                path.display().to_string(),
-                format!("is not a lab file of this version of meshproof: {error}"),
-                "remove the lab and make it again: `meshproof down`, `meshproof up`",
-            )
-        })?;
-        Ok(file)
+        // Who made it is asked first: in another layout every further complaint would mislead.
+        let maker: Maker = serde_json::from_str(&text).unwrap_or_default();
+        if maker.format.is_some_and(|format| format != LAB_FORMAT) {
+            let format = maker.format.unwrap_or_default();
+            let message = format!(
+                "was made by {}, which writes lab files of format {format}; this is meshproof {}, which reads format \
+                 {LAB_FORMAT}",
+                maker.name(),
+                crate::version()
+            );
+            return Err(Problem::new(place(), message, format!("use it with that version, or {remove}")));
+        }
+        serde_json::from_str(&text).map_err(|error| {
+            let message = format!(
+                "was made by {}, and meshproof {} cannot read its file {}: {error}",
+                maker.name(),
+                crate::version(),
+                path.display()
+            );
+            Problem::new(place(), message, &remove)
+        })
+    }
+
+    /// The Istio release that a lab uses, also of a lab that another version of meshproof made.
+    pub fn release_of(home: &Home, lab: &str) -> Option<PathBuf> {
+        let text = fs::read_to_string(home.lab(lab).join("lab.json")).ok()?;
+        serde_json::from_str::<Maker>(&text).ok()?.release
     }
 
     /// Writes it, so that a kill in between leaves the old or the new one.
@@ -149,10 +170,26 @@ impl LabFile {
     }
 }
 
+/// What is read of a lab file whoever wrote it.
+#[derive(Debug, Default, Deserialize)]
+struct Maker {
+    format: Option<u32>,
+    meshproof: Option<String>,
+    release: Option<PathBuf>,
+}
+
+impl Maker {
+    fn name(&self) -> String {
+        format!("meshproof {}", self.meshproof.as_deref().unwrap_or("of an unknown version"))
+    }
+}
+
 /// Held while a verb changes a lab; the system frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct LabLock {
     _file: File,
+    path: PathBuf,
+    folder: PathBuf,
 }
 
 impl LabLock {
@@ -166,23 +203,42 @@ impl LabLock {
             Problem::new(path.display().to_string(), format!("cannot be locked: {error}"), "check the folder's rights")
         };
         fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(cannot)?;
-        let file = File::options().create(true).read(true).write(true).truncate(false).open(&path).map_err(cannot)?;
-        match file.try_lock() {
-            Ok(()) => {
-                // Whoever finds it taken is told by which process.
-                let _ = file.set_len(0);
-                let _ = io::Write::write_all(&mut &file, std::process::id().to_string().as_bytes());
-                Ok(LabLock { _file: file })
+        loop {
+            let file =
+                File::options().create(true).read(true).write(true).truncate(false).open(&path).map_err(cannot)?;
+            match file.try_lock() {
+                // Who had it has removed the file with the lab: it is no longer the file that others find.
+                Ok(()) if !is_at(&file, &path) => {}
+                Ok(()) => {
+                    // Whoever finds it taken is told by which process.
+                    let _ = file.set_len(0);
+                    let _ = io::Write::write_all(&mut &file, std::process::id().to_string().as_bytes());
+                    return Ok(LabLock { _file: file, path, folder: home.lab(lab) });
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let holder = fs::read_to_string(&path).unwrap_or_default();
+                    return Err(Problem::new(
+                        format!("lab {lab}"),
+                        format!("is in use by another meshproof (process {holder})"),
+                        "wait until it is done, or take another name with --lab",
+                    ));
+                }
+                Err(TryLockError::Error(error)) => return Err(cannot(error)),
             }
-            Err(TryLockError::WouldBlock) => {
-                let holder = fs::read_to_string(&path).unwrap_or_default();
-                Err(Problem::new(
-                    format!("lab {lab}"),
-                    format!("is in use by another meshproof (process {holder})"),
-                    "wait until it is done, or take another name with --lab",
-                ))
-            }
-            Err(TryLockError::Error(error)) => Err(cannot(error)),
         }
     }
+}
+
+impl Drop for LabLock {
+    fn drop(&mut self) {
+        // Nothing of a lab stays behind, not even its lock.
+        if !self.folder.exists() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |one: fs::Metadata, other: fs::Metadata| (one.dev(), one.ino()) == (other.dev(), other.ino());
+    file.metadata().ok().zip(fs::metadata(path).ok()).is_some_and(|(one, other)| same(one, other))
 }

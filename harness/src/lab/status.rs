@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::state::{Home, LabFile};
-use super::{Engine, down};
+use super::{Engine, down, health};
+use crate::check::verdict::chain;
 use crate::install::facts::Fact;
 use crate::role::Role;
 use crate::tool::quote;
@@ -43,10 +44,23 @@ pub async fn render(home: &Home, engine: Option<&Engine>) -> String {
                 for (step, why) in &file.failed {
                     let _ = writeln!(text, "  step failed: {step}: {why}");
                 }
+                let ailments = match engine {
+                    Some(engine) => health::ailments(engine, home, &file).await.unwrap_or_else(|e| vec![chain(&e)]),
+                    None => Vec::new(),
+                };
+                for ailment in &ailments {
+                    let _ = writeln!(text, "  broken: {}", ailment.replace('\n', "; "));
+                }
+                if !ailments.is_empty() {
+                    let _ = writeln!(
+                        text,
+                        "  to mend it: meshproof down --lab {lab}, then meshproof up --lab {lab} and meshproof install --lab {lab}"
+                    );
+                }
                 text.push_str(&look_inside(home, &lab));
             }
             Err(problem) => {
-                let _ = writeln!(text, "lab {lab}: {}; remove it: meshproof down --lab {lab}", problem.message);
+                let _ = writeln!(text, "lab {lab}: {}\n  instead: {}", problem.message, problem.instead);
             }
         }
     }

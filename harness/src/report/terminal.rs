@@ -226,7 +226,10 @@ impl<W: Write + Send> Terminal<W> {
             Event::Diagnosed { folder, files, missing, hints, seconds } => {
                 self.diagnosed(folder, *files, missing, hints, *seconds);
             }
-            Event::Interrupted { by } => self.say("Interrupted", Colour::Red, &format!("by {by}")),
+            Event::Interrupted { by } => {
+                let more = if by == "deadline" { "" } else { "; closing the reports, once more leaves at once" };
+                self.say("Interrupted", Colour::Red, &format!("by {by}{more}"));
+            }
             Event::Note { text } => self.say("Note", Colour::Cyan, &one_line(text)),
             Event::RunFinished { .. } => self.end(),
             Event::LabStarted { .. } | Event::StepStarted { .. } | Event::CaseStarted { .. } => {}

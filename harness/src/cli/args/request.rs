@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Cli, Common, Verb};
 use crate::budget::Budgets;
@@ -71,6 +72,8 @@ pub struct Request {
     pub pause_after: Option<String>,
     /// Whether the lab is kept.
     pub keep: Keep,
+    /// How long the run may take, if it was said.
+    pub deadline: Option<Duration>,
     /// Time limits.
     pub budgets: Budgets,
     /// Where folders of runs go.
@@ -117,9 +120,11 @@ impl Cli {
         }
         let mut keep = Keep::default_for(around.terminal, around.ci);
         let mut pause_after = None;
+        let mut deadline = None;
         match &self.verb {
             Verb::Run(run) => {
                 keep = problems.keep(self::keep(run.keep.as_deref(), keep)).unwrap_or(keep);
+                deadline = problems.keep(self::deadline(run.deadline.as_deref())).flatten();
                 pause_after.clone_from(&run.pause_after);
                 problems.0.extend(run.pause_after.as_deref().and_then(|step| unknown_step(step, around.steps)));
             }
@@ -146,6 +151,7 @@ impl Cli {
             selection,
             pause_after,
             keep,
+            deadline,
             budgets: Budgets { slow },
             runs: common.runs,
             engine,
@@ -178,6 +184,18 @@ fn slow(text: Option<&str>) -> Result<f64, Problems> {
     match text.parse::<f64>() {
         Ok(factor) if (1.0..=100.0).contains(&factor) => Ok(factor),
         _ => Err(Problem::new("--slow", format!("`{text}` is no factor"), "a number from 1 to 100, such as 2").into()),
+    }
+}
+
+fn deadline(text: Option<&str>) -> Result<Option<Duration>, Problems> {
+    let Some(text) = text else { return Ok(None) };
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    match parsed {
+        Some(time) if !time.is_zero() => Ok(Some(time)),
+        _ => {
+            let message = format!("`{text}` is no length of time");
+            Err(Problem::new("--deadline", message, "a number with its unit, such as 20m, 90s or `1h 30m`").into())
+        }
     }
 }
 

@@ -18,14 +18,15 @@ use crate::lab::engine::Engine;
 use crate::lab::host::{self, GIB};
 use crate::lab::recipe::Wanted;
 use crate::problem::{Problems, all_of};
+use crate::stray;
 use crate::tool::{Tool, ToolError};
 use crate::wait::pause;
 
-/// The command that goes on with a build.
-const AGAIN: &str = "meshproof images build";
-
 /// Disk that the build of one recipe takes, on average and with the compilers' caches; the measured sum is 17 GiB.
 const DISK: u64 = 4 * GIB / 3;
+
+/// A disk with less than this is full: what a failed write leaves free is seldom nothing.
+const FULL: u64 = 64 << 20;
 
 /// What all builds of one call share.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +36,8 @@ pub(super) struct Workshop<'a> {
     pub engine: &'a Engine,
     pub recorder: &'a Recorder,
     pub budgets: &'a Budgets,
+    /// The command that goes on with this build.
+    pub again: &'a str,
 }
 
 /// Held while something is built or removed; the system frees it when the process ends, however it ends.
@@ -72,6 +75,8 @@ impl Workshop<'_> {
                     if told.is_some() {
                         finished(self.recorder, "another meshproof is done with them", None, began);
                     }
+                    // A recipe of a killed meshproof would go on writing where this one begins.
+                    stray::end(self.cache).await;
                     return Ok(lock);
                 }
                 Err(holder) => holder,
@@ -147,7 +152,7 @@ impl Workshop<'_> {
         let rooted: Vec<&str> = missing.iter().filter(|one| one.root).map(|one| one.recipe.name.as_str()).collect();
         if !rooted.is_empty() && !is_root() {
             let message = format!("{} make Debian roots, which takes root", recipes_named(&rooted));
-            problems.push("the host", message, format!("sudo -E {AGAIN}"));
+            problems.push("the host", message, format!("sudo -E {}", self.again));
         }
         let disk = [(self.cache.to_path_buf(), DISK * missing.len() as u64)];
         problems.0.extend(host::disk_problems(&disk, |path| host::disk_of(path).ok()));
@@ -162,7 +167,7 @@ impl Workshop<'_> {
         let began = Instant::now();
         let id = format!("image-{}", wanted.recipe.name);
         self.recorder.emit(Event::LabStarted { id: id.clone(), title: wanted.recipe.title.clone() });
-        let result = self.attempt(wanted, &id, &needs).await;
+        let result = self.attempt(wanted, &id, &needs).await.map_err(|error| self.or_full(error));
         let (detail, error) = match &result {
             Ok(built) => (upkeep::bytes(built.manifest.bytes), None),
             Err(error) => (String::new(), Some(crate::check::verdict::chain(error))),
@@ -170,6 +175,16 @@ impl Workshop<'_> {
         let detail = wanted.image().filter(|_| error.is_none()).unwrap_or(detail);
         self.recorder.emit(Event::LabFinished { id, detail, error, seconds: began.elapsed().as_secs_f64() });
         (wanted, result)
+    }
+
+    /// Says so where the disk is full: then what a recipe says of it is a riddle at best.
+    fn or_full(&self, error: ImageError) -> ImageError {
+        match host::disk_of(self.cache) {
+            Ok(disk) if disk.free < FULL => {
+                ImageError::Full { cache: self.cache.to_path_buf(), free: disk.free, source: Box::new(error) }
+            }
+            _ => error,
+        }
     }
 
     async fn attempt(
@@ -196,6 +211,7 @@ impl Workshop<'_> {
             .env("OUT", out.to_string_lossy())
             .env("WORK", work.to_string_lossy())
             .env("REPO", self.root.to_string_lossy())
+            .works_for(self.cache)
             .limit(self.budgets.image_build());
         for (need, folder) in needs {
             tool = tool.env(format!("IN_{}", variable(need)), folder.to_string_lossy());
@@ -216,7 +232,7 @@ impl Workshop<'_> {
             },
             last: last.join("\n"),
             log,
-            again: AGAIN.to_string(),
+            again: self.again.to_string(),
         })?;
         let manifest = store::seal(&out, wanted, began.elapsed().as_secs_f64(), self.engine).await?;
         fs::rename(&out, &folder).map_err(ImageError::files("move into place", &out))?;

@@ -153,8 +153,7 @@ pub fn prune_files(home: &Home, root: &Path, picked: &Picked) -> Result<Pruned, 
         cache: home.cache.clone(),
         waited: std::time::Duration::ZERO,
     })?;
-    let releases: BTreeSet<PathBuf> =
-        home.labs().iter().filter_map(|lab| LabFile::read(home, lab).ok()).map(|file| file.release).collect();
+    let releases: BTreeSet<PathBuf> = home.labs().iter().filter_map(|lab| LabFile::release_of(home, lab)).collect();
     let ids: BTreeSet<String> = wanted.iter().map(Wanted::id).collect();
     let mut pruned = Pruned::default();
     for (folder, endings) in [
