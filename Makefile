@@ -56,7 +56,7 @@ test-fast: ## Tests that need neither engine nor lab
 test-lab: build tools ## The real lab, end to end: it is made, judged, broken, mended, cleaned up and removed
 	$(MESHPROOF) images build
 	cargo test --locked --package meshproof --test lab -- --test-threads=1 --nocapture
-test-long: build tools ## What takes too long for test: kills, interrupts, deadlines, several nodes and labs, on the real lab
+test-long: build tools ## What takes too long for test: bad days in every phase, several nodes and labs, on the real lab
 	$(MESHPROOF) images build
 	cargo test --locked --package meshproof --test long -- --test-threads=1 --nocapture
 

@@ -1,47 +1,24 @@
 //! Ctrl-C, kill -9 and bad input: JUnit is closed, and nothing stays that `down` does not remove.
 
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use crate::calling::{Lab, MESHPROOF};
-
-/// A run in the background; ended with the test, however that ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use crate::running::Running;
 
 /// Starts a run and waits until its events say this.
 fn run_until(lab: &Lab, said: &str) -> Running {
-    let mut command = lab.command("run", &["--keep", "never"]);
-    let run = Running(command.stderr(Stdio::null()).spawn().expect("meshproof can be started"));
-    let deadline = Instant::now() + Duration::from_secs(180);
-    loop {
-        let events = std::fs::read_to_string(lab.runs.join("latest/events.jsonl")).unwrap_or_default();
-        if events.contains(said) {
-            return run;
-        }
-        assert!(Instant::now() < deadline, "the run never said {said}: {events}");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
-
-fn signal(run: &Running, name: &str) {
-    let status = Command::new("kill").args([name, &run.0.id().to_string()]).status().expect("kill can be started");
-    assert!(status.success());
+    let mut run = Running::start(lab, lab.command("run", &["--keep", "never"]));
+    run.until(said);
+    run
 }
 
 #[test]
 fn an_interrupt_closes_junit_keeps_diagnostics_and_removes_the_lab() {
     let lab = Lab::fresh("t-int");
     let mut run = run_until(&lab, r#""event":"step-started","id":"eastwest-gateway""#);
-    signal(&run, "-INT");
-    let status = run.0.wait().expect("it ends");
-    assert_eq!(status.code(), Some(130));
+    run.signal("INT");
+    assert_eq!(run.ends_within(Duration::from_secs(120)).code(), Some(130));
     let verdicts = lab.verdicts();
     assert!(verdicts.values().all(|shown| shown.starts_with("Error")), "nothing was judged: {verdicts:#?}");
     assert!(verdicts.values().any(|shown| shown.contains("interrupted")), "the reason is said: {verdicts:#?}");
@@ -49,15 +26,40 @@ fn an_interrupt_closes_junit_keeps_diagnostics_and_removes_the_lab() {
     assert_eq!(lab.remains(), Vec::<String>::new());
 }
 
+/// The moments at which kind's own calls of the engine are under way: what they make shows up later.
 #[test]
-fn down_removes_what_a_kill_9_left() {
+fn down_removes_what_a_kill_9_left_and_nothing_shows_up_behind_its_back() {
     let lab = Lab::fresh("t-kill");
-    let mut run = run_until(&lab, r#""event":"lab-started","id":"cluster-remote""#);
-    std::thread::sleep(Duration::from_secs(3));
-    signal(&run, "-KILL");
-    let _ = run.0.wait();
-    assert!(!lab.remains().is_empty(), "the kill came while something was there");
-    lab.down();
+    for milliseconds in [350, 600, 3000] {
+        let mut run = run_until(&lab, r#""event":"lab-started","id":"cluster-remote""#);
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        run.signal("KILL");
+        drop(run);
+        assert!(!lab.remains().is_empty(), "the kill came while something was there");
+        lab.down();
+        assert_eq!(lab.remains(), Vec::<String>::new(), "killed after {milliseconds} ms");
+        std::thread::sleep(Duration::from_secs(5));
+        assert_eq!(lab.remains(), Vec::<String>::new(), "killed after {milliseconds} ms, and a while later");
+    }
+}
+
+/// kind needs longer than this, so there is no lab yet from which diagnostics could be taken.
+#[test]
+fn a_deadline_in_the_creation_says_so_in_junit_and_keeps_what_the_nodes_say() {
+    let lab = Lab::fresh("t-late");
+    let mut run = Running::start(&lab, lab.command("run", &["--keep", "never", "--deadline", "9s"]));
+    assert_eq!(run.ends_within(Duration::from_secs(120)).code(), Some(3));
+    let verdicts = lab.verdicts();
+    assert!(verdicts.len() > 10, "every clause is in JUnit: {verdicts:#?}");
+    for (id, shown) in &verdicts {
+        assert!(shown.contains("reached its deadline"), "{id}: {shown}");
+    }
+    let diagnostics = lab.runs.join("latest/diagnostics");
+    let node = format!("nodes/{}-cluster1-control-plane", lab.name);
+    for file in ["causes.txt", "containers.txt", "primary/kind.log", &format!("{node}/output.log")] {
+        let text = std::fs::read_to_string(diagnostics.join(file)).unwrap_or_else(|error| panic!("{file}: {error}"));
+        assert!(!text.trim().is_empty(), "{file} says something");
+    }
     assert_eq!(lab.remains(), Vec::<String>::new());
 }
 

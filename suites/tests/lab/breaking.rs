@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::bystander;
 use crate::calling::{Lab, docker, kubectl, node};
+use crate::lost_lab;
 
 /// One thing of the guide, broken and mended.
 struct Sabotage {
@@ -142,8 +143,10 @@ fn what_is_broken_by_hand_is_red_where_it_belongs_and_nowhere_else() {
     }
     assert_eq!(lab.call("check", &[]), 0, "everything is mended: {:#?}", lab.verdicts());
     assert_eq!(lab.call("uninstall", &[]), 0, "{:#?}", lab.verdicts());
-    lab.down();
-    assert_eq!(lab.remains(), Vec::<String>::new());
+    // The lab is of no more use for anything else.
+    lost_lab::another_version_is_named(&lab);
+    lost_lab::a_lost_node_is_named(&lab);
+    lost_lab::down_works_on_another_version(&lab);
 }
 
 fn judge(lab: &Lab, sabotage: &Sabotage, exit: i32) {

@@ -1,9 +1,13 @@
 //! Calls of the command `meshproof` as a user makes them, and looks at what it leaves.
+//!
+//! Each test binary uses its part of this.
+#![allow(dead_code)]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use harness::lab::Home;
 use quick_junit::{Report, TestCaseStatus};
 
 /// The command under test.
@@ -13,24 +17,55 @@ pub const MESHPROOF: &str = env!("CARGO_BIN_EXE_meshproof");
 pub struct Lab {
     pub name: &'static str,
     pub runs: PathBuf,
+    /// Words before each command, such as `nsenter`'s, and the address of the engine; for an engine of its own.
+    pub engine: Option<(Vec<String>, String)>,
 }
 
 impl Lab {
     /// A clean start: what an earlier, broken test left under this name goes first.
     pub fn fresh(name: &'static str) -> Lab {
+        Lab::fresh_on(name, None)
+    }
+
+    /// As [`Lab::fresh`], on another engine.
+    pub fn fresh_on(name: &'static str, engine: Option<(Vec<String>, String)>) -> Lab {
         let runs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = std::fs::remove_dir_all(&runs);
-        let lab = Lab { name, runs };
+        let lab = Lab { name, runs, engine };
         lab.down();
         lab
     }
 
+    /// A program as it is called beside this lab.
+    fn program(&self, program: &str) -> Command {
+        let Some((before, address)) = &self.engine else { return Command::new(program) };
+        let mut command = Command::new(&before[0]);
+        command.args(&before[1..]).arg(program).env("DOCKER_HOST", address);
+        command
+    }
+
+    /// The docker command on the engine of this lab.
+    pub fn docker(&self, args: &[&str]) -> Output {
+        let output = self.program("docker").args(args).output().expect("docker can be started");
+        assert!(output.status.success(), "docker {}: {}", args.join(" "), String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
     /// A verb on this lab, ready to run.
     pub fn command(&self, verb: &str, args: &[&str]) -> Command {
-        let mut command = Command::new(MESHPROOF);
+        let mut command = self.program(MESHPROOF);
         command.arg(verb).args(["--lab", self.name, "--runs"]).arg(&self.runs).args(args);
         command.env("CI", "true").stdin(Stdio::null());
         command
+    }
+
+    /// Runs a verb to its end; its exit code and all that it said.
+    pub fn ask(&self, verb: &str, args: &[&str]) -> (i32, String) {
+        eprintln!("--- meshproof {verb} --lab {} {}", self.name, args.join(" "));
+        let output = self.command(verb, args).output().expect("meshproof can be started");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        eprintln!("{said}");
+        (output.status.code().unwrap_or(-1), said)
     }
 
     /// Runs a verb to its end; what it says goes to the test's output.
@@ -42,7 +77,7 @@ impl Lab {
 
     pub fn down(&self) {
         let output =
-            Command::new(MESHPROOF).args(["down", "--lab", self.name]).output().expect("meshproof can be started");
+            self.program(MESHPROOF).args(["down", "--lab", self.name]).output().expect("meshproof can be started");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 
@@ -73,12 +108,18 @@ impl Lab {
             .collect()
     }
 
-    /// What is left of the lab in Docker and on disk.
+    /// What is left of the lab: in Docker, on disk, and running.
     pub fn remains(&self) -> Vec<String> {
         let label = format!("label=io.meshproof.lab={}", self.name);
-        let mut remains: Vec<String> = lines(&docker(&["network", "ls", "-q", "--filter", &label]));
+        let network = ["network", "ls", "--format", "network {{.Name}}", "--filter"];
+        let mut remains: Vec<String> = lines(&self.docker(&[&network[..], &[&label]].concat()));
         let name = format!("name=^{}-cluster", self.name);
-        remains.extend(lines(&docker(&["ps", "-aq", "--filter", &name])));
+        let container = ["ps", "-a", "--format", "container {{.Names}} {{.Status}}", "--filter"];
+        remains.extend(lines(&self.docker(&[&container[..], &[&name]].concat())));
+        let folder = Home::from_environment().lab(self.name);
+        let files = [folder.clone(), folder.with_file_name(format!("{}.lock", self.name))];
+        remains.extend(files.iter().filter(|path| path.exists()).map(|path| path.display().to_string()));
+        remains.extend(processes_of(&folder));
         remains
     }
 }
@@ -86,8 +127,31 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         // A failed test must not leave its lab to the next one.
-        let _ = Command::new(MESHPROOF).args(["down", "--lab", self.name]).output();
+        let _ = self.program(MESHPROOF).args(["down", "--lab", self.name]).output();
     }
+}
+
+/// Processes that work for a folder: whoever has it in an argument or a variable.
+pub fn processes_of(folder: &Path) -> Vec<String> {
+    let wanted = folder.to_string_lossy().into_owned();
+    let own = std::process::id().to_string();
+    let of = |pid: &str| {
+        let text = |file: &str| {
+            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).replace('\0', " ") + " "
+        };
+        let command = text("cmdline");
+        let works = [&command, &text("environ")]
+            .iter()
+            .any(|text| text.contains(&format!("{wanted}/")) || text.contains(&format!("{wanted} ")));
+        works.then(|| format!("process {pid} {command}"))
+    };
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()) && *name != own)
+        .filter_map(|pid| of(&pid))
+        .collect()
 }
 
 fn lines(output: &Output) -> Vec<String> {

@@ -8,3 +8,5 @@ mod breaking;
 mod bystander;
 mod calling;
 mod green;
+mod lost_lab;
+mod running;

@@ -1,7 +1,12 @@
 //! What takes longer than `make test` may, on the real lab; each suite prints its count.
 
-// Shared with the lab's tests; not all of it is of use here.
-#[allow(dead_code)]
 #[path = "../lab/calling.rs"]
 mod calling;
+mod deadlines;
+mod full_disk;
+mod interrupts;
+mod kills;
+mod reattaching;
+#[path = "../lab/running.rs"]
+mod running;
 mod topology;
