@@ -17,8 +17,29 @@ pub const MESHPROOF: &str = env!("CARGO_BIN_EXE_meshproof");
 pub struct Lab {
     pub name: &'static str,
     pub runs: PathBuf,
-    /// Words before each command, such as `nsenter`'s, and the address of the engine; for an engine of its own.
-    pub engine: Option<(Vec<String>, String)>,
+    /// Where commands run, if not beside the test itself.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// An engine of its own, and how commands get to it.
+#[derive(Clone)]
+pub struct Elsewhere {
+    /// Words before each command, such as `nsenter`'s.
+    pub before: Vec<String>,
+    /// `DOCKER_HOST`.
+    pub engine: String,
+    /// `MESHPROOF_HOME`: what counts as built on one engine is missing on another.
+    pub home: PathBuf,
+}
+
+impl Elsewhere {
+    /// A program as it is called there.
+    pub fn program(&self, program: &str) -> Command {
+        let mut command = Command::new(&self.before[0]);
+        command.args(&self.before[1..]).arg(program);
+        command.env("DOCKER_HOST", &self.engine).env("MESHPROOF_HOME", &self.home);
+        command
+    }
 }
 
 impl Lab {
@@ -28,20 +49,18 @@ impl Lab {
     }
 
     /// As [`Lab::fresh`], on another engine.
-    pub fn fresh_on(name: &'static str, engine: Option<(Vec<String>, String)>) -> Lab {
+    pub fn fresh_on(name: &'static str, elsewhere: Option<Elsewhere>) -> Lab {
         let runs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = std::fs::remove_dir_all(&runs);
-        let lab = Lab { name, runs, engine };
+        let lab = Lab { name, runs, elsewhere };
         lab.down();
         lab
     }
 
     /// A program as it is called beside this lab.
     fn program(&self, program: &str) -> Command {
-        let Some((before, address)) = &self.engine else { return Command::new(program) };
-        let mut command = Command::new(&before[0]);
-        command.args(&before[1..]).arg(program).env("DOCKER_HOST", address);
-        command
+        let Some(elsewhere) = &self.elsewhere else { return Command::new(program) };
+        elsewhere.program(program)
     }
 
     /// The docker command on the engine of this lab.
@@ -116,7 +135,8 @@ impl Lab {
         let name = format!("name=^{}-cluster", self.name);
         let container = ["ps", "-a", "--format", "container {{.Names}} {{.Status}}", "--filter"];
         remains.extend(lines(&self.docker(&[&container[..], &[&name]].concat())));
-        let folder = Home::from_environment().lab(self.name);
+        let home = |elsewhere: &Elsewhere| Home { state: elsewhere.home.join("state"), cache: PathBuf::new() };
+        let folder = self.elsewhere.as_ref().map_or_else(Home::from_environment, home).lab(self.name);
         let files = [folder.clone(), folder.with_file_name(format!("{}.lock", self.name))];
         remains.extend(files.iter().filter(|path| path.exists()).map(|path| path.display().to_string()));
         remains.extend(processes_of(&folder));

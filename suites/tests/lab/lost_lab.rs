@@ -19,7 +19,7 @@ const OTHERS: [Other; 3] = [
             file["format"] = json!(99);
             file["meshproof"] = json!("9.9.9");
         },
-        words: &["9.9.9", "format 99", "reads format 1"],
+        words: &["9.9.9", "format 99", "reads format"],
     },
     Other {
         what: "a missing field",

@@ -3,9 +3,11 @@
 #[path = "../lab/calling.rs"]
 mod calling;
 mod deadlines;
+mod engine_loss;
 mod full_disk;
 mod interrupts;
 mod kills;
+mod private_engine;
 mod reattaching;
 #[path = "../lab/running.rs"]
 mod running;
