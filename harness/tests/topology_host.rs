@@ -134,9 +134,9 @@ fn the_disk_of_a_folder_that_is_not_made_yet_is_that_of_its_parent() {
 }
 
 #[rstest]
-#[case::one_small_lab(1, NOBODY, 224, "2 nodes need 224")]
-#[case::a_large_one(4, NOBODY, 608, "8 nodes need 608")]
-#[case::beside_another(1, Nodes { control_planes: 2, workers: 2 }, 480, "2 nodes beside 4 that are up need 480")]
+#[case::one_small_lab(1, NOBODY, 160, "2 nodes need 160")]
+#[case::a_large_one(4, NOBODY, 352, "8 nodes need 352")]
+#[case::beside_another(1, Nodes { control_planes: 2, workers: 2 }, 320, "2 nodes beside 4 that are up need 320")]
 fn low_limits_of_file_watches_come_with_the_command_that_raises_them(
     #[case] nodes: u32,
     #[case] up: Nodes,

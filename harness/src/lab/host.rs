@@ -73,7 +73,7 @@ pub struct Host {
 ///
 /// Founded on measurements on a host with two cores, 24 GiB and cgroup v1, with Kubernetes v1.36.3 and Istio 1.31.1, by
 /// `docker stats` (memory), `du` of a node's volume (disk) and the descriptors in `/proc/<pid>/fd` (file watches); each
-/// figure here leaves about as much again for what other versions take and for the peaks of an install.
+/// figure here leaves room for what other versions take and for the peaks of an install.
 ///
 /// | a node with | memory | disk | inotify instances | watches |
 /// | --- | --- | --- | --- | --- |
@@ -104,10 +104,12 @@ impl Need {
     pub const NODE_DISK: u64 = 2 * GIB;
     /// Disk of a build of all images, Go's caches included; a lab's own comes on top.
     pub const BUILD_DISK: u64 = 16 * GIB;
-    /// File watches of each node.
-    pub const NODE_INOTIFY: Inotify = Inotify { instances: 64, watches: 1024 };
+    /// File watches of a control-plane node.
+    pub const CONTROL_PLANE_INOTIFY: Inotify = Inotify { instances: 48, watches: 1024 };
+    /// File watches of a worker.
+    pub const WORKER_INOTIFY: Inotify = Inotify { instances: 32, watches: 1024 };
     /// File watches of everything else that runs on a host.
-    pub const OTHER_INOTIFY: Inotify = Inotify { instances: 96, watches: 8192 };
+    pub const OTHER_INOTIFY: Inotify = Inotify { instances: 64, watches: 8192 };
 
     /// What a lab of this scenario takes whose images are there, with the engine's folder.
     pub fn lab(scenario: &Scenario, engine: impl Into<PathBuf>) -> Need {
@@ -193,12 +195,17 @@ impl Host {
     fn inotify_problems(&self, need: &Need, up: Nodes) -> Vec<Problem> {
         let Some(found) = self.inotify else { return Vec::new() };
         let (new, old) = (need.nodes.control_planes + need.nodes.workers, up.control_planes + up.workers);
-        let of = |node: u64, other: u64| u64::from(new + old) * node + other;
-        let (node, other) = (Need::NODE_INOTIFY, Need::OTHER_INOTIFY);
+        let control_planes = u64::from(need.nodes.control_planes + up.control_planes);
+        let workers = u64::from(need.nodes.workers + up.workers);
+        let of = |what: fn(Inotify) -> u64| {
+            control_planes * what(Need::CONTROL_PLANE_INOTIFY)
+                + workers * what(Need::WORKER_INOTIFY)
+                + what(Need::OTHER_INOTIFY)
+        };
         let beside = if old == 0 { String::new() } else { format!(" beside {old} that are up") };
         [
-            ("max_user_instances", found.instances, of(node.instances, other.instances)),
-            ("max_user_watches", found.watches, of(node.watches, other.watches)),
+            ("max_user_instances", found.instances, of(|limits| limits.instances)),
+            ("max_user_watches", found.watches, of(|limits| limits.watches)),
         ]
         .into_iter()
         .filter(|(_, found, needed)| found < needed)
