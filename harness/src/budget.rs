@@ -26,6 +26,8 @@ macro_rules! budgets {
 budgets! {
     /// One build of an image or a set of binaries; the longest measured took 4.5 minutes.
     image_build = 2400;
+    /// One image or one file of a release, from a registry or a server; 400 MB at 1 MB/s take 400 s.
+    image_pull = 1800;
     /// `kind create cluster`, two at once; measured 15 s.
     cluster_create = 240;
     /// From a created cluster to a Ready node with its pod network; measured 10 s.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Evidence, Verdict};
-use crate::plan::Plan;
+use crate::plan::{Deviation, Plan};
 use crate::role::Role;
 
 /// One line of `events.jsonl`.
@@ -62,8 +62,14 @@ pub enum Event {
         clusters: BTreeMap<Role, ClusterFacts>,
         /// Image name to digest or content hash, as used in this lab.
         images: BTreeMap<String, String>,
+        /// Where they come from, such as `local, built here`.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        image_source: String,
         /// What serves the data plane, such as `upstream Envoy 1.39.3`.
         data_plane: String,
+        /// Where the install does otherwise than the guide because of these images.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        deviations: Vec<Deviation>,
     },
     /// A step of the install or the clean-up begins.
     StepStarted {

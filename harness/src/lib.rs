@@ -18,6 +18,7 @@ pub mod run;
 pub mod scenario;
 pub mod select;
 pub mod stray;
+pub mod tls;
 pub mod tool;
 pub mod topology;
 pub mod versions;

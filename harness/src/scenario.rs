@@ -6,7 +6,7 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::CaseOutline;
-use crate::problem::Problems;
+use crate::problem::{Problems, any_of, nearest};
 use crate::role::Role;
 use crate::versions::Versions;
 
@@ -111,11 +111,40 @@ pub(crate) fn is_one(number: &u32) -> bool {
 }
 
 /// Where images come from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageSource {
+    /// What is present for these versions, official ones first; else official ones pulled; else built here.
+    #[default]
+    Auto,
+    /// kindest/node and the images of the Istio release, pulled by name.
+    Official,
     /// Built here from package registries.
     Local,
+}
+
+impl ImageSource {
+    /// All of them, by the names that scenario files and `--images` use.
+    pub const NAMES: [(&'static str, ImageSource); 3] =
+        [("auto", ImageSource::Auto), ("official", ImageSource::Official), ("local", ImageSource::Local)];
+
+    /// Its name in a scenario file.
+    pub fn as_str(self) -> &'static str {
+        ImageSource::NAMES.into_iter().find(|(_, source)| *source == self).map_or("", |(name, _)| name)
+    }
+
+    /// The source of this name.
+    ///
+    /// # Errors
+    /// What is wrong with the name, and what to write instead.
+    pub fn named(name: &str) -> Result<ImageSource, (String, String)> {
+        let found = ImageSource::NAMES.into_iter().find(|(known, _)| *known == name);
+        found.map(|(_, source)| source).ok_or_else(|| {
+            let known = ImageSource::NAMES.map(|(name, _)| name);
+            let instead = nearest(name, known).map_or_else(|| any_of(&known), |meant| format!("`{meant}`"));
+            (format!("`{name}` is not a source of images"), instead)
+        })
+    }
 }
 
 impl Scenario {
@@ -126,7 +155,7 @@ impl Scenario {
             lab: "meshproof".to_string(),
             kubernetes: versions.default_kubernetes().to_string(),
             istio: versions.default_istio().to_string(),
-            images: ImageSource::Local,
+            images: ImageSource::Auto,
             mesh_id: "mesh1".to_string(),
             network: "network1".to_string(),
             clusters: BTreeMap::from([

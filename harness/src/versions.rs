@@ -70,6 +70,8 @@ impl Versions {
             }
             values.insert(component, version);
         }
+        // What official images are is learnt when they are pulled; until then the component is known, and empty.
+        values.insert("official".to_string(), String::new());
         Picked { values, flag: String::new() }
     }
 
@@ -101,6 +103,13 @@ impl Picked {
     /// and a field that is not there is empty.
     pub fn value(&self, key: &str) -> String {
         self.values.get(key).cloned().unwrap_or_default()
+    }
+
+    /// The same with further values, which no file knows beforehand.
+    pub fn with(&self, more: impl IntoIterator<Item = (String, String)>) -> Picked {
+        let mut values = self.values.clone();
+        values.extend(more);
+        Picked { values, flag: self.flag.clone() }
     }
 
     /// Whether the key's component is one of the file: if not, the key is misspelt rather than empty.

@@ -1,6 +1,6 @@
 //! The install as a plan: the guide's own commands, in an order that can work.
 
-use harness::install::primary_remote::{deviations, steps};
+use harness::install::primary_remote::{data_plane_deviations, deviations, steps};
 use harness::install::step::check_order;
 use harness::plan::Phase;
 use harness::scenario::Scenario;
@@ -60,17 +60,17 @@ fn clean_up_is_a_phase_of_its_own_at_the_end(scenario: Scenario) {
 
 #[rstest]
 fn upstream_envoy_is_a_deviation_with_its_reason(scenario: Scenario) {
-    let rows = deviations(&scenario, true);
-    assert_eq!(rows.len(), deviations(&scenario, false).len() + 1);
+    let rows = [deviations(&scenario), data_plane_deviations(true)].concat();
+    assert_eq!(rows.len(), deviations(&scenario).len() + 1);
     assert!(rows.iter().all(|row| !row.what.is_empty() && !row.why.is_empty()));
 }
 
 #[rstest]
 fn several_replicas_are_deviations_that_name_their_number(mut scenario: Scenario) {
-    let before = deviations(&scenario, false);
+    let before = deviations(&scenario);
     scenario.istiod.replicas = 2;
     scenario.gateway.replicas = 3;
-    let rows = deviations(&scenario, false);
+    let rows = deviations(&scenario);
     let more: Vec<&str> = rows.iter().filter(|row| !before.contains(row)).map(|row| row.what.as_str()).collect();
     assert_eq!(more.len(), 2, "{more:?}");
     assert!(more[0].contains("values.pilot") && more[0].contains("replicaCount: 2"), "{more:?}");

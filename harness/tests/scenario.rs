@@ -122,6 +122,14 @@ fn the_committed_scenario_is_the_default() {
 }
 
 #[test]
+fn the_scenario_of_official_images_asks_for_a_node_image_that_kind_publishes() {
+    let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
+    let text = in_repository("suites/scenarios/official.yaml");
+    let scenario = Scenario::parse(&text, "official.yaml", &versions, &catalogue::catalogue()).unwrap();
+    assert!(versions.pick(&scenario).value("kubernetes.node").starts_with("sha256:"));
+}
+
+#[test]
 fn what_the_committed_scenario_offers_in_comments_can_be_taken() {
     let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
     let text: String = in_repository("suites/scenarios/primary-remote.yaml")

@@ -90,7 +90,8 @@ image_done() {
 }
 
 # node_with_images BASE ARCHIVE...: starts BASE, a node image, with nothing but containerd running in it, imports the
-# archives, and commits the result as $IMAGE. Unpacking here once is what makes pods start at once later.
+# archives, and commits the result as $IMAGE. Unpacking here once is what makes pods start at once later. A recipe that
+# defines `prepare_node CONTAINER` may change the node before containerd starts.
 node_with_images() {
   need_tools docker
   local base="$1" archive
@@ -101,6 +102,9 @@ node_with_images() {
   say "docker: starting $base"
   docker run --detach --privileged --network none --name "$container" --label "io.meshproof.build=$RECIPE" \
     --entrypoint /bin/sleep "$base" 3600 >/dev/null
+  if declare -F prepare_node >/dev/null; then
+    prepare_node "$container"
+  fi
   docker exec --detach "$container" sh -c 'exec containerd >/tmp/containerd.log 2>&1'
   local tries=0
   until docker exec "$container" ctr version >/dev/null 2>&1; do
@@ -114,7 +118,7 @@ node_with_images() {
   for archive in "$@"; do
     say "containerd: importing $(basename "$archive")"
     docker exec --interactive "$container" \
-      ctr --namespace k8s.io images import --local --all-platforms --digests=false - <"$archive"
+      ctr --namespace k8s.io images import --local --digests=false - <"$archive"
   done
   # The packed layers are dead weight once unpacked: every node starts with a copy of all this.
   docker exec "$container" ctr --namespace k8s.io content prune references

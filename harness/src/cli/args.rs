@@ -29,8 +29,8 @@ pub struct Cli {
 pub enum Verb {
     /// Create the lab: images, two clusters, one network.
     ///
-    /// Uses the Docker engine that runs, or gets one running; builds images that are missing. Nothing of Istio is
-    /// installed yet.
+    /// Uses the Docker engine that runs, or gets one running; pulls or builds images that are missing. Nothing of Istio
+    /// is installed yet.
     ///
     /// Example: `meshproof up --lab mine`
     Up(Up),
@@ -79,7 +79,7 @@ pub enum Verb {
     ///
     /// Example: `meshproof report runs/latest/events.jsonl --out /tmp/report`
     Report(Report),
-    /// List, build, verify or prune the images of a lab.
+    /// List, get, verify, prune, save or load the images of a lab.
     ///
     /// Example: `meshproof images build`
     Images(Images),
@@ -108,6 +108,54 @@ pub struct Common {
     pub engine: Option<String>,
 }
 
+/// Where images come from.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Sources {
+    /// Take official images (kindest/node and Istio's own), or build all of them here. `auto` takes what is present for
+    /// these versions, official ones first; else it pulls; else it builds [default: the scenario's, else auto].
+    #[arg(long, env = "MESHPROOF_IMAGES", hide_env_values = true, value_name = "auto|official|local")]
+    pub images: Option<String>,
+    /// Pull official images from MIRROR/<their official path>, such as mirror.example.com/kindest/node:v1.36.4; they are
+    /// used under their official names. Credentials are those of `docker login`.
+    #[arg(long, env = "MESHPROOF_REGISTRY", hide_env_values = true, value_name = "MIRROR")]
+    pub registry: Option<String>,
+    /// Fetch files of releases from URL/<path on github.com>; HTTPS_PROXY and NO_PROXY count [default: https://github.com].
+    #[arg(long, env = "MESHPROOF_RELEASES", hide_env_values = true, value_name = "URL")]
+    pub releases: Option<String>,
+}
+
+/// Flags of verbs that need images.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Making {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub common: Common,
+    /// Where images come from.
+    #[command(flatten)]
+    pub sources: Sources,
+}
+
+/// Flags of `images list`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Listing {
+    /// Flags of verbs that need images.
+    #[command(flatten)]
+    pub making: Making,
+    /// Print what to mirror: `image NAME DIGEST` and `file URL DIGEST`, one a line.
+    #[arg(long)]
+    pub print: bool,
+}
+
+/// Flags of `images save` and `images load`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Archive {
+    /// The archive.
+    pub file: PathBuf,
+    /// Flags of verbs that need images.
+    #[command(flatten)]
+    pub making: Making,
+}
+
 /// Flags of verbs that decide how large a lab is.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Size {
@@ -122,6 +170,9 @@ pub struct Up {
     /// Flags of every verb.
     #[command(flatten)]
     pub common: Common,
+    /// Where images come from.
+    #[command(flatten)]
+    pub sources: Sources,
     /// How large.
     #[command(flatten)]
     pub size: Size,
@@ -133,6 +184,9 @@ pub struct Planning {
     /// Flags of verbs that concern checks.
     #[command(flatten)]
     pub judging: Judging,
+    /// Where images come from.
+    #[command(flatten)]
+    pub sources: Sources,
     /// How large.
     #[command(flatten)]
     pub size: Size,
@@ -172,6 +226,9 @@ pub struct Run {
     /// Which checks.
     #[command(flatten)]
     pub choice: Choice,
+    /// Where images come from.
+    #[command(flatten)]
+    pub sources: Sources,
     /// Keep the lab afterwards: always, on-failure or never [default: on-failure on a terminal, never in CI].
     #[arg(long, value_name = "WHEN")]
     pub keep: Option<String>,
@@ -217,13 +274,41 @@ pub struct Images {
 #[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum ImagesVerb {
     /// List the images that the scenario needs, and whether they are there.
-    List(Common),
-    /// Build what is missing or has changed.
-    Build(Common),
-    /// Check that each image is what its recipe gives.
-    Verify(Common),
+    ///
+    /// With --print: each official image with its digest and each file of a release with its URL and checksum, as far as
+    /// these are known, one a line; needs neither engine nor network.
+    ///
+    /// Example: `meshproof images list --print --registry mirror.example.com`
+    List(Listing),
+    /// Pull or build what is missing or has changed.
+    Build(Making),
+    /// Check that each image is what its recipe gave, and each fetched file what was fetched.
+    Verify(Making),
     /// Remove images and caches that no version needs any more.
-    Prune(Common),
+    Prune(Making),
+    /// Write all that a lab of these versions needs into one file, for machines without any network.
+    ///
+    /// A plain tar of images, release files, kind and what is known of them. Everything has to be there: `images build`.
+    ///
+    /// Example: `meshproof images save lab.tar --images official`
+    Save(Archive),
+    /// Take over what `images save` wrote on another machine of this kind.
+    ///
+    /// Verifies all of it first; afterwards `meshproof run` needs no network.
+    ///
+    /// Example: `meshproof images load lab.tar`
+    Load(Archive),
+}
+
+impl ImagesVerb {
+    /// Its flags.
+    pub fn making(&self) -> &Making {
+        match self {
+            ImagesVerb::List(listing) => &listing.making,
+            ImagesVerb::Save(archive) | ImagesVerb::Load(archive) => &archive.making,
+            ImagesVerb::Build(making) | ImagesVerb::Verify(making) | ImagesVerb::Prune(making) => making,
+        }
+    }
 }
 
 impl Verb {
@@ -254,12 +339,18 @@ impl Verb {
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
             Verb::Report(_) => None,
-            Verb::Images(images) => match &images.verb {
-                ImagesVerb::List(common)
-                | ImagesVerb::Build(common)
-                | ImagesVerb::Verify(common)
-                | ImagesVerb::Prune(common) => Some(common),
-            },
+            Verb::Images(images) => Some(&images.verb.making().common),
+        }
+    }
+
+    /// Where images come from; nothing said for verbs that need none.
+    pub fn sources(&self) -> Sources {
+        match self {
+            Verb::Up(up) => up.sources.clone(),
+            Verb::Run(run) => run.sources.clone(),
+            Verb::Plan(planning) => planning.sources.clone(),
+            Verb::Images(images) => images.verb.making().sources.clone(),
+            _ => Sources::default(),
         }
     }
 
@@ -287,7 +378,9 @@ impl Verb {
 const ENVIRONMENT: &str = "\
 Environment:
   ENGINE=existing       never install or start a Docker engine, as --engine
-  MESHPROOF_HOME=DIR    keep labs and what was built there, instead of in ~/.local/state and ~/.cache";
+  MESHPROOF_HOME=DIR    keep labs and what was built there, instead of in ~/.local/state and ~/.cache
+  MESHPROOF_IMAGES, MESHPROOF_REGISTRY, MESHPROOF_RELEASES   as --images, --registry and --releases
+  HTTPS_PROXY, NO_PROXY  how to reach files of releases; images are pulled by the engine, by its own proxy settings";
 
 fn examples() -> String {
     "\

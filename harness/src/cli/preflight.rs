@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{EngineUse, Request};
 use crate::lab::host::{Host, Need};
+use crate::lab::images::Readiness;
 use crate::lab::{Engine, Home};
 use crate::problem::{Problem, Problems};
 use crate::tool::Tool;
@@ -62,12 +63,15 @@ pub async fn lab(
     engine: &Engine,
     home: &Home,
     host: &Host,
-    build: bool,
+    images: Readiness,
 ) -> Result<Topology, Problems> {
     let mut problems = Problems::new();
     let scenario = request.scenario();
-    let need =
-        if build { Need::build(scenario, existing(&home.cache)) } else { Need::lab(scenario, existing(&home.state)) };
+    let need = match images {
+        Readiness::Build => Need::build(scenario, existing(&home.cache)),
+        Readiness::Pull => Need::pull(scenario, existing(&home.cache)),
+        Readiness::Ready => Need::lab(scenario, existing(&home.state)),
+    };
     let unwell = "see whether the engine is well";
     match engine.nodes().await {
         Ok(up) => problems.0.extend(host.problems(&need, up)),

@@ -22,7 +22,7 @@ use crate::report::summary::Summary;
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
 use crate::run::{Pause, Run};
-use crate::scenario::Scenario;
+use crate::scenario::{ImageSource, Scenario};
 use crate::stray;
 use crate::topology::Topology;
 use crate::versions::Picked;
@@ -81,7 +81,12 @@ pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case]) -> Plan {
         topology: topology.clone(),
         steps: steps.iter().map(Step::outline).collect(),
         cases: cases.iter().map(Case::outline).collect(),
-        deviations: primary_remote::deviations(scenario, true),
+        // Of official images, their own proxy tells once they are there.
+        deviations: [
+            primary_remote::deviations(scenario),
+            primary_remote::data_plane_deviations(scenario.images == ImageSource::Local),
+        ]
+        .concat(),
     }
 }
 
@@ -179,8 +184,18 @@ impl Session<'_> {
             up::part(&self.recorder, "open", "The lab is opened", opened).await.ok()?
         } else {
             debug_assert!(phases.up, "a verb either makes its lab or is given one");
-            let built =
-                images::ensure(self.home, self.root, picked, self.engine, &self.recorder, budgets).await.ok()?;
+            let images = images::Site {
+                home: self.home,
+                root: self.root,
+                picked,
+                engine: self.engine,
+                host: self.host,
+                source: self.request.scenario().images,
+                origins: &self.request.origins,
+                recorder: &self.recorder,
+                budgets,
+            };
+            let built = images::ensure(&images).await.ok()?;
             deadline();
             let site = up::Site {
                 engine: self.engine,
@@ -196,6 +211,8 @@ impl Session<'_> {
         self.recorder.emit(Event::LabReady {
             clusters: lab.file.clusters.clone(),
             images: lab.file.images.clone(),
+            image_source: lab.file.image_source.clone(),
+            deviations: primary_remote::data_plane_deviations(primary_remote::is_upstream_envoy(&lab.file.data_plane)),
             data_plane: lab.file.data_plane.clone(),
         });
         Some(lab)

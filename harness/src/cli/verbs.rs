@@ -120,6 +120,20 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     }
 }
 
+/// What is needed to get the images of this request.
+fn image_site<'a>(
+    request: &'a Request,
+    home: &'a Home,
+    root: &'a std::path::Path,
+    picked: &'a crate::versions::Picked,
+    engine: &'a Engine,
+    host: &'a Host,
+    recorder: &'a Recorder,
+) -> images::Site<'a> {
+    let (source, origins, budgets) = (request.scenario().images, &request.origins, &request.budgets);
+    images::Site { home, root, picked, engine, host, source, origins, recorder, budgets }
+}
+
 fn selected(request: &Request, catalogue: &[Case]) -> Vec<Case> {
     catalogue.iter().filter(|case| request.selection.contains(case.id)).copied().collect()
 }
@@ -153,8 +167,11 @@ async fn with_session(
     // What a killed meshproof left running must not install or create behind the back of this one.
     stray::end(&home.lab(&lab)).await;
     let (topology, existing, request) = if phases.up {
-        let present = images::all_present(home, root, picked, &engine).await;
-        (preflight::lab(request, &engine, home, &host, !present).await?, None, request.clone())
+        let readiness = {
+            let recorder = Recorder::new(Vec::new());
+            images::readiness(&image_site(request, home, root, picked, &engine, &host, &recorder)).await
+        };
+        (preflight::lab(request, &engine, home, &host, readiness).await?, None, request.clone())
     } else {
         let file = LabFile::read(home, &lab)?;
         let mut request = request.clone();
@@ -263,20 +280,29 @@ async fn image_verb(
     root: &std::path::Path,
     picked: &crate::versions::Picked,
 ) -> Result<Exit, Problems> {
-    let engine = preflight::engine(root, request.engine).await?;
-    let broken = |error: images::ImageError| {
-        Problems::from(Problem::new("images", crate::check::verdict::chain(&error), "see kind/README.md"))
+    let refused = |error: images::ImageError| match error {
+        images::ImageError::Problems(problems) => problems,
+        other => Problem::new("images", crate::check::verdict::chain(&other), "see kind/README.md").into(),
     };
+    if let ImagesVerb::List(listing) = verb
+        && listing.print
+    {
+        print!("{}", images::print_needs(home, picked, &request.origins).map_err(refused)?);
+        return Ok(Exit::Green);
+    }
+    let engine = preflight::engine(root, request.engine).await?;
+    let host = Host::read().map_err(host_problem)?;
+    let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
+    let site = image_site(request, home, root, picked, &engine, &host, &recorder);
     match verb {
         ImagesVerb::List(_) => {
-            print!("{}", images::print_list(&images::list(home, root, picked, &engine).await.map_err(broken)?))
+            print!("{}", images::print_list(&images::list(&site).await.map_err(refused)?))
         }
         ImagesVerb::Build(_) => {
-            let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
             let left = "call again, and it goes on from there".to_string();
             let interrupt = Interrupt::listen(recorder.clone(), vec![home.cache.clone()], left);
             let built = tokio::select! {
-                built = images::ensure(home, root, picked, &engine, &recorder, &request.budgets) => built,
+                built = images::ensure(&site) => built,
                 () = interrupt.cancel.cancelled() => {
                     images::end_strays(home).await;
                     return Ok(Exit::Interrupted);
@@ -295,13 +321,32 @@ async fn image_verb(
                 .any(|record| matches!(&record.event, Event::LabFinished { error: Some(_), .. }));
             return Ok(if failed { Exit::NoVerdict } else { Exit::Green });
         }
+        ImagesVerb::Save(archive) | ImagesVerb::Load(archive) => {
+            let left = "call again: what is half written is of no use, and is not used".to_string();
+            let interrupt = Interrupt::listen(recorder.clone(), vec![home.cache.clone()], left);
+            let work = async {
+                match verb {
+                    ImagesVerb::Save(_) => images::save(&site, &archive.file).await.map(|_| ()),
+                    _ => images::load(&site, &archive.file).await.map(|_| ()),
+                }
+            };
+            // What went wrong was said as it happened.
+            return Ok(tokio::select! {
+                done = work => match done {
+                    Ok(()) => Exit::Green,
+                    Err(images::ImageError::Problems(problems)) => problems.exit(),
+                    Err(_) => Exit::NoVerdict,
+                },
+                () = interrupt.cancel.cancelled() => Exit::Interrupted,
+            });
+        }
         ImagesVerb::Verify(_) => {
-            let found = images::verify(home, root, picked, &engine).await.map_err(broken)?;
+            let found = images::verify(&site).await.map_err(refused)?;
             print!("{}", images::print_verify(&found));
             return Ok(if found.iter().all(|row| row.is_sound()) { Exit::Green } else { Exit::NoVerdict });
         }
         ImagesVerb::Prune(_) => {
-            print!("{}", images::print_prune(&images::prune(home, root, picked, &engine).await.map_err(broken)?))
+            print!("{}", images::print_prune(&images::prune(&site).await.map_err(refused)?))
         }
     }
     Ok(Exit::Green)

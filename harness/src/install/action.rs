@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt};
 
 use super::facts::Fact;
 use super::inventory;
+use super::primary_remote;
 use super::step::StepError;
 use crate::context::Context;
 use crate::lab::probe::{self, Csr, Probe};
@@ -144,7 +145,7 @@ impl Action {
                 if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
                     args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
                 }
-                if context.lab.file.data_plane.starts_with("upstream Envoy") {
+                if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
                     args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
                 }
                 istioctl(context, role, "install").arg("-y").args(args).run().await?;

@@ -264,8 +264,8 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
     steps
 }
 
-/// Where the install does otherwise than the guide, and why. Upstream Envoy needs more of them, several replicas too.
-pub fn deviations(scenario: &Scenario, upstream_envoy: bool) -> Vec<Deviation> {
+/// Where the install does otherwise than the guide, whatever the images are, and why. Several replicas need more of them.
+pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
     let row = |what: &str, why: &str| Deviation { what: what.to_string(), why: why.to_string() };
     let mut rows = vec![
         row(
@@ -314,11 +314,19 @@ pub fn deviations(scenario: &Scenario, upstream_envoy: bool) -> Vec<Deviation> {
             "the scenario asks for several gateway pods; an autoscaler would change their number while they are judged",
         ));
     }
-    if upstream_envoy {
-        rows.push(row(
-            "PILOT_ENABLE_METADATA_EXCHANGE, PILOT_ENABLE_ALPN_FILTER, PILOT_ENABLE_TELEMETRY_LABEL: false; values.telemetry.enabled: false",
-            "the data plane is upstream Envoy, which lacks Istio's own filters",
-        ));
-    }
     rows
+}
+
+/// Whether this is what [`crate::lab::images::data_plane`] says of upstream Envoy.
+pub fn is_upstream_envoy(data_plane: &str) -> bool {
+    data_plane.starts_with("upstream Envoy")
+}
+
+/// Where the install does otherwise because of what serves the data plane; Istio's own proxy needs nothing of it.
+pub fn data_plane_deviations(upstream_envoy: bool) -> Vec<Deviation> {
+    let what = "PILOT_ENABLE_METADATA_EXCHANGE, PILOT_ENABLE_ALPN_FILTER, PILOT_ENABLE_TELEMETRY_LABEL: false; \
+                values.telemetry.enabled: false";
+    let why = "the data plane is upstream Envoy, which lacks Istio's own filters";
+    let row = Deviation { what: what.to_string(), why: why.to_string() };
+    upstream_envoy.then_some(row).into_iter().collect()
 }

@@ -54,8 +54,11 @@ impl Cluster {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|source| error(source.to_string()))?;
         let address = listener.local_addr().map_err(|source| error(source.to_string()))?;
+        crate::tls::provide();
         let http = reqwest::Client::builder()
             .no_proxy()
+            // It speaks plain http to this very host: no certificates to read.
+            .tls_certs_only([])
             .timeout(std::time::Duration::from_secs(20))
             .build()
             .map_err(|source| error(source.to_string()))?;

@@ -111,6 +111,10 @@ impl Need {
     /// File watches of everything else that runs on a host.
     pub const OTHER_INOTIFY: Inotify = Inotify { instances: 64, watches: 8192 };
 
+    /// Disk of official images that are still to be pulled, packed and unpacked, and of the layer over them; a lab's own
+    /// comes on top.
+    pub const PULL_DISK: u64 = 6 * GIB;
+
     /// What a lab of this scenario takes whose images are there, with the engine's folder.
     pub fn lab(scenario: &Scenario, engine: impl Into<PathBuf>) -> Need {
         let clusters = u32::try_from(scenario.clusters.len()).unwrap_or(2);
@@ -129,12 +133,20 @@ impl Need {
         Need { what, memory, disk: vec![(engine.into(), u64::from(all) * Need::NODE_DISK)], nodes }
     }
 
+    /// What a lab of this scenario takes whose official images are still to be pulled, with the folder of the cache.
+    pub fn pull(scenario: &Scenario, cache: impl Into<PathBuf>) -> Need {
+        Need::lab(scenario, cache).with_disk(Need::PULL_DISK)
+    }
+
     /// What a lab of this scenario takes whose images are still to be built, with the folder of the build's caches.
     pub fn build(scenario: &Scenario, cache: impl Into<PathBuf>) -> Need {
-        let cache = cache.into();
-        let mut need = Need::lab(scenario, cache.clone());
-        need.disk.push((cache, Need::BUILD_DISK));
-        need
+        Need::lab(scenario, cache).with_disk(Need::BUILD_DISK)
+    }
+
+    /// The same with more on the disk that it needs already.
+    fn with_disk(mut self, bytes: u64) -> Need {
+        self.disk = self.disk.into_iter().map(|(folder, own)| (folder, own + bytes)).collect();
+        self
     }
 }
 

@@ -1,12 +1,19 @@
-//! Images and programs of a lab, built from the recipes in `kind/` where they are missing.
+//! Images and programs of a lab: official ones pulled, or all of them built from the recipes in `kind/`.
 //!
 //! What a recipe gives is called by the hash of all that decides it, so what is there is what is wanted.
 
+mod archive;
 mod build;
+mod needs;
+mod official;
+pub mod origin;
+mod pull;
+pub mod record;
+mod release;
 mod store;
 mod upkeep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,8 +22,16 @@ use super::recipe::{Recipes, Wanted};
 use super::state::Home;
 use crate::budget::Budgets;
 use crate::event::{Event, Recorder};
+use crate::lab::host::Host;
 use crate::problem::Problems;
+use crate::scenario::ImageSource;
 use crate::versions::Picked;
+pub use archive::{load, save};
+pub use needs::print_needs;
+pub use official::data_plane;
+pub use origin::Origins;
+pub use pull::hint;
+pub use release::{Asset, Fetched, images_of, published_sum};
 pub use store::{Manifest, Present};
 pub use upkeep::{
     Freed, Health, Pruned, Row, Verified, list, print_list, print_prune, print_verify, prune, prune_files,
@@ -26,8 +41,8 @@ pub use upkeep::{
 /// The workload's image inside nodes, as the manifests name it.
 pub const WORKLOAD_IN_NODE: &str = "localhost/meshproof/workload:dev";
 
-/// The recipes whose results a lab uses; what they need comes along.
-const LAB: [&str; 5] = ["istio", "kind", "kubernetes", "lab-node", "workload"];
+/// The recipes whose results a lab of local images uses; what they need comes along where they are to be built.
+const LAB: [&str; 4] = ["istio", "kind", "lab-node", "workload"];
 
 /// The id of the events that are about all images together.
 const IMAGES: &str = "images";
@@ -43,12 +58,43 @@ pub struct Built {
     pub release: PathBuf,
     /// The kind command.
     pub kind: PathBuf,
-    /// The kubectl command.
-    pub kubectl: PathBuf,
     /// Image name to content digest: the engine's image id, or the digest of the config of an image inside the nodes.
     pub digests: BTreeMap<String, String>,
+    /// Where the images come from, such as `local, built here`.
+    pub source: String,
     /// What serves the data plane, such as `upstream Envoy 1.39.3`.
     pub data_plane: String,
+}
+
+/// What is needed to get images.
+#[derive(Debug, Clone, Copy)]
+pub struct Site<'a> {
+    /// Where they are kept.
+    pub home: &'a Home,
+    /// The repository.
+    pub root: &'a Path,
+    /// The versions.
+    pub picked: &'a Picked,
+    /// The engine.
+    pub engine: &'a Engine,
+    /// What the host allows.
+    pub host: &'a Host,
+    /// Which ones are wanted.
+    pub source: ImageSource,
+    /// Mirrors.
+    pub origins: &'a Origins,
+    /// Where events go.
+    pub recorder: &'a Recorder,
+    /// Time limits.
+    pub budgets: &'a Budgets,
+}
+
+impl Site<'_> {
+    /// Says how far it is.
+    fn progress(&self, last: &str) {
+        let what = "official images".to_string();
+        self.recorder.emit(Event::Waiting { scope: IMAGES.to_string(), what, last: last.to_string() });
+    }
 }
 
 /// Images that could not be made or looked after.
@@ -87,6 +133,26 @@ pub enum ImageError {
         #[source]
         source: Box<ImageError>,
     },
+    /// An image could not be pulled.
+    #[error("cannot pull {image}: {why}\nwhat to do: {hint}")]
+    Pull {
+        /// Its name, with the registry that was asked.
+        image: String,
+        /// What the engine said.
+        why: String,
+        /// What to do about it.
+        hint: String,
+    },
+    /// A file of a release could not be fetched.
+    #[error(
+        "cannot fetch {url}: {why}\nwhat to do: check the way there (HTTPS_PROXY, NO_PROXY), or name a mirror: --releases"
+    )]
+    Fetch {
+        /// Its address.
+        url: String,
+        /// Why not.
+        why: String,
+    },
     /// The cache cannot be read or written.
     #[error("cannot {what} {}", path.display())]
     Files {
@@ -114,25 +180,49 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// Whether something cannot be had from where it is published, so that building it is the way.
+    pub fn is_out_of_reach(&self) -> bool {
+        matches!(self, ImageError::Pull { .. } | ImageError::Fetch { .. })
+    }
+
     fn files(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> ImageError {
         let path = path.into();
         move |source| ImageError::Files { what, path, source }
     }
 }
 
-/// Makes sure that everything a lab is made of is there, and builds what is missing.
+/// Makes sure that everything a lab is made of is there: pulls or builds what is missing.
 ///
 /// # Errors
 /// [`ImageError`], which an event says too. What was finished stays, and the next call goes on from there.
-pub async fn ensure(
-    home: &Home,
-    root: &Path,
-    picked: &Picked,
-    engine: &Engine,
-    recorder: &Recorder,
-    budgets: &Budgets,
-) -> Result<Built, ImageError> {
-    let present = ensure_recipes(home, root, picked, engine, recorder, budgets, &LAB).await?;
+pub async fn ensure(site: &Site<'_>) -> Result<Built, ImageError> {
+    match site.source {
+        ImageSource::Local => local(site).await,
+        ImageSource::Official => official::ensure(site, true).await,
+        ImageSource::Auto => {
+            if origin::Machine::this().is_err() {
+                return local(site).await;
+            }
+            // Neither answer is one to fail for: what is wrong shows again where it is used.
+            let official = official::is_present(site).await.unwrap_or(false);
+            if !official && is_built(site).await {
+                return local(site).await;
+            }
+            match official::ensure(site, false).await {
+                Err(error) if error.is_out_of_reach() => {
+                    let why = crate::check::verdict::chain(&error).lines().next().unwrap_or_default().to_string();
+                    site.recorder.note(format!("images are built here, since official ones are out of reach: {why}"));
+                    local(site).await
+                }
+                other => other,
+            }
+        }
+    }
+}
+
+/// What a lab of local images is made of, built where it is missing.
+async fn local(site: &Site<'_>) -> Result<Built, ImageError> {
+    let present = ensure_recipes(site, site.picked, &LAB).await?;
     let image = |name: &str| present[name].image.clone().unwrap_or_default();
     let mut digests = BTreeMap::new();
     for one in present.values() {
@@ -143,47 +233,49 @@ pub async fn ensure(
         workload_image: image("workload"),
         release: present["istio"].folder.clone(),
         kind: present["kind"].folder.join("bin/kind"),
-        kubectl: present["kubernetes"].folder.join("bin/kubectl"),
         digests,
-        data_plane: format!("upstream Envoy {}", picked.value("istio.envoy")),
+        source: "local, built here".to_string(),
+        data_plane: format!("upstream Envoy {}", site.picked.value("istio.envoy")),
     })
 }
 
-/// As [`ensure`], for these recipes and all that they need (all recipes for no names); by their names.
+/// The recipes of these names and all that they need (all recipes for no names), built where that is required, as they are
+/// there afterwards. What only served to build something that is there need not be there itself.
 ///
 /// # Errors
 /// [`ImageError`], which an event says too.
 pub async fn ensure_recipes(
-    home: &Home,
-    root: &Path,
+    site: &Site<'_>,
     picked: &Picked,
-    engine: &Engine,
-    recorder: &Recorder,
-    budgets: &Budgets,
     names: &[&str],
 ) -> Result<BTreeMap<String, Present>, ImageError> {
     let began = Instant::now();
-    let again = picked.command("meshproof images build");
-    let workshop = build::Workshop { cache: &home.cache, root, engine, recorder, budgets, again: &again };
+    let workshop = build::Workshop::of(site);
+    let (recorder, cache) = (site.recorder, &site.home.cache);
+    let title = || "Images are looked for".to_string();
     let result = async {
-        let wanted = Recipes::read(root)?.wanted(picked, names)?;
-        let present = look(&home.cache, &wanted, engine).await?;
-        if present.len() == wanted.len() {
-            recorder.emit(Event::LabStarted { id: IMAGES.to_string(), title: "Images are looked for".to_string() });
-            finished(recorder, "all present", None, began);
+        let wanted = Recipes::read(site.root)?.wanted(picked, names)?;
+        let present = look(cache, &wanted, site.engine).await?;
+        if required(&wanted, &present, names).is_empty() {
+            // Official images have been looked for before, and said so.
+            if !names.contains(&official::LAYER) {
+                recorder.emit(Event::LabStarted { id: IMAGES.to_string(), title: title() });
+                finished(recorder, "all present", None, began);
+            }
             return Ok(present);
         }
         let _lock = workshop.lock().await?;
         // Whoever had the lock may have built what was missing.
-        let present = look(&home.cache, &wanted, engine).await?;
-        workshop.build(&wanted, present).await
+        let present = look(cache, &wanted, site.engine).await?;
+        let missing = required(&wanted, &present, names);
+        workshop.build(&missing, present).await
     }
     .await;
     // A recipe that failed has said so itself, under its own id.
     if let Err(error) = &result
         && !matches!(error, ImageError::Build { .. } | ImageError::Full { .. })
     {
-        recorder.emit(Event::LabStarted { id: IMAGES.to_string(), title: "Images are looked for".to_string() });
+        recorder.emit(Event::LabStarted { id: IMAGES.to_string(), title: title() });
         finished(recorder, "", Some(crate::check::verdict::chain(error)), began);
     }
     result
@@ -198,10 +290,50 @@ pub async fn end_strays(home: &Home) {
     }
 }
 
-/// Whether everything a lab is made of is there; not, if that cannot be told.
-pub async fn all_present(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -> bool {
-    let Ok(wanted) = Recipes::read(root).and_then(|recipes| recipes.wanted(picked, &LAB)) else { return false };
-    look(&home.cache, &wanted, engine).await.is_ok_and(|present| present.len() == wanted.len())
+/// What has to be built for these names (all recipes for no names): they where they are missing, and what these need.
+fn required<'a>(wanted: &'a [Wanted], present: &BTreeMap<String, Present>, names: &[&str]) -> Vec<&'a Wanted> {
+    let mut asked: BTreeSet<&str> = match names {
+        [] => wanted.iter().map(|one| one.recipe.name.as_str()).collect(),
+        names => names.iter().copied().collect(),
+    };
+    // Needs stand before what needs them.
+    for one in wanted.iter().rev() {
+        if asked.contains(one.recipe.name.as_str()) && !present.contains_key(&one.recipe.name) {
+            asked.extend(one.recipe.needs.iter().map(String::as_str));
+        }
+    }
+    let is_missing = |name: &str| asked.contains(name) && !present.contains_key(name);
+    wanted.iter().filter(|one| is_missing(&one.recipe.name)).collect()
+}
+
+/// Whether local images are there; not, if that cannot be told.
+async fn is_built(site: &Site<'_>) -> bool {
+    let wanted = Recipes::read(site.root).and_then(|recipes| recipes.wanted(site.picked, &LAB));
+    let Ok(wanted) = wanted else { return false };
+    let present = look(&site.home.cache, &wanted, site.engine).await;
+    present.is_ok_and(|present| required(&wanted, &present, &LAB).is_empty())
+}
+
+/// What stands between a request and its images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readiness {
+    /// They are there.
+    Ready,
+    /// Official ones have to be pulled.
+    Pull,
+    /// They have to be built.
+    Build,
+}
+
+/// How far the images of this request are; what cannot be told counts as missing.
+pub async fn readiness(site: &Site<'_>) -> Readiness {
+    let official = site.source != ImageSource::Local && official::is_present(site).await.unwrap_or(false);
+    let built = site.source != ImageSource::Official && is_built(site).await;
+    match site.source {
+        _ if official || built => Readiness::Ready,
+        ImageSource::Local => Readiness::Build,
+        ImageSource::Auto | ImageSource::Official => Readiness::Pull,
+    }
 }
 
 /// What is there of these, by recipe.

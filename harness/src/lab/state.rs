@@ -93,6 +93,9 @@ pub struct LabFile {
     pub routes: Vec<Route>,
     /// Images in use, with digest or content hash.
     pub images: BTreeMap<String, String>,
+    /// Where they come from.
+    #[serde(default)]
+    pub image_source: String,
     /// What serves the data plane.
     pub data_plane: String,
     /// The workload image on the nodes' host, for containers outside both clusters.

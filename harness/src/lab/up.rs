@@ -153,6 +153,7 @@ pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Res
         clusters: facts,
         routes,
         images: site.built.digests.clone(),
+        image_source: site.built.source.clone(),
         data_plane: site.built.data_plane.clone(),
         workload_image: site.built.workload_image.clone(),
         release: site.built.release.clone(),

@@ -2,7 +2,7 @@
 
 use super::summary::{LabFacts, Summary};
 use super::text;
-use crate::plan::Plan;
+use crate::plan::{Deviation, Plan};
 
 /// One `name = value` line for each fact, in a fixed order.
 pub fn lines(summary: &Summary) -> Vec<String> {
@@ -17,7 +17,10 @@ pub fn lines(summary: &Summary) -> Vec<String> {
     // Cases run side by side, so the suite's own time, which adds them up, is not how long the run took.
     facts.push(("wall-clock seconds".to_string(), format!("{:.1}", summary.elapsed)));
     let remarks = summary.notes.iter().map(|note| ("note".to_string(), note.clone()));
-    let rows = summary.plan.iter().flat_map(|plan| &plan.deviations);
+    // The plan knows what is done otherwise in any case; the rest follows from the images that were had.
+    let planned: Vec<&Deviation> = summary.plan.iter().flat_map(|plan| &plan.deviations).collect();
+    let by_images = summary.ready.iter().flat_map(|lab| &lab.deviations).filter(|row| !planned.contains(row));
+    let rows = planned.iter().copied().chain(by_images);
     let deviations = rows.map(|row| ("deviation from the guide".to_string(), format!("{} | {}", row.what, row.why)));
     facts.extend(remarks.chain(deviations));
     facts.iter().map(|(name, value)| text::one_line(&format!("{name} = {value}"))).collect()
@@ -34,6 +37,9 @@ fn of_plan(plan: &Plan) -> Vec<(String, String)> {
 
 fn of_lab(lab: &LabFacts) -> Vec<(String, String)> {
     let mut facts = vec![("data plane".to_string(), lab.data_plane.clone())];
+    if !lab.image_source.is_empty() {
+        facts.push(("image source".to_string(), lab.image_source.clone()));
+    }
     for cluster in lab.clusters.values() {
         facts.push((format!("{} kubernetes", cluster.name), cluster.kubernetes.clone()));
         facts.push((format!("{} kube-system uid", cluster.name), cluster.kube_system_uid.clone()));

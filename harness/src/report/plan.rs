@@ -1,7 +1,6 @@
 //! A plan for people: the guide's own commands, in order, with what proves each step, before anything happens.
 
 use crate::plan::{CaseOutline, Deviation, Phase, Plan, StepOutline};
-use crate::scenario::ImageSource;
 
 /// The page that is judged.
 const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/";
@@ -22,7 +21,7 @@ fn head(plan: &Plan) -> String {
     let mut lines = vec![
         format!("{}  Istio {} on Kubernetes {}", scenario.name, scenario.istio, scenario.kubernetes),
         format!("guide    {GUIDE}"),
-        format!("lab      {}, images: {}", topology.lab, source(scenario.images)),
+        format!("lab      {}, images: {}", topology.lab, scenario.images.as_str()),
         format!(
             "network  {}  {}, nodes {}, gateways {}",
             network.name, network.subnet, network.nodes, network.gateways
@@ -37,11 +36,6 @@ fn head(plan: &Plan) -> String {
     let several = several.into_iter().filter(|(_, wanted)| wanted.replicas > 1);
     lines.extend(several.map(|(what, wanted)| format!("{what:<7}  {} replicas", wanted.replicas)));
     lines.join("\n")
-}
-
-/// The name of an image source as scenario files write it.
-fn source(images: ImageSource) -> String {
-    serde_json::to_value(images).ok().and_then(|name| name.as_str().map(str::to_string)).unwrap_or_default()
 }
 
 fn steps(plan: &Plan, phase: Phase, title: &str) -> Option<String> {

@@ -7,7 +7,7 @@ use super::times::{Part, Times};
 use crate::check::Verdict;
 use crate::event::{ClusterFacts, Event, Record, StepOutcome};
 use crate::exit::Standing;
-use crate::plan::{CaseOutline, Plan, StepOutline};
+use crate::plan::{CaseOutline, Deviation, Plan, StepOutline};
 use crate::role::Role;
 
 /// Verbs that make or take away and judge no clause.
@@ -93,8 +93,12 @@ pub struct LabFacts {
     pub clusters: BTreeMap<Role, ClusterFacts>,
     /// Image name to digest.
     pub images: BTreeMap<String, String>,
+    /// Where they come from; empty where an older run did not say.
+    pub image_source: String,
     /// What serves the data plane.
     pub data_plane: String,
+    /// Where the install does otherwise than the guide because of these images.
+    pub deviations: Vec<Deviation>,
 }
 
 /// A step of the plan and what came of it.
@@ -218,8 +222,8 @@ impl Summary {
             Event::LabFinished { id, detail, error, seconds } => {
                 self.end_lab_part(id, LabEnd { detail, error, seconds });
             }
-            Event::LabReady { clusters, images, data_plane } => {
-                self.ready = Some(LabFacts { clusters, images, data_plane });
+            Event::LabReady { clusters, images, image_source, data_plane, deviations } => {
+                self.ready = Some(LabFacts { clusters, images, image_source, data_plane, deviations });
             }
             Event::StepStarted { id } => {
                 if let Some(step) = self.steps.iter_mut().find(|step| step.outline.id == id) {

@@ -208,9 +208,12 @@ impl<W: Write + Send> Terminal<W> {
             Event::LabFinished { id, detail, error, seconds } => {
                 self.lab_finished(id, detail, error.as_deref(), *seconds);
             }
-            Event::LabReady { clusters, data_plane, .. } => {
+            Event::LabReady { clusters, data_plane, image_source, .. } => {
                 for cluster in clusters.values() {
                     self.say("Ready", Colour::Green, &format!("{}  Kubernetes {}", cluster.name, cluster.kubernetes));
+                }
+                if !image_source.is_empty() {
+                    self.say("Ready", Colour::Green, &format!("images  {image_source}"));
                 }
                 self.say("Ready", Colour::Green, &format!("data plane  {data_plane}"));
             }

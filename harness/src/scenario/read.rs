@@ -82,8 +82,10 @@ impl Reader {
             self.checked(root, "meshId", own.mesh_id, |text| names::check_label_value(text, "mesh1"));
         self.scenario.network =
             self.checked(root, "network", own.network, |text| names::check_label_value(text, "network1"));
-        self.scenario.images =
-            self.text("", root, "images").and_then(|node| self.refused(&node, image_source)).unwrap_or(own.images);
+        self.scenario.images = self
+            .text("", root, "images")
+            .and_then(|node| self.refused(&node, ImageSource::named))
+            .unwrap_or(own.images);
         if let Some(clusters) = self.mapping("", root, "clusters") {
             self.clusters(&clusters);
         }
@@ -287,10 +289,6 @@ fn version(what: &str, text: &str, known: &[String]) -> Result<(), Refusal> {
         Some(meant) => Err((message, format!("`{meant}`"))),
         None => Err((message, format!("{}; kind/README.md says how to add another", any_of(known)))),
     }
-}
-
-fn image_source(text: &str) -> Result<ImageSource, Refusal> {
-    one_of("a source of images", text, &["local"]).map(|_| ImageSource::Local)
 }
 
 fn one_of(what: &str, text: &str, known: &[&str]) -> Result<String, Refusal> {

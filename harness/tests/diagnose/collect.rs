@@ -46,6 +46,7 @@ async fn dead_lab(home: &Path) -> Lab {
         clusters: Default::default(),
         routes: Vec::new(),
         images: Default::default(),
+        image_source: String::new(),
         data_plane: "none".to_string(),
         workload_image: "none".to_string(),
         release: Default::default(),

@@ -2,5 +2,6 @@
 
 mod builds;
 mod heads;
+mod official;
 mod upkeep;
 mod yard;

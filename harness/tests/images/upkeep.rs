@@ -10,7 +10,7 @@ use super::yard::Yard;
 async fn a_list_says_what_is_there_and_what_is_not() {
     let yard = Yard::new();
     yard.ensure_these(&["bread"]).await.unwrap();
-    let rows = images::list(&yard.home, &yard.root, &yard.picked("v1.0.0"), &yard.engine).await.unwrap();
+    let rows = images::list(&yard.site(&yard.picked("v1.0.0"))).await.unwrap();
     let there: Vec<(&str, bool)> = rows.iter().map(|row| (row.recipe.as_str(), row.bytes.is_some())).collect();
     assert_eq!(there, [("dough", true), ("bread", true), ("soup", false)]);
     let text = images::print_list(&rows);
@@ -27,7 +27,7 @@ async fn verifying_finds_every_kind_of_damage() {
     fs::write(soup.join("pot"), "a fly").unwrap();
     fs::remove_file(soup.join("spoon")).unwrap();
     fs::write(soup.join("hair"), "").unwrap();
-    let rows = images::verify(&yard.home, &yard.root, &yard.picked("v1.0.0"), &yard.engine).await.unwrap();
+    let rows = images::verify(&yard.site(&yard.picked("v1.0.0"))).await.unwrap();
     let damaged: Vec<_> = rows.iter().filter(|row| !row.is_sound()).collect();
     assert_eq!(damaged.len(), 1, "{rows:?}");
     let lines = ["pot is not what was built", "spoon is gone", "hair was not built"].map(str::to_string);
@@ -42,7 +42,7 @@ async fn pruning_stops_while_another_meshproof_builds() {
     let picked = yard.picked("v1.0.0");
     let (_, pruned) = tokio::join!(yard.ensure(), async {
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
-        images::prune(&yard.home, &yard.root, &picked, &yard.engine).await
+        images::prune(&yard.site(&picked)).await
     });
     assert!(matches!(pruned, Err(ImageError::Busy { .. })), "{pruned:?}");
 }
@@ -62,7 +62,7 @@ async fn pruning_keeps_what_any_known_version_wants_and_what_is_not_meshproofs()
     }
     fs::create_dir(yard.home.cache.join("work/soup-0123456789ab.out")).unwrap();
     // The pick of this call is another version: what the default wants stays all the same.
-    let pruned = images::prune_files(&yard.home, &yard.root, &yard.picked("v1.1.0")).unwrap();
+    let pruned = images::prune_files(&yard.site(&yard.picked("v1.1.0"))).unwrap();
     assert!(!folder.exists() && !log.exists());
     assert!(!yard.home.cache.join("work/soup-0123456789ab.out").exists());
     assert_eq!(pruned.freed.len(), 3, "{pruned:?}");

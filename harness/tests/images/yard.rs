@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use bollard::Docker;
 use harness::budget::Budgets;
 use harness::event::{Event, Recorder};
-use harness::lab::images::{self, ImageError, Present};
+use harness::lab::host::Host;
+use harness::lab::images::{self, ImageError, Origins, Present, Site};
 use harness::lab::{Engine, Home};
-use harness::scenario::Scenario;
+use harness::scenario::{ImageSource, Scenario};
 use harness::versions::{Picked, Versions};
 use tempfile::TempDir;
 
@@ -36,6 +37,9 @@ pub struct Yard {
     pub home: Home,
     pub recorder: Recorder,
     pub engine: Engine,
+    host: Host,
+    origins: Origins,
+    budgets: Budgets,
 }
 
 impl Yard {
@@ -47,7 +51,16 @@ impl Yard {
         let docker =
             Docker::connect_with_http("http://127.0.0.1:9", 1, bollard::API_DEFAULT_VERSION).expect("a client");
         let root = folder.path().join("repository");
-        let yard = Yard { _folder: folder, root, home, recorder: Recorder::new(Vec::new()), engine: Engine { docker } };
+        let yard = Yard {
+            _folder: folder,
+            root,
+            home,
+            recorder: Recorder::new(Vec::new()),
+            engine: Engine { docker },
+            host: Host::default(),
+            origins: Origins::default(),
+            budgets: Budgets::default(),
+        };
         yard.write("kind/versions.toml", VERSIONS);
         yard.write("kind/recipes/lib.sh", "set -euo pipefail\n");
         yard.write("fixtures/salt", "white\n");
@@ -82,13 +95,27 @@ impl Yard {
         versions.pick(&scenario)
     }
 
+    pub fn site<'a>(&'a self, picked: &'a Picked) -> Site<'a> {
+        Site {
+            home: &self.home,
+            root: &self.root,
+            picked,
+            engine: &self.engine,
+            host: &self.host,
+            source: ImageSource::Local,
+            origins: &self.origins,
+            recorder: &self.recorder,
+            budgets: &self.budgets,
+        }
+    }
+
     pub async fn ensure(&self) -> Result<BTreeMap<String, Present>, ImageError> {
         self.ensure_these(&[]).await
     }
 
     pub async fn ensure_these(&self, names: &[&str]) -> Result<BTreeMap<String, Present>, ImageError> {
-        let (picked, budgets) = (self.picked("v1.0.0"), Budgets::default());
-        images::ensure_recipes(&self.home, &self.root, &picked, &self.engine, &self.recorder, &budgets, names).await
+        let picked = self.picked("v1.0.0");
+        images::ensure_recipes(&self.site(&picked), &picked, names).await
     }
 
     /// Builds, and says what was really built, in order of their ends.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use harness::check::{Evidence, Finding, Verdict};
 use harness::event::{ClusterFacts, Event, Record, StepOutcome};
-use harness::plan::Plan;
+use harness::plan::{Deviation, Plan};
 use harness::role::Role;
 use serde_json::json;
 
@@ -132,7 +132,9 @@ impl Story {
                 (Role::Remote, facts("cluster2", "uid-of-cluster2")),
             ]),
             images: BTreeMap::from([("node".to_string(), "sha256:0123".to_string())]),
+            image_source: "official, from docker.io/kindest/node".into(),
             data_plane: "upstream Envoy 1.39.3".into(),
+            deviations: vec![Deviation { what: "filters are off".into(), why: "upstream Envoy has none".into() }],
         })
     }
 

@@ -7,6 +7,7 @@ mod engine_loss;
 mod full_disk;
 mod interrupts;
 mod kills;
+mod official;
 mod private_engine;
 mod reattaching;
 #[path = "../lab/running.rs"]

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::{Cli, Common, Verb};
 use crate::budget::Budgets;
+use crate::lab::images::Origins;
 use crate::plan::CaseOutline;
 use crate::problem::{Problem, Problems, any_of, nearest};
-use crate::scenario::{Scenario, ScenarioFile, check_lab_name, count};
+use crate::scenario::{ImageSource, Scenario, ScenarioFile, check_lab_name, count};
 use crate::select::{Selection, select};
 use crate::versions::Versions;
 
@@ -80,6 +81,8 @@ pub struct Request {
     pub runs: PathBuf,
     /// What may be done about a Docker engine.
     pub engine: EngineUse,
+    /// Mirrors of official images and releases.
+    pub origins: Origins,
     /// 0, 1 or 2.
     pub verbose: u8,
 }
@@ -110,6 +113,15 @@ impl Cli {
                 Err((message, instead)) => problems.push("--nodes", message, instead),
             }
         }
+        let sources = self.verb.sources();
+        if let Some(name) = sources.images.as_deref().filter(|name| !name.is_empty()) {
+            match ImageSource::named(name) {
+                Ok(source) => file.scenario.images = source,
+                Err((message, instead)) => problems.push("--images or MESHPROOF_IMAGES", message, instead),
+            }
+        }
+        let origins = Origins::read(sources.registry.as_deref(), sources.releases.as_deref());
+        let origins = problems.keep(origins.map_err(Problems::from));
         let choice = self.verb.choice();
         let selection = problems.keep(select(around.catalogue, &trimmed(&choice.only), &trimmed(&choice.skip)));
         let slow = problems.keep(slow(common.slow.as_deref()));
@@ -141,7 +153,7 @@ impl Cli {
             }
             _ => {}
         }
-        let (Some(selection), Some(slow), Some(engine)) = (selection, slow, engine) else {
+        let (Some(selection), Some(slow), Some(engine), Some(origins)) = (selection, slow, engine, origins) else {
             return Err(problems);
         };
         problems.or(Request {
@@ -155,6 +167,7 @@ impl Cli {
             budgets: Budgets { slow },
             runs: common.runs,
             engine,
+            origins,
             verbose: common.verbose.min(2),
         })
     }

@@ -11,7 +11,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{IMAGES, ImageError, Present, finished, store, upkeep};
+use super::{IMAGES, ImageError, Present, Site, finished, store, upkeep};
 use crate::budget::Budgets;
 use crate::event::{Event, Recorder};
 use crate::lab::engine::Engine;
@@ -29,7 +29,7 @@ const DISK: u64 = 4 * GIB / 3;
 const FULL: u64 = 64 << 20;
 
 /// What all builds of one call share.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Workshop<'a> {
     pub cache: &'a Path,
     pub root: &'a Path,
@@ -37,7 +37,7 @@ pub(super) struct Workshop<'a> {
     pub recorder: &'a Recorder,
     pub budgets: &'a Budgets,
     /// The command that goes on with this build.
-    pub again: &'a str,
+    pub again: String,
 }
 
 /// Held while something is built or removed; the system frees it when the process ends, however it ends.
@@ -64,7 +64,14 @@ pub(super) fn try_lock(cache: &Path) -> Result<Result<CacheLock, String>, ImageE
     }
 }
 
-impl Workshop<'_> {
+impl<'a> Workshop<'a> {
+    /// What builds of this site share.
+    pub fn of(site: &Site<'a>) -> Self {
+        let Site { root, engine, recorder, budgets, .. } = *site;
+        let again = site.picked.command("meshproof images build");
+        Workshop { cache: &site.home.cache, root, engine, recorder, budgets, again }
+    }
+
     /// Waits until no other meshproof builds, and says so.
     pub async fn lock(&self) -> Result<CacheLock, ImageError> {
         let began = Instant::now();
@@ -97,14 +104,14 @@ impl Workshop<'_> {
         }
     }
 
-    /// Builds what is not among `present`, and returns all of it.
+    /// Builds what is missing, and returns it with what is present.
     pub async fn build(
         &self,
-        wanted: &[Wanted],
+        missing: &[&Wanted],
         mut present: BTreeMap<String, Present>,
     ) -> Result<BTreeMap<String, Present>, ImageError> {
-        let mut missing: Vec<&Wanted> = wanted.iter().filter(|one| !present.contains_key(&one.recipe.name)).collect();
-        self.prepared(&missing)?;
+        self.prepared(missing)?;
+        let mut missing = missing.to_vec();
         let mut running = FuturesUnordered::new();
         let mut busy: Vec<bool> = Vec::new();
         let mut failed = None;
@@ -232,7 +239,7 @@ impl Workshop<'_> {
             },
             last: last.join("\n"),
             log,
-            again: self.again.to_string(),
+            again: self.again.clone(),
         })?;
         let manifest = store::seal(&out, wanted, began.elapsed().as_secs_f64(), self.engine).await?;
         fs::rename(&out, &folder).map_err(ImageError::files("move into place", &out))?;

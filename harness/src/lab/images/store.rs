@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::ImageError;
+use super::release::Fetched;
 use crate::lab::engine::{Engine, EngineError};
 use crate::lab::recipe::Wanted;
 use crate::tool::Tool;
@@ -45,6 +46,9 @@ pub struct Manifest {
     pub files: BTreeMap<String, String>,
     /// Image to content digest: images in its archive, and the one in the engine.
     pub images: BTreeMap<String, String>,
+    /// Where it was fetched from, if it was not built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched: Option<Fetched>,
 }
 
 /// A finished build that is there.
@@ -134,13 +138,19 @@ pub(super) async fn seal(out: &Path, wanted: &Wanted, seconds: f64, engine: &Eng
         bytes,
         files,
         images,
+        fetched: None,
     };
-    let path = out.join(MANIFEST);
-    serde_json::to_vec_pretty(&manifest)
+    write(out, &manifest)?;
+    Ok(manifest)
+}
+
+/// Puts the manifest among the files that it describes.
+pub(super) fn write(folder: &Path, manifest: &Manifest) -> Result<(), ImageError> {
+    let path = folder.join(MANIFEST);
+    serde_json::to_vec_pretty(manifest)
         .map_err(io::Error::from)
         .and_then(|text| fs::write(&path, text))
-        .map_err(ImageError::files("write", path))?;
-    Ok(manifest)
+        .map_err(ImageError::files("write", path))
 }
 
 /// What is no longer as the manifest says: one line a file.
@@ -168,7 +178,8 @@ pub(super) fn size(path: &Path) -> u64 {
     fs::read_dir(path).into_iter().flatten().flatten().map(|entry| size(&entry.path())).sum()
 }
 
-async fn blocking<T: Send + 'static>(
+/// Work on files, beside everything else.
+pub(super) async fn blocking<T: Send + 'static>(
     folder: &Path,
     work: impl FnOnce(PathBuf) -> io::Result<T> + Send + 'static,
 ) -> Result<T, ImageError> {
@@ -177,7 +188,8 @@ async fn blocking<T: Send + 'static>(
     done.unwrap_or_else(|panic| Err(io::Error::other(panic))).map_err(ImageError::files("read", folder))
 }
 
-fn sums(root: &Path) -> io::Result<(u64, BTreeMap<String, String>)> {
+/// Bytes of all files below a folder, and what each is.
+pub(super) fn sums(root: &Path) -> io::Result<(u64, BTreeMap<String, String>)> {
     let (mut bytes, mut sums) = (0, BTreeMap::new());
     let mut folders = vec![root.to_path_buf()];
     while let Some(folder) = folders.pop() {
@@ -199,7 +211,8 @@ fn sums(root: &Path) -> io::Result<(u64, BTreeMap<String, String>)> {
     Ok((bytes, sums))
 }
 
-fn sha256(path: &Path) -> io::Result<String> {
+/// The digest of a file.
+pub(super) fn sha256(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];

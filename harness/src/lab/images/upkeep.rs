@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 
-use super::{ImageError, LAB, build, store};
+use super::release::Asset;
+use super::{ImageError, LAB, Site, build, official, required, store};
 use crate::lab::engine::{Engine, EngineError};
 use crate::lab::recipe::{Makes, Recipes, Wanted};
-use crate::lab::state::{Home, LabFile};
+use crate::lab::state::LabFile;
 use crate::problem::{Problem, Problems};
-use crate::scenario::Scenario;
-use crate::versions::{Picked, Versions};
+use crate::scenario::{ImageSource, Scenario};
+use crate::versions::Versions;
 
 /// One recipe in a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,10 +84,11 @@ pub struct Pruned {
 ///
 /// # Errors
 /// [`ImageError`] when recipes or the engine cannot be read.
-pub async fn list(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -> Result<Vec<Row>, ImageError> {
+pub async fn list(site: &Site<'_>) -> Result<Vec<Row>, ImageError> {
+    let engine = site.engine;
     let mut rows = Vec::new();
-    for (needed, wanted) in all(root, picked)? {
-        let present = store::present(&home.cache, &wanted, engine).await?;
+    for (needed, wanted) in all(site).await? {
+        let present = store::present(&site.home.cache, &wanted, engine).await?;
         let mut bytes = present.map(|present| present.manifest.bytes);
         if let (Some(bytes), Some(name)) = (&mut bytes, wanted.image()) {
             let image = store::inspect(engine, &name, &wanted.hash).await?;
@@ -104,10 +106,11 @@ pub async fn list(home: &Home, root: &Path, picked: &Picked, engine: &Engine) ->
 ///
 /// # Errors
 /// [`ImageError`] when recipes, files or the engine cannot be read.
-pub async fn verify(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -> Result<Vec<Verified>, ImageError> {
+pub async fn verify(site: &Site<'_>) -> Result<Vec<Verified>, ImageError> {
+    let engine = site.engine;
     let mut found = Vec::new();
-    for (needed, wanted) in all(root, picked)? {
-        let folder = store::artefact(&home.cache, &wanted);
+    for (needed, wanted) in all(site).await? {
+        let folder = store::artefact(&site.home.cache, &wanted);
         let health = match store::read(&folder).filter(|manifest| manifest.hash == wanted.hash) {
             None if !needed => continue,
             None => Health::Missing,
@@ -126,6 +129,13 @@ pub async fn verify(home: &Home, root: &Path, picked: &Picked, engine: &Engine) 
         };
         found.push(Verified { recipe: wanted.recipe.name, hash: wanted.hash, health });
     }
+    // What was fetched is verified like what was built; what was not is no lack, unless a lab shall be made of it.
+    for asset in official::assets_of(site) {
+        let Some(present) = asset.present(&site.home.cache) else { continue };
+        let damage = store::damage(&present.folder, &present.manifest).await?;
+        let health = if damage.is_empty() { Health::Sound } else { Health::Damaged(damage) };
+        found.push(Verified { recipe: present.manifest.recipe, hash: present.manifest.hash, health });
+    }
     Ok(found)
 }
 
@@ -134,10 +144,10 @@ pub async fn verify(home: &Home, root: &Path, picked: &Picked, engine: &Engine) 
 ///
 /// # Errors
 /// [`ImageError::Busy`] while another meshproof builds, or when recipes, the cache or the engine cannot be read.
-pub async fn prune(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -> Result<Pruned, ImageError> {
-    let mut pruned = prune_files(home, root, picked)?;
-    let images = wanted_by_any_version(root, picked)?.iter().filter_map(Wanted::image).collect();
-    prune_images(engine, &images, &mut pruned).await?;
+pub async fn prune(site: &Site<'_>) -> Result<Pruned, ImageError> {
+    let mut pruned = prune_files(site)?;
+    let images = wanted_by_any_version(site)?.0.iter().filter_map(Wanted::image).collect();
+    prune_images(site.engine, &images, &mut pruned).await?;
     Ok(pruned)
 }
 
@@ -145,8 +155,9 @@ pub async fn prune(home: &Home, root: &Path, picked: &Picked, engine: &Engine) -
 ///
 /// # Errors
 /// [`ImageError::Busy`] while another meshproof builds, or when recipes or the cache cannot be read.
-pub fn prune_files(home: &Home, root: &Path, picked: &Picked) -> Result<Pruned, ImageError> {
-    let wanted = wanted_by_any_version(root, picked)?;
+pub fn prune_files(site: &Site<'_>) -> Result<Pruned, ImageError> {
+    let home = site.home;
+    let (wanted, assets) = wanted_by_any_version(site)?;
     let lock = build::try_lock(&home.cache)?;
     let _lock = lock.map_err(|holder| ImageError::Busy {
         holder,
@@ -154,7 +165,7 @@ pub fn prune_files(home: &Home, root: &Path, picked: &Picked) -> Result<Pruned, 
         waited: std::time::Duration::ZERO,
     })?;
     let releases: BTreeSet<PathBuf> = home.labs().iter().filter_map(|lab| LabFile::release_of(home, lab)).collect();
-    let ids: BTreeSet<String> = wanted.iter().map(Wanted::id).collect();
+    let ids: BTreeSet<String> = wanted.iter().map(Wanted::id).chain(assets).collect();
     let mut pruned = Pruned::default();
     for (folder, endings) in [
         (store::artefacts(&home.cache), ["", ""]),
@@ -227,18 +238,28 @@ fn is_id(name: &str) -> bool {
 }
 
 /// All recipes in order, with whether a lab needs them.
-fn all(root: &Path, picked: &Picked) -> Result<Vec<(bool, Wanted)>, Problems> {
-    let recipes = Recipes::read(root)?;
-    let lab: Vec<&str> = LAB.into_iter().filter(|name| recipes.contains(name)).collect();
+async fn all(site: &Site<'_>) -> Result<Vec<(bool, Wanted)>, ImageError> {
+    let recipes = Recipes::read(site.root)?;
+    let is_official = match site.source {
+        ImageSource::Local => false,
+        ImageSource::Official => true,
+        ImageSource::Auto => official::is_present(site).await.unwrap_or(false),
+    };
+    let names: &[&str] = if is_official { &official::RECIPES } else { &LAB };
+    let names: Vec<&str> = names.iter().copied().filter(|name| recipes.contains(name)).collect();
+    let picked = official::as_recorded(site.home, site.picked, site.host);
+    let all = recipes.wanted(picked.as_ref().unwrap_or(site.picked), &[])?;
+    let present = super::look(&site.home.cache, &all, site.engine).await?;
     // No names would mean all recipes.
-    let lab = if lab.is_empty() { Vec::new() } else { recipes.wanted(picked, &lab)? };
-    let needed: BTreeSet<String> = lab.into_iter().map(|wanted| wanted.recipe.name).collect();
-    let all = recipes.wanted(picked, &[])?;
-    let marked = |wanted: Wanted| (needed.contains(&wanted.recipe.name), wanted);
-    Ok(all.into_iter().map(marked).collect())
+    let missing = if names.is_empty() { Vec::new() } else { required(&all, &present, &names) };
+    let missing: Vec<String> = missing.iter().map(|wanted| wanted.recipe.name.clone()).collect();
+    let needed = |name: &String| names.contains(&name.as_str()) || missing.contains(name);
+    Ok(all.into_iter().map(|wanted| (needed(&wanted.recipe.name), wanted)).collect())
 }
 
-fn wanted_by_any_version(root: &Path, picked: &Picked) -> Result<Vec<Wanted>, Problems> {
+/// What any version that is known wants: recipes, and the ids of fetched files.
+fn wanted_by_any_version(site: &Site<'_>) -> Result<(Vec<Wanted>, Vec<String>), Problems> {
+    let (root, picked) = (site.root, site.picked);
     let file = root.join(crate::versions::FILE);
     let text = fs::read_to_string(&file).map_err(|error| {
         Problem::new(file.display().to_string(), format!("cannot be read: {error}"), "a whole copy of the repository")
@@ -246,15 +267,19 @@ fn wanted_by_any_version(root: &Path, picked: &Picked) -> Result<Vec<Wanted>, Pr
     let versions = Versions::parse(&text)?;
     let recipes = Recipes::read(root)?;
     let mut wanted = recipes.wanted(picked, &[])?;
+    let mut assets: Vec<String> = official::assets_of(site).iter().map(Asset::id).collect();
     for kubernetes in versions.known_kubernetes() {
         for istio in versions.known_istio() {
             let mut scenario = Scenario::default_primary_remote(&versions);
             scenario.kubernetes.clone_from(&kubernetes);
             scenario.istio = istio;
-            wanted.extend(recipes.wanted(&versions.pick(&scenario), &[])?);
+            let picked = versions.pick(&scenario);
+            assets.extend(official::assets_of(&Site { picked: &picked, ..*site }).iter().map(Asset::id));
+            let with_images = official::as_recorded(site.home, &picked, site.host);
+            wanted.extend(recipes.wanted(with_images.as_ref().unwrap_or(&picked), &[])?);
         }
     }
-    Ok(wanted)
+    Ok((wanted, assets))
 }
 
 /// A table of recipes, for people.
