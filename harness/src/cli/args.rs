@@ -115,11 +115,12 @@ pub struct Sources {
     /// these versions, official ones first; else it pulls; else it builds [default: the scenario's, else auto].
     #[arg(long, env = "MESHPROOF_IMAGES", hide_env_values = true, value_name = "auto|official|local")]
     pub images: Option<String>,
-    /// Pull official images from MIRROR/<their official path>, such as mirror.example.com/kindest/node:v1.36.4; they are
+    /// Pull official images from MIRROR/PATH with their official path, such as mirror.example.com/kindest/node:v1.36.4; they are
     /// used under their official names. Credentials are those of `docker login`.
     #[arg(long, env = "MESHPROOF_REGISTRY", hide_env_values = true, value_name = "MIRROR")]
     pub registry: Option<String>,
-    /// Fetch files of releases from URL/<path on github.com>; HTTPS_PROXY and NO_PROXY count [default: https://github.com].
+    /// Fetch files of releases from URL/PATH with their path on github.com, which URL stands in for; HTTPS_PROXY and
+    /// NO_PROXY count.
     #[arg(long, env = "MESHPROOF_RELEASES", hide_env_values = true, value_name = "URL")]
     pub releases: Option<String>,
 }
