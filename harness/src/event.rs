@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::check::{Evidence, Verdict};
 use crate::plan::{Deviation, Plan};
 use crate::role::Role;
+use crate::usage::Usage;
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -113,6 +114,13 @@ pub enum Event {
         /// Seconds over all attempts.
         seconds: f64,
     },
+    /// A moment that people compare runs by; see [`crate::milestone`].
+    Reached {
+        /// Its id.
+        id: String,
+        /// One line in the present tense.
+        title: String,
+    },
     /// The run waits for a person (`--pause-after`).
     Paused {
         /// The step after which it waits.
@@ -156,6 +164,9 @@ pub enum Event {
         meaning: String,
         /// Whether the lab is still there.
         lab_kept: bool,
+        /// What the harness itself took, where the system tells.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<Usage>,
     },
 }
 

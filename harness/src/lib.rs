@@ -10,6 +10,7 @@ pub mod event;
 pub mod exit;
 pub mod install;
 pub mod lab;
+pub mod milestone;
 pub mod plan;
 pub mod problem;
 pub mod report;
@@ -21,6 +22,7 @@ pub mod stray;
 pub mod tls;
 pub mod tool;
 pub mod topology;
+pub mod usage;
 pub mod versions;
 pub mod wait;
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::future::Either;
+
 use super::args::{Keep, Request};
 use super::interrupt::Interrupt;
 use crate::check::Verdict;
@@ -17,6 +19,7 @@ use crate::install::{Step, primary_remote};
 use crate::lab::cluster::ClusterError;
 use crate::lab::host::Host;
 use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
+use crate::milestone;
 use crate::plan::{Phase, Plan};
 use crate::report::summary::Summary;
 use crate::report::terminal::{Mode, Terminal};
@@ -25,6 +28,7 @@ use crate::run::{Pause, Run};
 use crate::scenario::{ImageSource, Scenario};
 use crate::stray;
 use crate::topology::Topology;
+use crate::usage::Usage;
 use crate::versions::Picked;
 
 /// Which phases a verb goes through.
@@ -155,7 +159,12 @@ impl Session<'_> {
         let summary = Summary::of(&self.recorder.records());
         let exit = Exit::decide(&summary);
         let meaning = exit.meaning_of(&summary).to_string();
-        self.recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept: kept });
+        self.recorder.emit(Event::RunFinished {
+            exit: exit.code(),
+            meaning,
+            lab_kept: kept,
+            usage: Usage::of_this_process(),
+        });
         exit
     }
 
@@ -276,7 +285,18 @@ impl Session<'_> {
             proved = run.steps(&steps(Phase::Install), pause).await;
         }
         if phases.check && !self.interrupt.cancel.is_cancelled() {
-            verdicts = run.cases(&of(When::Installed), &verdicts).await;
+            let (cases, known) = (of(When::Installed), BTreeMap::new());
+            let judging = run.cases(&cases, &known);
+            verdicts = if phases.install && proved {
+                // It never decides how long the checks take: where there are no answers, they are done first.
+                let answers = std::pin::pin!(milestone::first_answers(&run.context));
+                match futures::future::select(std::pin::pin!(judging), answers).await {
+                    Either::Left((verdicts, _)) => verdicts,
+                    Either::Right(((), judging)) => judging.await,
+                }
+            } else {
+                judging.await
+            };
         }
         if self.interrupt.by().is_some() {
             self.end_tools().await;

@@ -16,6 +16,17 @@ pub fn lines(summary: &Summary) -> Vec<String> {
     facts.extend(summary.ready.iter().flat_map(of_lab));
     // Cases run side by side, so the suite's own time, which adds them up, is not how long the run took.
     facts.push(("wall-clock seconds".to_string(), format!("{:.1}", summary.elapsed)));
+    for (id, at) in &summary.reached {
+        facts.push((format!("{id} reached, seconds"), format!("{at:.1}")));
+    }
+    let path = summary.times.critical_path();
+    let steps: Vec<String> = path.iter().map(|span| format!("{} {:.2}", span.id, span.seconds())).collect();
+    if !steps.is_empty() {
+        facts.push(("critical path, seconds".to_string(), steps.join(" > ")));
+    }
+    if let Some(usage) = summary.finished.as_ref().and_then(|finish| finish.usage) {
+        facts.push(("harness".to_string(), usage.to_string()));
+    }
     let remarks = summary.notes.iter().map(|note| ("note".to_string(), note.clone()));
     // The plan knows what is done otherwise in any case; the rest follows from the images that were had.
     let planned: Vec<&Deviation> = summary.plan.iter().flat_map(|plan| &plan.deviations).collect();

@@ -9,6 +9,7 @@ use crate::event::{ClusterFacts, Event, Record, StepOutcome};
 use crate::exit::Standing;
 use crate::plan::{CaseOutline, Deviation, Plan, StepOutline};
 use crate::role::Role;
+use crate::usage::Usage;
 
 /// Verbs that make or take away and judge no clause.
 const JUDGE_NOTHING: [&str; 3] = ["up", "install", "down"];
@@ -43,6 +44,8 @@ pub struct Summary {
     pub finished: Option<Finish>,
     /// What has begun and not ended.
     pub open: Open,
+    /// Moments reached, each with its second of the run.
+    pub reached: BTreeMap<String, f64>,
     /// Where the time went.
     pub times: Times,
     /// Seconds from the first event to the last.
@@ -175,6 +178,8 @@ pub struct Finish {
     pub meaning: String,
     /// Whether the lab is still there.
     pub lab_kept: bool,
+    /// What the harness itself took, where that is known.
+    pub usage: Option<Usage>,
 }
 
 impl Summary {
@@ -242,10 +247,13 @@ impl Summary {
             Event::Diagnosed { folder, files, missing, hints, .. } => {
                 self.diagnosed.push(Diagnosed { folder, files, missing, hints });
             }
+            Event::Reached { id, .. } => {
+                self.reached.insert(id, record.at);
+            }
             Event::Interrupted { by } => self.interrupted = Some(by),
             Event::Note { text } => self.notes.push(text),
-            Event::RunFinished { exit, meaning, lab_kept } => {
-                self.finished = Some(Finish { exit, meaning, lab_kept });
+            Event::RunFinished { exit, meaning, lab_kept, usage } => {
+                self.finished = Some(Finish { exit, meaning, lab_kept, usage });
             }
             Event::Waiting { .. } | Event::Paused { .. } | Event::Resumed { .. } => {}
         }
@@ -304,8 +312,10 @@ impl Summary {
                     self.times.close(scope, record.at);
                 }
             }
-            Event::Resumed { seconds } => self.times.add(Part::Paused, record.at - seconds, record.at),
-            Event::Diagnosed { seconds, .. } => self.times.add(Part::Diagnostics, record.at - seconds, record.at),
+            Event::Resumed { seconds } => self.times.add("paused", Part::Paused, record.at - seconds, record.at),
+            Event::Diagnosed { seconds, .. } => {
+                self.times.add("diagnostics", Part::Diagnostics, record.at - seconds, record.at)
+            }
             _ => {}
         }
     }

@@ -233,6 +233,10 @@ impl<W: Write + Send> Terminal<W> {
                 let more = if by == "deadline" { "" } else { "; closing the reports, once more leaves at once" };
                 self.say("Interrupted", Colour::Red, &format!("by {by}{more}"));
             }
+            Event::Reached { id, title } => {
+                let text = format!("{id}  {title}  ({} of the run)", seconds(record.at));
+                self.say("Reached", Colour::Green, &one_line(&text));
+            }
             Event::Note { text } => self.say("Note", Colour::Cyan, &one_line(text)),
             Event::RunFinished { .. } => self.end(),
             Event::LabStarted { .. } | Event::StepStarted { .. } | Event::CaseStarted { .. } => {}

@@ -51,28 +51,73 @@ impl From<Kind> for Part {
     }
 }
 
-/// The spans of time of each part, in seconds of the run.
+/// One thing that took time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Span {
+    /// Id of the lab part, step or case; empty for what has none.
+    pub id: String,
+    /// The part of the run that it belongs to.
+    pub part: Part,
+    /// When it began, in seconds of the run.
+    pub from: f64,
+    /// When it ended, in seconds of the run.
+    pub to: f64,
+}
+
+impl Span {
+    /// Seconds that it took.
+    pub fn seconds(&self) -> f64 {
+        self.to - self.from
+    }
+}
+
+/// The spans of time of a run, in the order in which they ended.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Times {
-    spans: Vec<(Part, f64, f64)>,
+    spans: Vec<Span>,
 }
+
+/// What begins this soon after something ended, in seconds, was waiting for it.
+const AT_ONCE: f64 = 0.05;
 
 impl Times {
     /// Adds a span.
-    pub fn add(&mut self, part: Part, from: f64, to: f64) {
+    pub fn add(&mut self, id: &str, part: Part, from: f64, to: f64) {
         if to > from {
-            self.spans.push((part, from.max(0.0), to));
+            self.spans.push(Span { id: id.to_string(), part, from: from.max(0.0), to });
         }
     }
 
     /// Adds the span of a scope that ends now.
     pub fn close(&mut self, scope: &Scope, now: f64) {
-        self.add(scope.kind.into(), scope.since, now);
+        self.add(&scope.id, scope.kind.into(), scope.since, now);
+    }
+
+    /// The chain of things that decided how long the run took, first to last: to make anything else faster gains nothing.
+    ///
+    /// Found from its end: before each thing stands the one that ended last before it began. The scheduler starts what
+    /// it can at once, so that is the one it waited for.
+    pub fn critical_path(&self) -> Vec<Span> {
+        let latest = |spans: &mut dyn Iterator<Item = &Span>| spans.max_by(|a, b| a.to.total_cmp(&b.to)).cloned();
+        let mut path = Vec::new();
+        let mut next = latest(&mut self.spans.iter());
+        while let Some(span) = next {
+            // Strictly earlier on both sides, so that this ends.
+            next = latest(
+                &mut self
+                    .spans
+                    .iter()
+                    .filter(|one| one.to <= span.from + AT_ONCE && one.from < span.from && one.to < span.to),
+            );
+            path.push(span);
+        }
+        path.reverse();
+        path
     }
 
     /// Wall-clock seconds of a part.
     pub fn seconds(&self, part: Part) -> f64 {
-        union(self.spans.iter().filter(|span| span.0 == part))
+        union(self.spans.iter().filter(|span| span.part == part))
     }
 
     /// Each part that took time with its wall-clock seconds, in the order of a run; what no part explains comes last.
@@ -87,14 +132,14 @@ impl Times {
 }
 
 /// The length of the union of spans.
-fn union<'a>(spans: impl Iterator<Item = &'a (Part, f64, f64)>) -> f64 {
-    let mut spans: Vec<(f64, f64)> = spans.map(|(_, from, to)| (*from, *to)).collect();
-    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+fn union<'a>(spans: impl Iterator<Item = &'a Span>) -> f64 {
+    let mut spans: Vec<&Span> = spans.collect();
+    spans.sort_by(|a, b| a.from.total_cmp(&b.from));
     let mut covered = 0.0;
     let mut end = f64::NEG_INFINITY;
-    for (from, to) in spans {
-        covered += (to - from.max(end)).max(0.0);
-        end = end.max(to);
+    for span in spans {
+        covered += (span.to - span.from.max(end)).max(0.0);
+        end = end.max(span.to);
     }
     covered
 }

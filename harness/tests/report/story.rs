@@ -166,7 +166,7 @@ impl Story {
     }
 
     pub fn finish(&mut self, exit: harness::exit::Exit) -> &mut Self {
-        self.add(Event::RunFinished { exit: exit.code(), meaning: exit.meaning().into(), lab_kept: false })
+        self.add(Event::RunFinished { exit: exit.code(), meaning: exit.meaning().into(), lab_kept: false, usage: None })
     }
 }
 

@@ -21,6 +21,23 @@ fn what_runs_side_by_side_counts_once() {
 }
 
 #[test]
+fn the_critical_path_holds_what_was_waited_for_and_not_what_ran_beside_it() {
+    let mut story = Story::run();
+    story.add(Event::LabStarted { id: "cluster-primary".into(), title: "a".into() });
+    story.add(Event::LabStarted { id: "cluster-remote".into(), title: "b".into() }).pass(4.0);
+    story.add(Event::LabFinished { id: "cluster-primary".into(), detail: "".into(), error: None, seconds: 4.0 });
+    story.pass(2.0);
+    story.add(Event::LabFinished { id: "cluster-remote".into(), detail: "".into(), error: None, seconds: 6.0 });
+    story.add(Event::StepStarted { id: "primary-istiod".into() });
+    story.step("eastwest-gateway", 1.0, proved()).pass(2.0);
+    story.add(Event::StepFinished { id: "primary-istiod".into(), outcome: proved(), seconds: 3.0 });
+    story.case("D0", 2.0, passed());
+    let path = Summary::of(&story.records).times.critical_path();
+    let shown: Vec<(&str, f64)> = path.iter().map(|span| (span.id.as_str(), span.seconds())).collect();
+    assert_eq!(shown, [("cluster-remote", 6.0), ("primary-istiod", 3.0), ("D0", 2.0)]);
+}
+
+#[test]
 fn time_of_a_pause_and_of_diagnostics_ends_with_their_event() {
     let mut story = Story::run();
     story

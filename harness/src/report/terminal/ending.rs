@@ -11,6 +11,9 @@ pub fn lines(summary: &Summary, folder: &str, mode: Mode) -> Vec<String> {
     let say = |verb: &str, colour, text: &str| line(mode, verb, colour, text);
     let mut lines = vec![String::new(), say("Took", Colour::Cyan, &seconds(summary.elapsed))];
     lines.extend(time(summary));
+    lines.extend(critical_path(summary).map(|path| say("Critical path", Colour::Cyan, &path)));
+    let usage = summary.finished.as_ref().and_then(|finish| finish.usage);
+    lines.extend(usage.map(|usage| say("Harness", Colour::Cyan, &format!("took {usage}"))));
     if summary.judges() {
         lines.push(say("Judged", Colour::Cyan, &verdicts(summary)));
     }
@@ -33,6 +36,14 @@ fn time(summary: &Summary) -> Vec<String> {
         format!("{INDENT}{:<12}{:>13}{percent:>5.0} %", part.name(), seconds(took))
     };
     summary.times.rows(summary.elapsed).into_iter().map(row).collect()
+}
+
+/// What decided how long the run took, without what took next to nothing.
+fn critical_path(summary: &Summary) -> Option<String> {
+    let path = summary.times.critical_path();
+    let long = path.iter().filter(|span| span.seconds() >= 0.05);
+    let shown: Vec<String> = long.map(|span| format!("{} {}", span.id, seconds(span.seconds()))).collect();
+    (shown.len() > 1).then(|| shown.join(" > "))
 }
 
 /// Counts of verdicts, those that there are: `12 passed (1 flaky), 1 failed`.

@@ -1,0 +1,54 @@
+//! Moments of a run that people compare runs by. They judge nothing: a clause says what is wrong where one is not
+//! reached.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::event::Event;
+use crate::lab::probe::{Calls, Probe};
+use crate::role::Role;
+use crate::wait::Look;
+
+/// The moment in which the caller of each cluster has been answered by both clusters: what a person who follows the
+/// guide looks for last (<https://istio.io/latest/docs/setup/install/multicluster/verify/>).
+pub const FIRST_ANSWERS: &str = "first-answers";
+
+/// Calls the sample service from both clusters until each has heard of both, and says when that was.
+pub async fn first_answers(context: &Context) {
+    let context = context.scoped(FIRST_ANSWERS);
+    let (primary, remote) = tokio::join!(hears_both(&context, Role::Primary), hears_both(&context, Role::Remote));
+    if primary && remote {
+        context.recorder.emit(Event::Reached {
+            id: FIRST_ANSWERS.to_string(),
+            title: "The caller of each cluster has been answered by both".to_string(),
+        });
+    }
+}
+
+async fn hears_both(context: &Context, role: Role) -> bool {
+    let cluster = context.cluster(role);
+    let url = format!("http://echo.meshproof-sample:8080/{}/first-answers/{role}", context.nonce);
+    let wanted: BTreeSet<&str> = Role::ALL.iter().map(|role| context.cluster(*role).name.as_str()).collect();
+    let heard = Mutex::new(BTreeSet::new());
+    let wait = context.wait(format!("answers of both clusters in {}", cluster.name), context.budgets.converge());
+    let look = || async {
+        let asked = match Probe::inside(cluster, &context.budgets).await {
+            Ok(caller) => caller.ask::<Calls>(&["call", &url, "--count", "4"]).await,
+            Err(error) => Err(error),
+        };
+        let calls = match asked {
+            Ok(calls) => calls,
+            Err(error) => return Look::NotYet(error.to_string()),
+        };
+        let mut heard = heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        heard.extend(calls.by_cluster().into_keys());
+        if wanted.iter().all(|name| heard.contains(*name)) {
+            return Look::Yes(());
+        }
+        let names: Vec<&str> = heard.iter().map(String::as_str).collect();
+        Look::NotYet(format!("answers of [{}]; {}", names.join(", "), calls.failure_line()))
+    };
+    wait.every(Duration::from_millis(50)).until(look).await.is_ok()
+}
