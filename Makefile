@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 ARGS ?=
 LAB ?= meshproof
+ROUNDS ?= 3
 MESHPROOF := target/debug/meshproof
 
 .PHONY: help
@@ -62,6 +63,10 @@ test-long: export MESHPROOF_IMAGES = local
 test-long: build tools ## What takes too long for test: bad days in every phase, several nodes and labs, official images
 	$(MESHPROOF) images build
 	cargo test --locked --package meshproof --test long -- --test-threads=1 --nocapture
+
+.PHONY: bench
+bench: tools ## Measures meshproof against the guide followed by hand, in turn; ROUNDS=3
+	ROUNDS=$(ROUNDS) cargo bench --locked --package meshproof --bench guide
 
 .PHONY: clean
 clean: ## Removes labs and build output; images stay (meshproof images prune)

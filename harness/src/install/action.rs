@@ -197,6 +197,7 @@ impl Action {
             }
             Action::ObserveToken => observe_token(context).await?,
             Action::Manifests(manifests) => {
+                file(context, &format!("{}.yaml", context.scope), &manifests.join("\n---\n"))?;
                 for manifest in manifests {
                     cluster.apply(manifest, "").await?;
                 }

@@ -289,6 +289,10 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
             "two clusters share the cores of one host; requests reserve, they do not limit",
         ),
         row(
+            "components.pilot.k8s.readinessProbe.periodSeconds: 1",
+            "istiod is asked every second instead of every three whether it is ready",
+        ),
+        row(
             "values.global.proxy.readinessPeriodSeconds: 1, readinessFailureThreshold: 60",
             "a gateway that was not ready at the first look is looked at again after 15 s; it is given up after 60 s as before",
         ),

@@ -54,6 +54,8 @@ pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> S
     }
     line("- |");
     line("  kind: ClusterConfiguration");
+    // A dozen RSA keys take two seconds of a core, in each cluster.
+    line("  encryptionAlgorithm: ECDSA-P256");
     line("  etcd:");
     line("    local:");
     // A lab is thrown away: its etcd need not survive a power cut.

@@ -126,25 +126,14 @@ pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Res
         lines.retain(|line| seen.insert(line.clone()));
         Ok::<_, UpError>(((), lines.join(", ")))
     });
-    let title = "What stands in the clusters before the install is written down";
-    let listed = part(site.recorder, "inventory", title, async {
+    let read = async {
         let (primary, remote) =
-            tokio::join!(inventory::take(&clusters[&Role::Primary]), inventory::take(&clusters[&Role::Remote]));
-        let mut counts = Vec::new();
-        for (role, entries) in [(Role::Primary, primary?), (Role::Remote, remote?)] {
-            counts.push(format!("{} objects in {}", entries.len(), clusters[&role].name));
-            let text = serde_json::to_vec(&entries).map_err(std::io::Error::from)?;
-            std::fs::write(site.home.inventory(lab, role), text)?;
-        }
-        Ok::<_, UpError>(((), counts.join(", ")))
-    });
-    let (routed, listed) = tokio::join!(routed, listed);
+            tokio::join!(cluster_facts(&clusters[&Role::Primary]), cluster_facts(&clusters[&Role::Remote]));
+        Ok::<_, UpError>(BTreeMap::from([(Role::Primary, primary?), (Role::Remote, remote?)]))
+    };
+    let (routed, facts) = tokio::join!(routed, read);
     routed?;
-    listed?;
-    let mut facts = BTreeMap::new();
-    for (role, cluster) in &clusters {
-        facts.insert(*role, cluster_facts(cluster).await?);
-    }
+    let facts = facts?;
     let file = LabFile {
         format: LAB_FORMAT,
         meshproof: crate::version().to_string(),
@@ -175,6 +164,8 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         // The remote's audit log is the evidence of who wrote its webhooks and configmaps.
         let policy = (role == Role::Remote).then(|| site.root.join("kind/audit-policy.yaml"));
         let config = kind::config(plan, site.host, policy.as_deref());
+        // For people: with it and the files of the install, which come beside it, the lab can be made by hand.
+        std::fs::write(kubeconfig.with_file_name(format!("kind-{role}.yaml")), &config)?;
         let create = kind::Create {
             kind: &site.built.kind,
             topology,
@@ -193,8 +184,12 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         cluster.nodes = nodes(&cluster, &plan.node_names(), wait("all nodes to be known")).await?;
         let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
         let cidrs = pod_network::join(&cluster, &lab_pods, wait).await?;
+        // What stands in it before the install; D12 asks for it after the clean-up.
+        let entries = inventory::take(&cluster).await?;
+        let text = serde_json::to_vec(&entries).map_err(std::io::Error::from)?;
+        std::fs::write(site.home.inventory(&scenario.lab, role), text)?;
         let nodes: Vec<String> = cluster.nodes.iter().map(|(name, at)| format!("{name} {at}")).collect();
-        Ok::<_, UpError>(((cluster, cidrs), nodes.join(", ")))
+        Ok::<_, UpError>(((cluster, cidrs), format!("{}, {} objects", nodes.join(", "), entries.len())))
     })
     .await
 }

@@ -115,6 +115,11 @@ impl Times {
         path
     }
 
+    /// All spans, in the order in which they ended.
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
     /// Wall-clock seconds of a part.
     pub fn seconds(&self, part: Part) -> f64 {
         union(self.spans.iter().filter(|span| span.part == part))
