@@ -10,12 +10,13 @@ use harness::topology::Topology;
 use harness::versions::Versions;
 use rstest::rstest;
 
-fn config(nodes: u32, host: &Host, audit: bool) -> String {
+fn config(nodes: u32, kubernetes: &str, host: &Host, audit: bool) -> String {
     let versions = "[defaults]\nkubernetes = \"v1\"\nistio = \"1\"\n[kubernetes.v1]\n[istio.1]\n";
     let mut scenario = Scenario::default_primary_remote(&Versions::parse(versions).unwrap());
     scenario.clusters.get_mut(&Role::Remote).unwrap().nodes = nodes;
     let topology = Topology::choose(&scenario, &[]).unwrap();
-    kind::config(topology.cluster(Role::Remote), host, audit.then_some(Path::new("/repository/audit-policy.yaml")))
+    let policy = audit.then_some(Path::new("/repository/audit-policy.yaml"));
+    kind::config(topology.cluster(Role::Remote), kubernetes, host, policy)
 }
 
 fn restricted() -> Host {
@@ -23,23 +24,25 @@ fn restricted() -> Host {
 }
 
 #[rstest]
-#[case::one_node("one-node", 1, Host::default(), false)]
-#[case::three_nodes("three-nodes", 3, Host::default(), false)]
-#[case::three_nodes_on_a_restricted_host("three-nodes-restricted", 3, restricted(), true)]
+#[case::one_node("one-node", 1, "v1.36.3", Host::default(), false)]
+#[case::one_node_of_an_older_kubernetes("one-node-1.35", 1, "v1.35.4", Host::default(), true)]
+#[case::three_nodes("three-nodes", 3, "v1.36.3", Host::default(), false)]
+#[case::three_nodes_on_a_restricted_host("three-nodes-restricted", 3, "v1.36.3", restricted(), true)]
 fn a_cluster_has_the_configuration_on_file(
     #[case] name: &str,
     #[case] nodes: u32,
+    #[case] kubernetes: &str,
     #[case] host: Host,
     #[case] audit: bool,
 ) {
-    insta::assert_snapshot!(name, config(nodes, &host, audit));
+    insta::assert_snapshot!(name, config(nodes, kubernetes, &host, audit));
 }
 
 #[rstest]
 #[case::alone(1, 0)]
 #[case::three(3, 2)]
 fn all_nodes_but_one_are_workers(#[case] nodes: u32, #[case] workers: usize) {
-    let text = config(nodes, &Host::default(), true);
+    let text = config(nodes, "v1.36.3", &Host::default(), true);
     assert_eq!(text.matches("- role: worker").count(), workers);
     assert_eq!(text.matches("- role: control-plane").count(), 1);
     // Only the control plane has an API server to audit, and its mount must not slip to a worker.

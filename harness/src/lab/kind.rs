@@ -17,9 +17,9 @@ pub const LABEL: &str = "io.x-k8s.kind.cluster";
 
 /// kind's configuration for one cluster of the lab.
 ///
-/// Patches for restricted and cgroup v1 hosts are set only where they are needed. `audit_policy` is the file on the
+/// `kubernetes` is its version, as `v1.36.3`. Patches for restricted and cgroup v1 hosts are set only where they are needed. `audit_policy` is the file on the
 /// host that says what the API server writes down; only the remote cluster has one.
-pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> String {
+pub fn config(plan: &ClusterPlan, kubernetes: &str, host: &Host, audit_policy: Option<&Path>) -> String {
     let mut yaml = String::new();
     let mut line = |text: &str| writeln!(yaml, "{text}").expect("a String takes everything");
     line("kind: Cluster");
@@ -54,30 +54,31 @@ pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> S
     }
     line("- |");
     line("  kind: ClusterConfiguration");
-    // A dozen RSA keys take two seconds of a core, in each cluster.
-    line("  encryptionAlgorithm: ECDSA-P256");
+    let form = ArgsForm::of(kubernetes);
+    if form == ArgsForm::List {
+        // A dozen RSA keys take two seconds of a core, in each cluster.
+        line("  encryptionAlgorithm: ECDSA-P256");
+    }
     line("  etcd:");
     line("    local:");
     // A lab is thrown away: its etcd need not survive a power cut.
-    line("      extraArgs:");
-    line("      - {name: unsafe-no-fsync, value: \"true\"}");
+    form.write("      ", &[("unsafe-no-fsync", "true")], &mut line);
     // Alone in its cluster each has nobody to agree with; asking for the lease before the API server grants it costs
     // four seconds in which no pod starts. So does the controller manager's default rate, when it makes an account and
     // a token for each of its controllers.
     line("  scheduler:");
-    line("    extraArgs:");
-    line("    - {name: leader-elect, value: \"false\"}");
+    form.write("    ", &[("leader-elect", "false")], &mut line);
     line("  controllerManager:");
-    line("    extraArgs:");
-    line("    - {name: leader-elect, value: \"false\"}");
-    line("    - {name: kube-api-qps, value: \"200\"}");
-    line("    - {name: kube-api-burst, value: \"400\"}");
+    let rates = [("leader-elect", "false"), ("kube-api-qps", "200"), ("kube-api-burst", "400")];
+    form.write("    ", &rates, &mut line);
     if audit_policy.is_some() {
         line("  apiServer:");
-        line("    extraArgs:");
-        line("    - {name: audit-policy-file, value: /etc/kubernetes/meshproof/audit-policy.yaml}");
-        line(&format!("    - {{name: audit-log-path, value: {AUDIT_LOG}}}"));
-        line("    - {name: audit-log-maxsize, value: \"50\"}");
+        let audit = [
+            ("audit-policy-file", "/etc/kubernetes/meshproof/audit-policy.yaml"),
+            ("audit-log-path", AUDIT_LOG),
+            ("audit-log-maxsize", "50"),
+        ];
+        form.write("    ", &audit, &mut line);
         line("    extraVolumes:");
         line("    - name: audit-policy");
         line("      hostPath: /etc/kubernetes/meshproof");
@@ -107,6 +108,36 @@ pub fn config(plan: &ClusterPlan, host: &Host, audit_policy: Option<&Path>) -> S
 /// The file beside a kubeconfig file in which stands what kind said.
 pub fn log(kubeconfig: &Path) -> PathBuf {
     kubeconfig.with_extension("kind.log")
+}
+
+/// How kubeadm's configuration writes arguments; kind goes over to kubeadm v1beta4 with Kubernetes 1.36.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ArgsForm {
+    /// kubeadm.k8s.io/v1beta3: a map.
+    Map,
+    /// kubeadm.k8s.io/v1beta4: a list of names and values.
+    List,
+}
+
+impl ArgsForm {
+    /// The form for a version such as `v1.36.3`.
+    fn of(kubernetes: &str) -> ArgsForm {
+        let mut numbers = kubernetes.trim_start_matches('v').split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        match (numbers.next(), numbers.next()) {
+            (Some(1), Some(minor)) if minor < 36 => ArgsForm::Map,
+            _ => ArgsForm::List,
+        }
+    }
+
+    fn write(self, indent: &str, args: &[(&str, &str)], line: &mut impl FnMut(&str)) {
+        line(&format!("{indent}extraArgs:"));
+        for (name, value) in args {
+            match self {
+                ArgsForm::Map => line(&format!("{indent}  {name}: \"{value}\"")),
+                ArgsForm::List => line(&format!("{indent}- {{name: {name}, value: \"{value}\"}}")),
+            }
+        }
+    }
 }
 
 /// What `kind create cluster` needs to know.

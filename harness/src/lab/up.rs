@@ -163,7 +163,7 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         let kubeconfig = site.home.kubeconfig(&scenario.lab, role);
         // The remote's audit log is the evidence of who wrote its webhooks and configmaps.
         let policy = (role == Role::Remote).then(|| site.root.join("kind/audit-policy.yaml"));
-        let config = kind::config(plan, site.host, policy.as_deref());
+        let config = kind::config(plan, &scenario.kubernetes, site.host, policy.as_deref());
         // For people: with it and the files of the install, which come beside it, the lab can be made by hand.
         std::fs::write(kubeconfig.with_file_name(format!("kind-{role}.yaml")), &config)?;
         let create = kind::Create {
