@@ -25,6 +25,8 @@ pub struct Plan {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
+    /// What the clusters of the lab still need when their API servers answer; the install need not wait for it.
+    Lab,
     /// The guide's install, and the workloads that the checks use.
     Install,
     /// The guide's clean-up.

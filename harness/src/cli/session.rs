@@ -280,9 +280,15 @@ impl Session<'_> {
         let of = |when| cases.iter().filter(|case| case.when == when).copied().collect::<Vec<_>>();
         let mut verdicts = BTreeMap::new();
         let mut proved = true;
-        if phases.install {
+        if phases.up || phases.install {
+            // A lab whose run was killed may lack its last steps.
+            let missing = |step: &Step| !run.context.lab.file.proved.iter().any(|id| id == step.id);
+            let mut wanted: Vec<Step> = steps(Phase::Lab).into_iter().filter(missing).collect();
+            if phases.install {
+                wanted.extend(steps(Phase::Install));
+            }
             let pause = self.request.pause_after.as_deref().map(|id| (id, pause_for_enter()));
-            proved = run.steps(&steps(Phase::Install), pause).await;
+            proved = run.steps(&wanted, pause).await;
         }
         if phases.check && !self.interrupt.cancel.is_cancelled() {
             let (cases, known) = (of(When::Installed), BTreeMap::new());

@@ -14,7 +14,7 @@ use super::primary_remote;
 use super::step::StepError;
 use crate::context::Context;
 use crate::lab::probe::{self, Csr, Probe};
-use crate::lab::{Cluster, Home, load_balancer};
+use crate::lab::{Cluster, Home, load_balancer, pod_network};
 use crate::role::Role;
 use crate::scenario::{Replicas, Scenario};
 use crate::tool::Tool;
@@ -71,6 +71,8 @@ pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// The nodes of a cluster are given their pod network.
+    JoinPodNetwork,
     /// istioctl installs the primary control plane.
     PrimaryInstall(IstioFiles),
     /// The release's own script generates the east-west gateway, istioctl installs it.
@@ -138,6 +140,12 @@ impl Action {
     pub async fn apply(&self, role: Role, context: &Context) -> Result<(), StepError> {
         let cluster = context.cluster(role);
         match self {
+            Action::JoinPodNetwork => {
+                let topology = &context.lab.file.topology;
+                let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
+                let budget = context.budgets.cluster_ready();
+                pod_network::join(cluster, &lab_pods, |what| context.wait(what, budget)).await?;
+            }
             Action::PrimaryInstall(files) => {
                 let mut args = strings(&["--set", "values.pilot.env.EXTERNAL_ISTIOD=true"]);
                 args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);

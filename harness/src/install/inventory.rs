@@ -1,6 +1,7 @@
 //! All objects of a cluster by name: taken before the install and after the clean-up, D12 compares the two.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::ResourceExt;
@@ -10,6 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::lab::Cluster;
 use crate::lab::cluster::ClusterError;
+use crate::wait::{Look, Timeout, Wait};
+
+/// An inventory that could not be taken.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// The API server refused a call.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// The controllers are not done.
+    #[error(transparent)]
+    Timeout(#[from] Timeout),
+}
 
 /// One object of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -48,6 +61,34 @@ const IGNORED_KINDS: [&str; 9] = [
 /// Leases of Kubernetes' own: heartbeats of nodes and leaders.
 fn is_heartbeat(entry: &Entry) -> bool {
     entry.kind == "Lease.coordination.k8s.io" && entry.namespace.starts_with("kube-")
+}
+
+/// As [`take`], of a new cluster: not before its controllers have given every namespace what they give each.
+///
+/// # Errors
+/// [`InventoryError`] where they do not, or for a kind that cannot be listed.
+pub async fn take_settled(cluster: &Cluster, wait: Wait) -> Result<BTreeSet<Entry>, InventoryError> {
+    // The last two things that the controller manager makes by itself; the accounts of its controllers come before.
+    let is_given = |entries: &BTreeSet<Entry>, namespace: &str| {
+        let has = |kind: &str, name: &str| {
+            entries.contains(&Entry { kind: kind.into(), namespace: namespace.into(), name: name.into() })
+        };
+        has("ServiceAccount", "default") && has("ConfigMap", "kube-root-ca.crt")
+    };
+    let wait = wait.every(Duration::from_millis(100));
+    let settled = wait.until(|| async {
+        match take(cluster).await {
+            Err(error) => Look::Yes(Err(error)),
+            Ok(entries) => {
+                let mut namespaces = entries.iter().filter(|entry| entry.kind == "Namespace");
+                match namespaces.find(|namespace| !is_given(&entries, &namespace.name)) {
+                    Some(bare) => Look::NotYet(format!("namespace {} has no account or no root yet", bare.name)),
+                    None => Look::Yes(Ok(entries)),
+                }
+            }
+        }
+    });
+    Ok(settled.await??)
 }
 
 /// Names of all objects of a cluster, of every kind that its API server lists.

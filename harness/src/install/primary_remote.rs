@@ -20,16 +20,36 @@ const ATTACH: &str = "#attach-cluster2-as-a-remote-cluster-of-cluster1";
 const CLEAN_UP: &str = "#cleanup";
 const HARNESS: &str = "harness";
 
-/// The steps of the install and, after them, of the clean-up.
+/// The last steps of the lab, the steps of the install and, after them, of the clean-up.
 pub fn steps(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
     let files = IstioFiles::of(scenario);
-    let mut steps = install(scenario, &files, workload_image);
+    let mut steps = lab(scenario);
+    steps.extend(install(scenario, &files, workload_image));
     steps.extend(clean_up(scenario));
     steps
 }
 
 fn lines(commands: &[&str]) -> Vec<String> {
     commands.iter().map(|command| command.to_string()).collect()
+}
+
+fn lab(scenario: &Scenario) -> Vec<Step> {
+    let ids = [(Role::Primary, "pod-network-primary"), (Role::Remote, "pod-network-remote")];
+    let step = |(role, id)| Step {
+        id,
+        title: format!("Pods of {} have their network", scenario.clusters[&role].name),
+        guide: HARNESS,
+        role,
+        phase: Phase::Lab,
+        commands: Vec::new(),
+        after: &[],
+        follows: &[],
+        needs: &[],
+        teaches: &[],
+        action: Action::JoinPodNetwork,
+        proof: Proof::NodesReady,
+    };
+    ids.map(step).to_vec()
 }
 
 fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec<Step> {

@@ -12,8 +12,8 @@ use super::facts::Fact;
 use super::step::StepError;
 use crate::check::Evidence;
 use crate::context::Context;
-use crate::lab::Cluster;
 use crate::lab::cluster::pod_ready;
+use crate::lab::{Cluster, pod_network};
 use crate::role::Role;
 use crate::wait::Look;
 
@@ -22,6 +22,8 @@ use crate::wait::Look;
 pub enum Proof {
     /// The step's own end is proof enough.
     Nothing,
+    /// Every node of the cluster is Ready.
+    NodesReady,
     /// istiod is ready on every replica, and its root certificate is published.
     ControlPlaneReady,
     /// A Deployment of istio-system is available.
@@ -65,6 +67,7 @@ impl Proof {
     pub fn title(&self) -> String {
         match self {
             Proof::Nothing => "the command ends well".to_string(),
+            Proof::NodesReady => "every node is Ready".to_string(),
             Proof::ControlPlaneReady => "istiod is ready on every replica and has published its root".to_string(),
             Proof::DeploymentAvailable { name } => format!("Deployment {name} is available"),
             Proof::GatewayAddress => "the Service has an address in its status".to_string(),
@@ -87,6 +90,13 @@ impl Proof {
         let mut evidence = Evidence::new();
         match self {
             Proof::Nothing | Proof::TokenObserved => {}
+            Proof::NodesReady => {
+                let budget = context.budgets.cluster_ready();
+                pod_network::ready(cluster, |what| context.wait(what, budget)).await?;
+                for node in cluster.nodes.keys() {
+                    evidence.saw(cluster.object("Node", node), "status.conditions[Ready]", "True");
+                }
+            }
             Proof::ControlPlaneReady => {
                 let ready = deployment_ready(context, cluster, "istiod", context.budgets.istiod_ready()).await?;
                 evidence.saw(cluster.object("Deployment", "istio-system/istiod"), "status.readyReplicas", ready);

@@ -79,6 +79,7 @@ step_errors!(
     crate::lab::exec::ExecError,
     crate::lab::forward::ForwardError,
     crate::lab::load_balancer::LoadBalancerError,
+    crate::lab::pod_network::PodNetworkError,
     crate::lab::probe::ProbeError,
     std::io::Error,
     serde_json::Error,

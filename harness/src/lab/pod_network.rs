@@ -29,16 +29,33 @@ pub enum PodNetworkError {
     Timeout(#[from] Timeout),
 }
 
-/// Gives the nodes of one cluster their pod network and waits until they are Ready; returns each node's pod CIDR.
+/// The pod CIDR of each node of a cluster, once each has one.
+///
+/// # Errors
+/// [`PodNetworkError::Timeout`] naming the node.
+pub async fn cidrs(
+    cluster: &Cluster,
+    wait: impl Fn(&str) -> Wait,
+) -> Result<BTreeMap<String, String>, PodNetworkError> {
+    let found = cluster.nodes.keys().map(async |node| {
+        let cidr = cluster
+            .watch(&wait(&format!("node {node} to have a pod CIDR")), cluster.all::<Node>(), node, |node| {
+                match node.and_then(|node| node.spec.as_ref()?.pod_cidr.clone()) {
+                    Some(cidr) => Look::Yes(cidr),
+                    None => Look::NotYet("spec.podCIDR is empty".to_string()),
+                }
+            })
+            .await?;
+        Ok::<_, PodNetworkError>((node.clone(), cidr))
+    });
+    futures::future::join_all(found).await.into_iter().collect()
+}
+
+/// Gives the nodes of one cluster their pod network, each as soon as its kube-proxy has its rules.
 ///
 /// # Errors
 /// [`PodNetworkError`] naming the node or the command.
-pub async fn join(
-    cluster: &Cluster,
-    lab_pods: &[Ipv4Net],
-    wait: impl Fn(&str) -> Wait,
-) -> Result<BTreeMap<String, String>, PodNetworkError> {
-    let nodes: Api<Node> = cluster.all();
+pub async fn join(cluster: &Cluster, lab_pods: &[Ipv4Net], wait: impl Fn(&str) -> Wait) -> Result<(), PodNetworkError> {
     let services: Api<Service> = cluster.api("default");
     let name = &cluster.name;
     let api_service =
@@ -51,21 +68,26 @@ pub async fn join(
             })
             .await?;
     let lab_pods: Vec<String> = lab_pods.iter().map(ToString::to_string).collect();
+    let cidrs = cidrs(cluster, wait).await?;
     // Side by side: each node waits for its own kube-proxy.
-    let joined = cluster.nodes.keys().map(async |node| {
-        let cidr = cluster
-            .watch(&wait(&format!("node {node} to have a pod CIDR")), nodes.clone(), node, |node| {
-                match node.and_then(|node| node.spec.as_ref()?.pod_cidr.clone()) {
-                    Some(cidr) => Look::Yes(cidr),
-                    None => Look::NotYet("spec.podCIDR is empty".to_string()),
-                }
-            })
-            .await?;
+    let joined = cidrs.iter().map(async |(node, cidr)| {
         let mut command = vec!["bash", "-s", "--", cidr.as_str(), api_service.as_str()];
         command.extend(lab_pods.iter().map(String::as_str));
-        cluster.engine.exec(node, &command, SCRIPT).await?;
+        cluster.engine.exec(node, &command, SCRIPT).await
+    });
+    // All are awaited before any error ends this: no command may go on behind the back of `down`.
+    futures::future::join_all(joined).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+    Ok(())
+}
+
+/// Waits until every node of a cluster is Ready.
+///
+/// # Errors
+/// [`PodNetworkError::Timeout`] naming the node and what it says of itself.
+pub async fn ready(cluster: &Cluster, wait: impl Fn(&str) -> Wait) -> Result<(), PodNetworkError> {
+    let waits = cluster.nodes.keys().map(async |node| {
         cluster
-            .watch(&wait(&format!("node {node} to be Ready")), nodes.clone(), node, |node| {
+            .watch(&wait(&format!("node {node} to be Ready")), cluster.all::<Node>(), node, |node| {
                 let conditions = node.and_then(|node| node.status.as_ref()?.conditions.clone()).unwrap_or_default();
                 match conditions.iter().find(|condition| condition.type_ == "Ready") {
                     Some(ready) if ready.status == "True" => Look::Yes(()),
@@ -73,11 +95,10 @@ pub async fn join(
                     None => Look::NotYet("it has no condition Ready".to_string()),
                 }
             })
-            .await?;
-        Ok::<_, PodNetworkError>((node.clone(), cidr))
+            .await
     });
-    // All are awaited before any error ends this: no command may go on behind the back of `down`.
-    futures::future::join_all(joined).await.into_iter().collect()
+    futures::future::try_join_all(waits).await?;
+    Ok(())
 }
 
 /// One route of the lab: on `node`, the pods of another node are reached by that node's address.

@@ -40,6 +40,9 @@ pub enum UpError {
     /// A cluster is of no use.
     #[error(transparent)]
     Cluster(#[from] ClusterError),
+    /// What stands in a cluster could not be written down.
+    #[error(transparent)]
+    Inventory(#[from] inventory::InventoryError),
     /// The pod network could not be made.
     #[error(transparent)]
     PodNetwork(#[from] PodNetworkError),
@@ -182,10 +185,9 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         let budget = site.budgets.cluster_ready();
         let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);
         cluster.nodes = nodes(&cluster, &plan.node_names(), wait("all nodes to be known")).await?;
-        let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
-        let cidrs = pod_network::join(&cluster, &lab_pods, wait).await?;
+        let cidrs = pod_network::cidrs(&cluster, wait).await?;
         // What stands in it before the install; D12 asks for it after the clean-up.
-        let entries = inventory::take(&cluster).await?;
+        let entries = inventory::take_settled(&cluster, wait("the controllers to have made what they make")).await?;
         let text = serde_json::to_vec(&entries).map_err(std::io::Error::from)?;
         std::fs::write(site.home.inventory(&scenario.lab, role), text)?;
         let nodes: Vec<String> = cluster.nodes.iter().map(|(name, at)| format!("{name} {at}")).collect();

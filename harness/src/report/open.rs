@@ -33,6 +33,7 @@ impl Kind {
     /// The kind of a step.
     pub fn of_phase(phase: Phase) -> Kind {
         match phase {
+            Phase::Lab => Kind::Lab,
             Phase::Install => Kind::Install,
             Phase::CleanUp => Kind::CleanUp,
         }

@@ -8,6 +8,7 @@ const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/pri
 /// Renders a plan as plain text.
 pub fn render(plan: &Plan) -> String {
     let mut parts = vec![head(plan)];
+    parts.extend(steps(plan, Phase::Lab, "LAB"));
     parts.extend(steps(plan, Phase::Install, "INSTALL"));
     parts.extend(section("CHECKS", plan.cases.iter().map(|step| case(plan, step)).collect()));
     parts.extend(steps(plan, Phase::CleanUp, "CLEAN-UP"));

@@ -210,12 +210,12 @@ impl<W: Write + Send> Terminal<W> {
             }
             Event::LabReady { clusters, data_plane, image_source, .. } => {
                 for cluster in clusters.values() {
-                    self.say("Ready", Colour::Green, &format!("{}  Kubernetes {}", cluster.name, cluster.kubernetes));
+                    self.say("Answers", Colour::Green, &format!("{}  Kubernetes {}", cluster.name, cluster.kubernetes));
                 }
                 if !image_source.is_empty() {
-                    self.say("Ready", Colour::Green, &format!("images  {image_source}"));
+                    self.say("Uses", Colour::Green, &format!("images  {image_source}"));
                 }
-                self.say("Ready", Colour::Green, &format!("data plane  {data_plane}"));
+                self.say("Uses", Colour::Green, &format!("data plane  {data_plane}"));
             }
             Event::StepFinished { id, outcome, seconds } => self.step_finished(id, outcome, *seconds),
             Event::CaseFinished { id, verdict, failed_attempts, seconds } => {
