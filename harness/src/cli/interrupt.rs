@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
 use crate::stray;
+use crate::usage::Usage;
 
 /// What ends a run that took too long.
 const DEADLINE: &str = "deadline";
@@ -51,7 +52,12 @@ impl Interrupt {
                     let exit = Exit::Interrupted.code();
                     told.recorder.emit(Event::Interrupted { by: by.to_string() });
                     let meaning = format!("interrupted twice; {left}");
-                    told.recorder.emit(Event::RunFinished { exit, meaning, lab_kept: false });
+                    told.recorder.emit(Event::RunFinished {
+                        exit,
+                        meaning,
+                        lab_kept: false,
+                        usage: Usage::of_this_process(),
+                    });
                     std::process::exit(i32::from(exit));
                 }
                 told.end(by);
