@@ -95,8 +95,9 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         )
     };
     vec![
-        probe("probe-primary", Role::Primary),
-        probe("probe-remote", Role::Remote),
+        // Not before: they would take the processor from istiod, which everything waits for.
+        Step { after: &["primary-install"], ..probe("probe-primary", Role::Primary) },
+        Step { after: &["primary-install"], ..probe("probe-remote", Role::Remote) },
         Step {
             commands: vec![
                 format!("cat <<EOF > cluster1.yaml\n{}EOF", files.primary),
