@@ -304,14 +304,17 @@ impl Session<'_> {
                 judging.await
             };
         }
-        if self.interrupt.by().is_some() {
+        // What was given up may still be at it: after a signal, and where a step of the lab failed.
+        if !proved || self.interrupt.by().is_some() {
             self.end_tools().await;
         }
         let troubled = !proved || verdicts.values().any(|verdict| !verdict.is_passed());
         if troubled || self.interrupt.by().is_some() {
             self.diagnose(&run.context).await;
         }
-        let stays = !phases.down || self.stays_unless_green(self.green_so_far(cases));
+        // A lab that `up` could not finish goes as one of which it could make nothing.
+        let unfinished = phases.up && !phases.install && !proved;
+        let stays = if phases.down { self.stays_unless_green(self.green_so_far(cases)) } else { !unfinished };
         if phases.clean_up && !(phases.down && stays) && self.interrupt.by().is_none() {
             run.steps(&steps(Phase::CleanUp), None).await;
             let after = run.cases(&of(When::CleanedUp), &verdicts).await;

@@ -13,17 +13,6 @@ use crate::lab::Cluster;
 use crate::lab::cluster::ClusterError;
 use crate::wait::{Look, Timeout, Wait};
 
-/// An inventory that could not be taken.
-#[derive(Debug, thiserror::Error)]
-pub enum InventoryError {
-    /// The API server refused a call.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// The controllers are not done.
-    #[error(transparent)]
-    Timeout(#[from] Timeout),
-}
-
 /// One object of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Entry {
@@ -46,7 +35,7 @@ impl std::fmt::Display for Entry {
 }
 
 /// Kinds that Kubernetes itself makes, names anew and drops as it runs; their owners are in the inventory.
-const IGNORED_KINDS: [&str; 9] = [
+const IGNORED_KINDS: [&str; 10] = [
     "Event",
     "Event.events.k8s.io",
     "Pod",
@@ -56,6 +45,7 @@ const IGNORED_KINDS: [&str; 9] = [
     "EndpointSlice.discovery.k8s.io",
     "IPAddress.networking.k8s.io",
     "CertificateSigningRequest.certificates.k8s.io",
+    "CSINode.storage.k8s.io",
 ];
 
 /// Leases of Kubernetes' own: heartbeats of nodes and leaders.
@@ -66,8 +56,8 @@ fn is_heartbeat(entry: &Entry) -> bool {
 /// As [`take`], of a new cluster: not before its controllers have given every namespace what they give each.
 ///
 /// # Errors
-/// [`InventoryError`] where they do not, or for a kind that cannot be listed.
-pub async fn take_settled(cluster: &Cluster, wait: Wait) -> Result<BTreeSet<Entry>, InventoryError> {
+/// [`Timeout`] where they do not, or a kind cannot be listed.
+pub async fn take_settled(cluster: &Cluster, wait: Wait) -> Result<BTreeSet<Entry>, Timeout> {
     // The last two things that the controller manager makes by itself; the accounts of its controllers come before.
     let is_given = |entries: &BTreeSet<Entry>, namespace: &str| {
         let has = |kind: &str, name: &str| {
@@ -78,17 +68,18 @@ pub async fn take_settled(cluster: &Cluster, wait: Wait) -> Result<BTreeSet<Entr
     let wait = wait.every(Duration::from_millis(100));
     let settled = wait.until(|| async {
         match take(cluster).await {
-            Err(error) => Look::Yes(Err(error)),
+            // A group of an API server that has just begun may not answer yet.
+            Err(error) => Look::NotYet(crate::check::verdict::chain(&error)),
             Ok(entries) => {
                 let mut namespaces = entries.iter().filter(|entry| entry.kind == "Namespace");
                 match namespaces.find(|namespace| !is_given(&entries, &namespace.name)) {
                     Some(bare) => Look::NotYet(format!("namespace {} has no account or no root yet", bare.name)),
-                    None => Look::Yes(Ok(entries)),
+                    None => Look::Yes(entries),
                 }
             }
         }
     });
-    Ok(settled.await??)
+    settled.await
 }
 
 /// Names of all objects of a cluster, of every kind that its API server lists.

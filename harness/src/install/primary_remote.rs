@@ -95,9 +95,6 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         )
     };
     vec![
-        // Not before: they would take the processor from istiod, which everything waits for.
-        Step { after: &["primary-install"], ..probe("probe-primary", Role::Primary) },
-        Step { after: &["primary-install"], ..probe("probe-remote", Role::Remote) },
         Step {
             commands: vec![
                 format!("cat <<EOF > cluster1.yaml\n{}EOF", files.primary),
@@ -115,6 +112,9 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 Proof::ControlPlaneReady,
             )
         },
+        // Not before: they would take the processor from istiod, which everything waits for.
+        Step { after: &["primary-install"], ..probe("probe-primary", Role::Primary) },
+        Step { after: &["primary-install"], ..probe("probe-remote", Role::Remote) },
         Step {
             commands: vec![format!(
                 "samples/multicluster/gen-eastwest-gateway.sh --network {network} | \

@@ -1,6 +1,7 @@
 //! The lab: a Docker engine, images, two kind clusters on one network, and the ways into them.
 
 pub mod cluster;
+pub mod dns;
 pub mod down;
 pub mod engine;
 pub mod exec;

@@ -14,7 +14,7 @@ use super::host::Host;
 use super::images::Built;
 use super::pod_network::{self, PodNetworkError};
 use super::state::{Home, LAB_FORMAT, LabFile};
-use super::{Lab, kind, network};
+use super::{Lab, dns, kind, network};
 use crate::budget::Budgets;
 use crate::event::{ClusterFacts, Event, Recorder};
 use crate::install::facts::Facts;
@@ -42,7 +42,7 @@ pub enum UpError {
     Cluster(#[from] ClusterError),
     /// What stands in a cluster could not be written down.
     #[error(transparent)]
-    Inventory(#[from] inventory::InventoryError),
+    Inventory(#[from] crate::wait::Timeout),
     /// The pod network could not be made.
     #[error(transparent)]
     PodNetwork(#[from] PodNetworkError),
@@ -182,6 +182,7 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         })
         .await?;
         let mut cluster = Cluster::open(role, plan, kubeconfig, BTreeMap::new(), site.engine.clone()).await?;
+        dns::quicken(&cluster).await?;
         let budget = site.budgets.cluster_ready();
         let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);
         cluster.nodes = nodes(&cluster, &plan.node_names(), wait("all nodes to be known")).await?;
