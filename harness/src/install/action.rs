@@ -13,7 +13,8 @@ use super::inventory;
 use super::primary_remote;
 use super::step::StepError;
 use crate::context::Context;
-use crate::lab::probe::{self, Csr, Probe};
+use crate::lab::cluster::pod_ready;
+use crate::lab::probe::{self, Csr, Probe, ProbeError};
 use crate::lab::{Cluster, Home, load_balancer, pod_network};
 use crate::role::Role;
 use crate::scenario::{Replicas, Scenario};
@@ -275,8 +276,7 @@ fn file(context: &Context, name: &str, text: &str) -> Result<String, StepError> 
 
 /// Asks until istiod gives any answer; which one it is, D6 judges.
 async fn observe_token(context: &Context) -> Result<(), StepError> {
-    if context.facts.get(Fact::TokenBeforeSecret).is_some() && has_remote_secret(context).await? {
-        // A second install on the same lab comes too late to look again: what was seen before still holds.
+    if is_observed(context.facts.get(Fact::TokenBeforeSecret).is_some(), has_remote_secret(context).await?)? {
         return Ok(());
     }
     let address = format!("{}:15012", context.fact(Fact::GatewayAddress)?);
@@ -289,34 +289,72 @@ async fn observe_token(context: &Context) -> Result<(), StepError> {
                 Ok(probe) => probe.csr(&address, &root).await,
                 Err(error) => Err(error),
             };
-            match asked {
-                // Unavailable (14) is the gateway's answer while it does not know istiod yet.
-                Ok(answer) if answer.grpc_status.is_some_and(|status| status != 14) => Look::Yes(answer),
-                Ok(answer) => Look::NotYet(
-                    answer.error.or(answer.grpc_message).unwrap_or_else(|| "no answer and no error".to_string()),
-                ),
-                Err(error) => Look::NotYet(crate::check::verdict::chain(&error)),
-            }
+            asked.map_or_else(|error| Look::NotYet(crate::check::verdict::chain(&error)), any_answer)
         })
         .await?;
     let mut answers = BTreeMap::from([("istiod through the gateway".to_string(), answer)]);
-    answers.extend(each_istiod_on_token(context, &root).await?);
+    let token = probe::token(remote).await?;
+    let each = context
+        .wait("each istiod to answer", context.budgets.gateway_ready())
+        .until(|| async {
+            let asked = each_istiod_on_token(context, &root, &token).await;
+            asked.unwrap_or_else(|error| Look::NotYet(crate::check::verdict::chain(&error)))
+        })
+        .await?;
+    answers.extend(each);
     context.facts.learn(Fact::TokenBeforeSecret, serde_json::to_string(&answers)?);
     Ok(())
 }
 
-/// What each istiod, asked from its own node, answers to a token of the remote cluster.
-async fn each_istiod_on_token(context: &Context, root: &str) -> Result<BTreeMap<String, Csr>, StepError> {
+/// Whether what istiod says before it has the remote secret was seen in an earlier install, and still holds.
+///
+/// # Errors
+/// [`StepError`] where it was not, and the secret is there: what istiod says now is another thing.
+fn is_observed(was_seen: bool, has_secret: bool) -> Result<bool, StepError> {
+    if has_secret && !was_seen {
+        let why =
+            "it is too late to look: the remote secret is there; make the lab again: meshproof down, meshproof run";
+        return Err(StepError(why.to_string()));
+    }
+    Ok(was_seen && has_secret)
+}
+
+/// An answer of istiod, whichever it is. Unavailable (14) is none: so say a gateway that does not know istiod yet, and an
+/// istiod that is just beginning.
+fn any_answer(answer: Csr) -> Look<Csr> {
+    match answer.grpc_status {
+        Some(status) if status != UNAVAILABLE => Look::Yes(answer),
+        _ => Look::NotYet(answer.error.or(answer.grpc_message).unwrap_or_else(|| "no answer and no error".to_string())),
+    }
+}
+
+/// gRPC's status for a server that cannot be reached.
+const UNAVAILABLE: i32 = 14;
+
+/// What each istiod that serves, asked from its own node, answers to a token of the remote cluster.
+async fn each_istiod_on_token(
+    context: &Context,
+    root: &str,
+    token: &str,
+) -> Result<Look<BTreeMap<String, Csr>>, ProbeError> {
     let primary = context.primary();
-    let token = probe::token(context.remote()).await?;
+    let mut pods = primary.pods(ISTIO_SYSTEM, "app=istiod").await?;
+    pods.retain(|pod| pod.metadata.deletion_timestamp.is_none() && pod_ready(pod) == Look::Yes(()));
+    if pods.is_empty() {
+        return Ok(Look::NotYet("no istiod is ready".to_string()));
+    }
     let mut answers = BTreeMap::new();
-    for pod in primary.pods(ISTIO_SYSTEM, "app=istiod").await? {
+    for pod in pods {
+        let name = format!("pod {ISTIO_SYSTEM}/{}", pod.name_any());
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
         let probe = Probe::beside(primary, &pod, &context.budgets).await?;
-        let answer = probe.csr_with(&format!("{address}:15012"), root, &context.remote().name, &token).await?;
-        answers.insert(format!("pod {ISTIO_SYSTEM}/{}", pod.name_any()), answer);
+        let asked = probe.csr_with(&format!("{address}:15012"), root, &context.remote().name, token).await?;
+        match any_answer(asked) {
+            Look::Yes(answer) => answers.insert(name, answer),
+            Look::NotYet(why) => return Ok(Look::NotYet(format!("{name}: {why}"))),
+        };
     }
-    Ok(answers)
+    Ok(Look::Yes(answers))
 }
 
 async fn has_remote_secret(context: &Context) -> Result<bool, StepError> {
@@ -374,4 +412,36 @@ async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) ->
         })
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{any_answer, is_observed};
+    use crate::lab::probe::Csr;
+    use crate::wait::Look;
+
+    #[rstest]
+    #[case::a_first_install(false, false, Some(false))]
+    #[case::a_second_install(true, true, Some(true))]
+    #[case::the_secret_was_taken_away(true, false, Some(false))]
+    #[case::the_first_look_failed_and_the_secret_came(false, true, None)]
+    fn istiod_is_asked_only_while_it_has_no_secret(
+        #[case] was_seen: bool,
+        #[case] has_secret: bool,
+        #[case] observed: Option<bool>,
+    ) {
+        assert_eq!(is_observed(was_seen, has_secret).ok(), observed);
+    }
+
+    #[rstest]
+    #[case::refused(Some(16), true)]
+    #[case::accepted(Some(0), true)]
+    #[case::nobody_behind_the_gateway(Some(14), false)]
+    #[case::no_connection(None, false)]
+    fn that_istiod_cannot_be_reached_is_no_answer(#[case] grpc_status: Option<i32>, #[case] counts: bool) {
+        let answer = any_answer(Csr { grpc_status, ..Csr::default() });
+        assert_eq!(matches!(answer, Look::Yes(_)), counts);
+    }
 }
