@@ -3,6 +3,7 @@
 //! Sabotage: take the annotation from istio-system of cluster2 before the remote secret is made, or delete the remote
 //! secret.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use harness::check::case::{Case, When};
@@ -166,10 +167,15 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
             .into());
     }
     // The others must be willing too: one of them leads when this one goes.
-    let told = decisions(context, evidence).await;
-    match told.iter().find(|(_, may)| **may == Some(false)) {
+    let told = decisions(context, evidence).await?;
+    match unwilling(&told) {
         None => Ok(()),
-        Some((pod, _)) => Err(Finding::new(format!(
+        Some((pod, None)) => Err(Fault::unknown(format!(
+            "the log of {} does not say whether it may lead in {}",
+            istiod::object(primary, pod),
+            remote.name
+        ))),
+        Some((pod, Some(_))) => Err(Finding::new(format!(
             "{} decided not to lead in {}, so nobody may when {holder} goes",
             istiod::object(primary, pod),
             remote.name
@@ -178,5 +184,30 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
         .hint(format!("it began while namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters; set it, then make this pod anew", remote.name))
         .evidence(evidence)
         .into()),
+    }
+}
+
+/// A replica that was not seen to be willing to lead, with what it decided; one that decided against it comes first.
+fn unwilling(told: &BTreeMap<String, Option<bool>>) -> Option<(&String, Option<bool>)> {
+    let decided = |what: Option<bool>| told.iter().find(|(_, may)| **may == what).map(|(pod, may)| (pod, *may));
+    decided(Some(false)).or_else(|| decided(None))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::unwilling;
+
+    #[rstest]
+    #[case::all_willing(&[("a", Some(true)), ("b", Some(true))], None)]
+    #[case::one_is_not(&[("a", None), ("b", Some(false))], Some(("b", Some(false))))]
+    #[case::one_never_asked(&[("a", Some(true)), ("b", None)], Some(("b", None)))]
+    fn every_replica_must_be_seen_to_be_willing(
+        #[case] told: &[(&str, Option<bool>)],
+        #[case] found: Option<(&str, Option<bool>)>,
+    ) {
+        let told = told.iter().map(|(pod, may)| (pod.to_string(), *may)).collect();
+        assert_eq!(unwilling(&told).map(|(pod, may)| (pod.as_str(), may)), found);
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use harness::check::verdict::chain;
 use harness::check::{Context, Evidence, Fault};
+use harness::lab::cluster::ClusterError;
 use harness::problem::all_of;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::api::LogParams;
@@ -28,26 +30,37 @@ pub async fn root_of_primary(context: &Context) -> Result<String, Fault> {
 /// What each replica of istiod has decided by its log: whether it may lead in the remote cluster; none where it never asked.
 ///
 /// istiod decides once, when it reads the remote secret (`checkShouldLead`, see FIELD notes F2 and F3).
-pub async fn decisions(context: &Context, evidence: &mut Evidence) -> BTreeMap<String, Option<bool>> {
+///
+/// # Errors
+/// [`ClusterError`] when its pods or the log of one cannot be read.
+pub async fn decisions(
+    context: &Context,
+    evidence: &mut Evidence,
+) -> Result<BTreeMap<String, Option<bool>>, ClusterError> {
     let (primary, remote) = (context.primary(), context.remote());
     let asked = format!("should join leader-election for cluster {}:", remote.name);
     let mut told = BTreeMap::new();
-    for pod in istiod::replicas(primary).await.unwrap_or_default() {
+    for pod in istiod::replicas(primary).await? {
         let params = LogParams { container: Some("discovery".to_string()), ..LogParams::default() };
-        let log = primary.api::<Pod>("istio-system").logs(&pod, &params).await.unwrap_or_default();
+        let log = primary.api::<Pod>("istio-system").logs(&pod, &params).await;
+        let log = log.map_err(primary.refused(format!("show the log of pod istio-system/{pod}")))?;
         let line = log.lines().rev().find(|line| line.contains(&asked));
         if let Some(line) = line {
             evidence.saw(istiod::object(primary, &pod), "log", line.trim());
         }
         told.insert(pod, line.map(|line| line.trim_end().ends_with("true")));
     }
-    told
+    Ok(told)
 }
 
 /// Why istiod does not lead, by what its replicas have decided; returns the end of a cause line, and a hint.
 pub async fn leads_not(context: &Context, evidence: &mut Evidence) -> (String, String) {
     let (primary, remote) = (context.primary(), context.remote());
-    let told = decisions(context, evidence).await;
+    let told = match decisions(context, evidence).await {
+        Ok(told) => told,
+        // What is wrong is known already; only the reason is not.
+        Err(error) => return (String::new(), format!("why istiod does not lead could not be read: {}", chain(&error))),
+    };
     let refused: Vec<&String> = told.iter().filter(|(_, may)| **may == Some(false)).map(|(pod, _)| pod).collect();
     // With one replica its name says nothing; with several it says whose log to read.
     let who = if refused.len() < told.len() { format!(" ({})", all_of(&refused)) } else { String::new() };
