@@ -35,7 +35,7 @@ async fn hears_both(context: &Context, role: Role) -> bool {
     let wait = context.wait(format!("answers of both clusters in {}", cluster.name), context.budgets.converge());
     let look = || async {
         // One caller will do: whether each of several is answered, the clauses judge.
-        let asked = match Probe::each_inside(cluster, &context.budgets).await.as_deref() {
+        let asked = match Probe::find(cluster, "meshproof-sample", "caller", &context.budgets).await.as_deref() {
             Ok([caller, ..]) => {
                 caller.ask::<Calls>(&["call", &url, "--count", "4"]).await.map_err(|error| error.to_string())
             }

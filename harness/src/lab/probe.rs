@@ -209,15 +209,20 @@ impl Probe {
     /// The probes outside the mesh, one on each node.
     ///
     /// # Errors
-    /// [`ProbeError::NoPod`] when one is not ready.
+    /// [`ProbeError::NoPod`] when a node has none that is ready.
     pub async fn each_outside(cluster: &Cluster, budgets: &Budgets) -> Result<Vec<Probe>, ProbeError> {
-        let found = Probe::find(cluster, "meshproof-probe", "probe", budgets).await?;
-        match cluster.nodes.keys().find(|node| !found.iter().any(|probe| probe.node == **node)) {
+        Probe::each(cluster, "meshproof-probe", "probe", budgets).await
+    }
+
+    async fn each(cluster: &Cluster, namespace: &str, app: &str, budgets: &Budgets) -> Result<Vec<Probe>, ProbeError> {
+        let found = Probe::find(cluster, namespace, app, budgets).await?;
+        let used: Vec<&str> = found.iter().map(|probe| probe.node.as_str()).collect();
+        match bare(cluster.nodes.keys(), &used) {
             None => Ok(found),
             Some(node) => Err(ProbeError::NoPod {
                 cluster: cluster.name.clone(),
-                namespace: "meshproof-probe".to_string(),
-                selector: format!("app=probe on node {node}"),
+                namespace: namespace.to_string(),
+                selector: format!("app={app} on node {node}"),
             }),
         }
     }
@@ -239,9 +244,9 @@ impl Probe {
     /// The callers inside the mesh, one on each node.
     ///
     /// # Errors
-    /// [`ProbeError::NoPod`] when none is ready.
+    /// [`ProbeError::NoPod`] when a node has none that is ready.
     pub async fn each_inside(cluster: &Cluster, budgets: &Budgets) -> Result<Vec<Probe>, ProbeError> {
-        Probe::find(cluster, "meshproof-sample", "caller", budgets).await
+        Probe::each(cluster, "meshproof-sample", "caller", budgets).await
     }
 
     /// `cluster2 pod meshproof-probe/probe-x`.
@@ -283,6 +288,11 @@ impl Probe {
     }
 }
 
+/// The first of these nodes on which nothing runs, if there is one.
+fn bare<'a>(mut nodes: impl Iterator<Item = &'a String>, used: &[&str]) -> Option<&'a String> {
+    nodes.find(|node| !used.contains(&node.as_str()))
+}
+
 /// The identity of the probes' account, in each cluster.
 pub const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-probe/sa/probe";
 
@@ -310,7 +320,17 @@ pub async fn token(cluster: &Cluster) -> Result<String, ClusterError> {
 
 #[cfg(test)]
 mod tests {
-    use super::Get;
+    use rstest::rstest;
+
+    use super::{Get, bare};
+
+    #[rstest]
+    #[case::each_node_has_one(&["one", "two"], None)]
+    #[case::one_has_two_and_the_other_none(&["one", "one"], Some("two"))]
+    fn one_on_each_node_means_each_node(#[case] used: &[&str], #[case] without: Option<&str>) {
+        let nodes = ["one".to_string(), "two".to_string()];
+        assert_eq!(bare(nodes.iter(), used).map(String::as_str), without);
+    }
 
     #[test]
     fn a_get_that_nobody_answered_can_be_read() {
