@@ -173,6 +173,16 @@ impl Scenario {
         self.clusters.values().map(|wish| wish.nodes).max().unwrap_or(1)
     }
 
+    /// Whether it asks for a lab that was made as `made` says. Number of nodes and source of images do not count: `up` takes
+    /// both by flag or from the environment too, and verbs on a lab that is there take what it has.
+    pub fn asks_for_lab(&self, made: &Scenario) -> bool {
+        let mut asked = Scenario { images: made.images, ..self.clone() };
+        for (role, wish) in &mut asked.clusters {
+            wish.nodes = made.clusters.get(role).map_or(wish.nodes, |made| made.nodes);
+        }
+        asked == *made
+    }
+
     /// Reads a scenario file's text, fills in what it leaves out, and names every mistake with its line and column.
     pub fn parse(
         text: &str,

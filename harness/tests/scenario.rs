@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use harness::problem::Problems;
 use harness::role::Role;
-use harness::scenario::{Scenario, ScenarioFile};
+use harness::scenario::{ImageSource, Scenario, ScenarioFile};
 use harness::versions::Versions;
 use rstest::rstest;
 
@@ -208,4 +208,18 @@ fn the_projects_own_versions_are_read() {
 fn every_mistake_of_the_versions_has_its_line(#[case] text: &str, #[case] shown: &str) {
     let problems = Versions::parse(text).unwrap_err().to_string();
     assert!(problems.contains(shown), "{problems}");
+}
+
+#[rstest]
+#[case::as_it_is(|_: &mut Scenario| {}, true)]
+#[case::made_with_nodes(|made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.nodes = 3), true)]
+#[case::made_with_images(|made: &mut Scenario| made.images = ImageSource::Official, true)]
+#[case::of_another_istio(|made: &mut Scenario| made.istio = "1.29.2".to_string(), false)]
+#[case::of_another_cluster(|made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.name.push('x')), false)]
+#[case::with_replicas(|made: &mut Scenario| made.istiod.replicas = 2, false)]
+fn a_file_fits_a_lab_that_was_made_from_it_with_flags(#[case] change: fn(&mut Scenario), #[case] fits: bool) {
+    let asked = Scenario::default_primary_remote(&versions());
+    let mut made = asked.clone();
+    change(&mut made);
+    assert_eq!(asked.asks_for_lab(&made), fits);
 }

@@ -176,7 +176,7 @@ async fn with_session(
         let file = LabFile::read(home, &lab)?;
         let mut request = request.clone();
         // A lab stays what it was made as; only a file that says otherwise is a mistake.
-        if request.from_file && *request.scenario() != file.scenario {
+        if request.from_file && !request.scenario().asks_for_lab(&file.scenario) {
             return Err(Problem::new(
                 "--scenario",
                 format!("lab {lab} was made from another scenario"),
