@@ -239,7 +239,14 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], budgets: &Bu
     let recorder = Recorder::new(Vec::new());
     let mut exit = Exit::Green;
     for lab in labs {
-        let _lock = LabLock::take(home, lab)?;
+        let _lock = match LabLock::take(home, lab) {
+            Ok(lock) => lock,
+            Err(problem) => {
+                eprintln!("      Failed to remove lab {lab}\n{problem}");
+                exit = Exit::LeftOver;
+                continue;
+            }
+        };
         images::end_strays(home).await;
         let began = Instant::now();
         match remove(&recorder, engine, home, lab, budgets).await {
