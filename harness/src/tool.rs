@@ -106,8 +106,8 @@ impl Tool {
     /// that and ends it in order; without, a call that is given up is asked to end and not waited for.
     pub fn works_for(mut self, folder: &Path) -> Self {
         self.marked = true;
-        let (key, value) = crate::stray::mark(folder);
-        self.env(key, value)
+        self.env.extend(crate::stray::marks(folder));
+        self
     }
 
     /// Runs it in this folder.

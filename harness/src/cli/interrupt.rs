@@ -1,8 +1,6 @@
 //! Ctrl-C: the first ends the run in order, the second leaves at once and says how to clean up.
 
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,23 +14,44 @@ use crate::usage::Usage;
 /// What ends a run that took too long.
 const DEADLINE: &str = "deadline";
 
+/// How far a run is from its end.
+#[derive(Debug, Default)]
+struct End {
+    by: Option<&'static str>,
+    done: bool,
+}
+
+impl End {
+    /// Takes in what asks the run to end; says whether it counts. A deadline ends nothing that is done or has ended, and
+    /// nothing takes the place of a signal.
+    fn comes(&mut self, by: &'static str) -> bool {
+        let counts = match self.by {
+            None => by != DEADLINE || !self.done,
+            Some(DEADLINE) => by != DEADLINE,
+            Some(_) => false,
+        };
+        if counts {
+            self.by = Some(by);
+        }
+        counts
+    }
+}
+
 /// Says whether and by what a run was ended early.
 #[derive(Debug, Clone)]
 pub struct Interrupt {
     /// Cancelled when the run shall end.
     pub cancel: CancellationToken,
-    by: Arc<Mutex<Option<&'static str>>>,
-    done: Arc<AtomicBool>,
+    end: Arc<Mutex<End>>,
     recorder: Recorder,
 }
 
 impl Interrupt {
     /// Listens for SIGINT and SIGTERM from now on. The reports hear of it at once, so that they are true even if nothing
-    /// else is said. Tools that work for these folders are ended when the second signal comes; `left` then says what to
-    /// do about what is left.
-    pub fn listen(recorder: Recorder, folders: Vec<PathBuf>, left: String) -> Interrupt {
-        let interrupt =
-            Interrupt { cancel: CancellationToken::new(), by: Arc::default(), done: Arc::default(), recorder };
+    /// else is said. The tools of this process are ended when the second signal comes; `left` then says what to do about
+    /// what is left.
+    pub fn listen(recorder: Recorder, left: String) -> Interrupt {
+        let interrupt = Interrupt { cancel: CancellationToken::new(), end: Arc::default(), recorder };
         let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
             (Ok(int), Ok(term)) => (int, term),
             // Without handlers a signal ends the process as it always does, and `down` finds what is left.
@@ -45,22 +64,16 @@ impl Interrupt {
                     _ = int.recv() => "SIGINT",
                     _ = term.recv() => "SIGTERM",
                 };
-                if told.by_signal() {
-                    for folder in &folders {
-                        stray::kill(folder);
-                    }
-                    let exit = Exit::Interrupted.code();
-                    told.recorder.emit(Event::Interrupted { by: by.to_string() });
-                    let meaning = format!("interrupted twice; {left}");
-                    told.recorder.emit(Event::RunFinished {
-                        exit,
-                        meaning,
-                        lab_kept: false,
-                        usage: Usage::of_this_process(),
-                    });
-                    std::process::exit(i32::from(exit));
+                if told.end(by) {
+                    continue;
                 }
-                told.end(by);
+                stray::kill_own();
+                let exit = Exit::Interrupted.code();
+                told.recorder.emit(Event::Interrupted { by: by.to_string() });
+                let meaning = format!("interrupted twice; {left}");
+                let usage = Usage::of_this_process();
+                told.recorder.emit(Event::RunFinished { exit, meaning, lab_kept: false, usage });
+                std::process::exit(i32::from(exit));
             }
         });
         interrupt
@@ -71,20 +84,18 @@ impl Interrupt {
         let told = self.clone();
         tokio::spawn(async move {
             crate::wait::pause(limit).await;
-            if told.by().is_none() && !told.done.load(Ordering::Relaxed) {
-                told.end(DEADLINE);
-            }
+            told.end(DEADLINE);
         });
     }
 
     /// All that the deadline could cut off is done.
     pub fn done(&self) {
-        self.done.store(true, Ordering::Relaxed);
+        self.lock().done = true;
     }
 
     /// What ended the run, if anything did.
     pub fn by(&self) -> Option<&'static str> {
-        *self.by.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.lock().by
     }
 
     /// Whether a person or the system ended it.
@@ -92,9 +103,47 @@ impl Interrupt {
         self.by().is_some_and(|by| by != DEADLINE)
     }
 
-    fn end(&self, by: &'static str) {
-        *self.by.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(by);
-        self.recorder.emit(Event::Interrupted { by: by.to_string() });
-        self.cancel.cancel();
+    /// Ends the run if that counts; says whether it did.
+    fn end(&self, by: &'static str) -> bool {
+        let counts = self.lock().comes(by);
+        if counts {
+            self.recorder.emit(Event::Interrupted { by: by.to_string() });
+            self.cancel.cancel();
+        }
+        counts
+    }
+
+    fn lock(&self) -> MutexGuard<'_, End> {
+        self.end.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{DEADLINE, End};
+
+    #[rstest]
+    #[case::a_signal(&["SIGINT"], &[true], Some("SIGINT"))]
+    #[case::a_second_signal_leaves(&["SIGINT", "SIGTERM"], &[true, false], Some("SIGINT"))]
+    #[case::a_deadline_after_a_signal(&["SIGTERM", DEADLINE], &[true, false], Some("SIGTERM"))]
+    #[case::a_signal_after_the_deadline(&[DEADLINE, "SIGINT", "SIGINT"], &[true, true, false], Some("SIGINT"))]
+    #[case::a_deadline_after_the_work(&["done", DEADLINE, "SIGINT"], &[false, true], Some("SIGINT"))]
+    fn the_deadline_never_takes_the_place_of_a_signal(
+        #[case] comes: &[&'static str],
+        #[case] counts: &[bool],
+        #[case] by: Option<&str>,
+    ) {
+        let mut end = End::default();
+        let mut counted = Vec::new();
+        for what in comes {
+            if *what == "done" {
+                end.done = true;
+            } else {
+                counted.push(end.comes(what));
+            }
+        }
+        assert_eq!((counted.as_slice(), end.by), (counts, by));
     }
 }

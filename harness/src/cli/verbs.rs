@@ -165,7 +165,10 @@ async fn with_session(
     let host = Host::read().map_err(host_problem)?;
     let _lock = LabLock::take(home, &lab)?;
     // What a killed meshproof left running must not install or create behind the back of this one.
-    stray::end(&home.lab(&lab)).await;
+    let ended = stray::end(&home.lab(&lab)).await.all(&home.lab(&lab));
+    ended.map_err(|error| {
+        Problem::new(format!("lab {lab}"), error.to_string(), "end these processes, and call again")
+    })?;
     let (topology, existing, request) = if phases.up {
         let readiness = {
             let recorder = Recorder::new(Vec::new());
@@ -195,7 +198,7 @@ async fn with_session(
         )
     })?;
     let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
-    let interrupt = Interrupt::listen(recorder.clone(), vec![home.lab(&lab), home.cache.clone()], left.clone());
+    let interrupt = Interrupt::listen(recorder.clone(), left.clone());
     let session =
         Session { request: &request, catalogue, home, root, engine: &engine, host: &host, interrupt, recorder, folder };
     let exit = session.go(phases, picked, &topology, existing).await;
@@ -307,7 +310,7 @@ async fn image_verb(
         }
         ImagesVerb::Build(_) => {
             let left = "call again, and it goes on from there".to_string();
-            let interrupt = Interrupt::listen(recorder.clone(), vec![home.cache.clone()], left);
+            let interrupt = Interrupt::listen(recorder.clone(), left);
             let built = tokio::select! {
                 built = images::ensure(&site) => built,
                 () = interrupt.cancel.cancelled() => {
@@ -330,7 +333,7 @@ async fn image_verb(
         }
         ImagesVerb::Save(archive) | ImagesVerb::Load(archive) => {
             let left = "call again: what is half written is of no use, and is not used".to_string();
-            let interrupt = Interrupt::listen(recorder.clone(), vec![home.cache.clone()], left);
+            let interrupt = Interrupt::listen(recorder.clone(), left);
             let work = async {
                 match verb {
                     ImagesVerb::Save(_) => images::save(&site, &archive.file).await.map(|_| ()),

@@ -40,6 +40,9 @@ pub enum DownError {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A tool goes on making what was to be removed.
+    #[error(transparent)]
+    Stray(#[from] stray::StillRunning),
     /// It took too long.
     #[error("lab {lab} was not removed within {} s; call `meshproof down --lab {lab}` again", limit.as_secs())]
     Slow {
@@ -83,14 +86,14 @@ pub async fn labs(engine: &Engine, home: &Home) -> Result<Vec<String>, EngineErr
 pub async fn remove(engine: &Engine, home: &Home, lab: &str) -> Result<Removed, DownError> {
     let mut removed = Removed::default();
     // First of all: a kind that goes on would make again what is removed here.
-    let ended = stray::end(&home.lab(lab)).await > 0;
+    let folder = home.lab(lab);
+    let ended = stray::end(&folder).await.all(&folder)? > 0;
     // The engine may still carry out what it was asked for last, so it is looked at until nothing new shows.
     let mut again = ended;
     while pass(engine, lab, &mut removed).await? || again {
         again = false;
         pause(LOOK_AGAIN).await;
     }
-    let folder = home.lab(lab);
     match std::fs::remove_dir_all(&folder) {
         Ok(()) => removed.folder = true,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}

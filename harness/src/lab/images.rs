@@ -167,6 +167,9 @@ pub enum ImageError {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// A recipe of an earlier meshproof goes on writing.
+    #[error(transparent)]
+    Stray(#[from] crate::stray::StillRunning),
     /// Another meshproof builds or prunes.
     #[error("another meshproof ({holder}) still works on the images in {}, after {} s", cache.display(), waited.as_secs())]
     Busy {

@@ -83,7 +83,7 @@ impl<'a> Workshop<'a> {
                         finished(self.recorder, "another meshproof is done with them", None, began);
                     }
                     // A recipe of a killed meshproof would go on writing where this one begins.
-                    stray::end(self.cache).await;
+                    stray::end(self.cache).await.all(self.cache)?;
                     return Ok(lock);
                 }
                 Err(holder) => holder,
