@@ -61,11 +61,16 @@ async fn pruning_keeps_what_any_known_version_wants_and_what_is_not_meshproofs()
         fs::write(yard.home.cache.join(stranger), "mine").unwrap();
     }
     fs::create_dir(yard.home.cache.join("work/soup-0123456789ab.out")).unwrap();
+    // What was killed half-way, and nothing goes on from.
+    let torn = ["work/load-Ab12", "work/istio-release-0123456789ab.part"].map(|name| yard.home.cache.join(name));
+    fs::create_dir(&torn[0]).unwrap();
+    fs::write(&torn[1], "half").unwrap();
     // The pick of this call is another version: what the default wants stays all the same.
     let pruned = images::prune_files(&yard.site(&yard.picked("v1.1.0"))).unwrap();
     assert!(!folder.exists() && !log.exists());
     assert!(!yard.home.cache.join("work/soup-0123456789ab.out").exists());
-    assert_eq!(pruned.freed.len(), 3, "{pruned:?}");
+    assert_eq!(torn.map(|path| path.exists()), [false, false]);
+    assert_eq!(pruned.freed.len(), 5, "{pruned:?}");
     assert!(new.values().all(|present| present.folder.is_dir()));
     assert!(strangers.iter().all(|stranger| yard.home.cache.join(stranger).is_file()));
     assert!(images::print_prune(&pruned).contains(&log.display().to_string()));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::TempPath;
 
 use super::origin::{Image, Machine, without_userinfo};
 use super::store::{self, Manifest, Present};
@@ -93,14 +94,16 @@ impl Asset {
         let cache = &site.home.cache;
         let works = store::works(cache);
         let out = works.join(format!("{}.out", self.id()));
+        // It goes in any case: a download begins anew.
         let part = works.join(format!("{}.part", self.id()));
+        let part = TempPath::try_from_path(&part).map_err(ImageError::files("write", &part))?;
         if out.exists() {
             fs::remove_dir_all(&out).map_err(ImageError::files("remove", &out))?;
         }
         fs::create_dir_all(&out).map_err(ImageError::files("make", &out))?;
         let fetched = self.download(site, &part).await?;
-        lay_out(part.clone(), out.clone()).await?;
-        fs::remove_file(&part).map_err(ImageError::files("remove", &part))?;
+        lay_out(part.to_path_buf(), out.clone()).await?;
+        drop(part);
         let (bytes, files) = store::blocking(&out, |out| store::sums(&out)).await?;
         let component = self.name.trim_end_matches("-release").to_string();
         let manifest = Manifest {
@@ -164,7 +167,6 @@ impl Asset {
             .await
             .unwrap_or_else(|_| Err(failed(&url, format!("it did not end within {} s", limit.as_secs()))))?;
         if found != published {
-            let _ = fs::remove_file(to);
             return Err(failed(&url, format!("its SHA-256 is {found}, and published is {published}; it was removed")));
         }
         Ok(Fetched { url, sha256: found })
@@ -249,20 +251,22 @@ pub(super) fn images(release: &Present) -> Result<Vec<Image>, ImageError> {
 /// Unpacks an archive without its outermost folder.
 fn unpack(archive: &Path, out: &Path) -> std::io::Result<()> {
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(File::open(archive)?));
+    let whole = tempfile::tempdir_in(out)?;
     for entry in archive.entries()? {
-        let mut entry = entry?;
-        let inner: PathBuf = entry.path()?.components().skip(1).collect();
-        let plain = inner.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        if inner.as_os_str().is_empty() || !plain {
+        // Nothing is written outside, not by a link either that an earlier entry has made.
+        entry?.unpack_in(whole.path())?;
+    }
+    for outermost in fs::read_dir(whole.path())? {
+        let outermost = outermost?;
+        if !outermost.file_type()?.is_dir() {
             continue;
         }
-        let target = out.join(inner);
-        if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder)?;
+        for inner in fs::read_dir(outermost.path())? {
+            let inner = inner?;
+            fs::rename(inner.path(), out.join(inner.file_name()))?;
         }
-        entry.unpack(target)?;
     }
-    Ok(())
+    whole.close()
 }
 
 /// Asks a release's own istioctl for its version and for the images that it would install.

@@ -72,6 +72,9 @@ pub(super) fn works(cache: &Path) -> PathBuf {
     cache.join("work")
 }
 
+/// How folders of unfinished loads of archives begin, among the unfinished builds.
+pub(super) const LOADS: &str = "load-";
+
 /// The folder of build logs.
 pub(super) fn logs(cache: &Path) -> PathBuf {
     cache.join("logs")

@@ -167,21 +167,19 @@ pub fn prune_files(site: &Site<'_>) -> Result<Pruned, ImageError> {
     let releases: BTreeSet<PathBuf> = home.labs().iter().filter_map(|lab| LabFile::release_of(home, lab)).collect();
     let ids: BTreeSet<String> = wanted.iter().map(Wanted::id).chain(assets).collect();
     let mut pruned = Pruned::default();
-    for (folder, endings) in [
-        (store::artefacts(&home.cache), ["", ""]),
-        (store::works(&home.cache), ["", ".out"]),
-        (store::logs(&home.cache), [".log", ".log"]),
-    ] {
-        for path in unwanted(&folder, endings, &ids) {
-            if releases.contains(&path) {
-                pruned.kept.push(format!("{}: a lab that is up uses it", path.display()));
-                continue;
-            }
-            let bytes = store::size(&path);
-            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            removed.map_err(ImageError::files("remove", &path))?;
-            pruned.freed.push(Freed { what: path.display().to_string(), bytes });
+    let mut paths = unwanted(&store::artefacts(&home.cache), ["", ""], &ids);
+    paths.extend(unwanted(&store::works(&home.cache), ["", ".out"], &ids));
+    paths.extend(torn(&store::works(&home.cache)));
+    paths.extend(unwanted(&store::logs(&home.cache), [".log", ".log"], &ids));
+    for path in paths {
+        if releases.contains(&path) {
+            pruned.kept.push(format!("{}: a lab that is up uses it", path.display()));
+            continue;
         }
+        let bytes = store::size(&path);
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(ImageError::files("remove", &path))?;
+        pruned.freed.push(Freed { what: path.display().to_string(), bytes });
     }
     Ok(pruned)
 }
@@ -231,10 +229,21 @@ fn unwanted(folder: &Path, endings: [&str; 2], wanted: &BTreeSet<String>) -> Vec
     found
 }
 
-/// Whether a name is `NAME-HASH`.
-fn is_id(name: &str) -> bool {
+/// Whether a name is `NAME-HASH`, and so the plain name of a folder.
+pub(super) fn is_id(name: &str) -> bool {
     let hex = |hash: &str| hash.len() == 12 && hash.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
-    name.rsplit_once('-').is_some_and(|(name, hash)| !name.is_empty() && hex(hash))
+    let plain = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    name.rsplit_once('-').is_some_and(|(name, hash)| plain(name) && hex(hash))
+}
+
+/// What only a killed meshproof leaves among unfinished builds, and nothing goes on from: half a download, half a load.
+fn torn(works: &Path) -> Vec<PathBuf> {
+    let is_torn = |name: &str| name.strip_suffix(".part").is_some_and(is_id) || name.starts_with(store::LOADS);
+    let entries = fs::read_dir(works).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> =
+        entries.filter(|entry| is_torn(&entry.file_name().to_string_lossy())).map(|entry| entry.path()).collect();
+    found.sort();
+    found
 }
 
 /// All recipes in order, with whether a lab needs them.

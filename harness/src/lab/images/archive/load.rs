@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use bollard::query_parameters::ImportImageOptions;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use tokio::io::AsyncReadExt;
 use tokio_util::io::ReaderStream;
 
@@ -18,7 +19,7 @@ use crate::lab::engine::EngineError;
 use crate::lab::host;
 use crate::lab::images::build::Workshop;
 use crate::lab::images::record::Records;
-use crate::lab::images::{ImageError, LAB, Site, official, store};
+use crate::lab::images::{ImageError, LAB, Site, official, store, upkeep};
 use crate::lab::recipe::{Recipes, Wanted};
 use crate::problem::{Problem, Problems, all_of};
 use crate::scenario::ImageSource;
@@ -58,19 +59,22 @@ async fn read(site: &Site<'_>, path: &Path) -> Result<String, ImageError> {
     refuse_others(site, path, &head)?;
     let workshop = Workshop::of(site);
     let _lock = workshop.lock().await?;
-    // Beside the other scratch folders, on the cache's own disk: a move into place is a rename.
-    let scratch = store::works(&site.home.cache).join(format!("load-{}", std::process::id()));
-    let result = take_over(site, path, &head, &scratch).await;
-    let _ = fs::remove_dir_all(&scratch);
-    result.map_err(|error| match error {
-        ImageError::Files { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof => {
+    tell(site, "verifying it");
+    let works = store::works(&site.home.cache);
+    let unpacked = store::blocking(&works, {
+        let path = path.to_path_buf();
+        move |works| Ok(unpack(&path, &works))
+    });
+    let (scratch, images) = unpacked.await?.map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
             problem("ends too early".to_string(), "copy it again; compare its size with the original's")
         }
-        ImageError::Files { source, .. } if source.kind() == io::ErrorKind::InvalidData => {
+        io::ErrorKind::InvalidData => {
             problem("is damaged: its images have another SHA-256".to_string(), "copy or save it again")
         }
-        other => other,
-    })
+        _ => ImageError::files("unpack", path)(error),
+    })?;
+    take_over(site, path, &head, &scratch.path().join(ARTEFACTS), images).await
 }
 
 fn head(path: &Path) -> io::Result<Head> {
@@ -81,7 +85,9 @@ fn head(path: &Path) -> io::Result<Head> {
     }
     let mut text = Vec::new();
     first.read_to_end(&mut text)?;
-    Ok(serde_json::from_slice(&text)?)
+    let head: Head = serde_json::from_slice(&text)?;
+    // Their names become paths.
+    if head.folders.iter().all(|id| upkeep::is_id(id)) { Ok(head) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 /// Refuses what could not serve here, all reasons at once.
@@ -136,12 +142,14 @@ fn lacking(site: &Site<'_>, head: &Head) -> Result<Vec<String>, Problems> {
     Ok(ids.into_iter().filter(|id| !head.folders.contains(id)).collect())
 }
 
-async fn take_over(site: &Site<'_>, path: &Path, head: &Head, scratch: &Path) -> Result<String, ImageError> {
-    tell(site, "verifying it");
-    let images = {
-        let (path, scratch) = (path.to_path_buf(), scratch.to_path_buf());
-        store::blocking(path.clone().as_path(), move |_| unpack(&path, &scratch)).await?
-    };
+/// Puts folders that were unpacked into `scratch`, and images, where a lab looks for them.
+async fn take_over(
+    site: &Site<'_>,
+    path: &Path,
+    head: &Head,
+    scratch: &Path,
+    images: (u64, u64),
+) -> Result<String, ImageError> {
     for id in &head.folders {
         let folder = scratch.join(id);
         let damaged = |why: String| {
@@ -192,16 +200,18 @@ async fn take_over(site: &Site<'_>, path: &Path, head: &Head, scratch: &Path) ->
     Ok(format!("{} images of {}", head.source.as_str(), all_of(&versions)))
 }
 
-/// Unpacks the folders into `scratch`, and verifies head and images; says where in the file the images are.
-fn unpack(path: &Path, scratch: &Path) -> io::Result<(u64, u64)> {
-    let _ = fs::remove_dir_all(scratch);
-    fs::create_dir_all(scratch)?;
+/// Unpacks the folders into a folder below `works`, and verifies head and images; says where in the file the images are.
+///
+/// The folder goes with what is returned, also where nobody waits for it any more. It is on the cache's own disk, so that
+/// a move into place is a rename.
+fn unpack(path: &Path, works: &Path) -> io::Result<(TempDir, (u64, u64))> {
+    fs::create_dir_all(works)?;
+    let scratch = tempfile::Builder::new().prefix(store::LOADS).tempdir_in(works)?;
     let mut archive = tar::Archive::new(File::open(path)?);
     let (mut found, mut sums, mut place) = (BTreeMap::new(), None, None);
     for entry in archive.entries()? {
         let mut entry = entry.map_err(cut_off)?;
         let name = entry.path()?.into_owned();
-        let plain = name.components().all(|part| matches!(part, Component::Normal(_)));
         match name.to_str() {
             Some(SUMS) => {
                 let mut text = String::new();
@@ -216,12 +226,11 @@ fn unpack(path: &Path, scratch: &Path) -> io::Result<(u64, u64)> {
                 io::copy(&mut entry, &mut hasher)?;
                 found.insert(name.to_string_lossy().into_owned(), format!("sha256:{:x}", hasher.finalize()));
             }
-            _ => {
-                let inner: PathBuf = name.components().skip(1).collect();
-                if name.starts_with(ARTEFACTS) && plain && !inner.as_os_str().is_empty() {
-                    entry.unpack(scratch.join(inner)).map_err(cut_off)?;
-                }
+            // Nothing is written outside, not by a link either that an earlier entry has made.
+            _ if name.starts_with(ARTEFACTS) => {
+                entry.unpack_in(scratch.path()).map_err(cut_off)?;
             }
+            _ => {}
         }
     }
     // The sums come last: without them the file was cut off.
@@ -229,7 +238,7 @@ fn unpack(path: &Path, scratch: &Path) -> io::Result<(u64, u64)> {
     if sums != found {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    place.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    Ok((scratch, place.ok_or(io::ErrorKind::UnexpectedEof)?))
 }
 
 /// What the reader of archives complains of where the file ends too early has no kind of its own.
@@ -256,4 +265,67 @@ async fn load_images(site: &Site<'_>, path: &Path, (at, bytes): (u64, u64)) -> R
 fn tell(site: &Site<'_>, last: &str) {
     let what = "the archive".to_string();
     site.recorder.emit(Event::Waiting { scope: PART.to_string(), what, last: last.to_string() });
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tar::{Builder, EntryType, Header};
+
+    use super::*;
+
+    /// An archive with these entries: a path as it shall stand there, and its text, or with `-> ` the target of a link.
+    fn archive(file: &Path, entries: &[(&str, &str)]) {
+        let mut builder = Builder::new(File::create(file).expect("a file"));
+        for (name, text) in entries {
+            let mut header = Header::new_gnu();
+            // Past the checks of who writes archives honestly.
+            header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
+            header.set_mode(0o644);
+            let body = match text.strip_prefix("-> ") {
+                Some(target) => {
+                    header.set_entry_type(EntryType::Symlink);
+                    header.set_link_name(target).expect("a target");
+                    ""
+                }
+                None => text,
+            };
+            header.set_size(body.len() as u64);
+            header.set_cksum();
+            builder.append(&header, body.as_bytes()).expect("an entry");
+        }
+        builder.finish().expect("an archive");
+    }
+
+    #[rstest]
+    #[case::by_dots("artefacts/../../outside/written")]
+    #[case::through_a_link("artefacts/out/written")]
+    fn nothing_of_an_archive_is_written_outside(#[case] name: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, works, outside) =
+            (folder.path().join("a.tar"), folder.path().join("work"), folder.path().join("outside"));
+        fs::create_dir(&outside).expect("a folder");
+        let link = format!("-> {}", outside.display());
+        archive(&file, &[("artefacts/out", &link), (name, "of the archive"), (SUMS, "{}")]);
+        let _ = unpack(&file, &works);
+        assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 0);
+        assert_eq!(fs::read_dir(&works).expect("it is there").count(), 0, "and nothing of it stays");
+    }
+
+    #[rstest]
+    #[case::ids("\"istio-release-0123456789ab\"", true)]
+    #[case::up("\"..\"", false)]
+    #[case::elsewhere("\"../../labs-0123456789ab\"", false)]
+    #[case::from_the_root("\"/etc/x-0123456789ab\"", false)]
+    fn folders_are_called_as_in_a_cache(#[case] folder: &str, #[case] fits: bool) {
+        let scratch = tempfile::tempdir().expect("a folder");
+        let file = scratch.path().join("a.tar");
+        let head = format!(
+            r#"{{"format": 1, "meshproof": "", "machine": "", "source": "local", "versions": {{}}, "images": {{}},
+                "folders": [{folder}], "bytes": 0, "records": {}}}"#,
+            serde_json::to_string(&Records::default()).expect("records")
+        );
+        archive(&file, &[(HEAD, &head)]);
+        assert_eq!(super::head(&file).is_ok(), fits);
+    }
 }

@@ -1,13 +1,15 @@
 //! Writing an archive.
 
-use std::fs::{self, File};
+use std::fs::{File, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use tar::{Builder, Header};
+use tempfile::NamedTempFile;
 
 use super::{ARTEFACTS, FORMAT, HEAD, Head, Holdings, IMAGES, SUMS, machine, versions};
 use crate::event::Event;
@@ -26,17 +28,7 @@ pub async fn save(site: &Site<'_>, file: &Path) -> Result<u64, ImageError> {
     let began = Instant::now();
     let title = format!("What a lab needs is saved into {}", file.display());
     site.recorder.emit(Event::LabStarted { id: PART.to_string(), title });
-    let part = file.with_extension("part");
-    let result = match write(site, &part).await {
-        Ok(()) => fs::rename(&part, file)
-            .and_then(|()| fs::metadata(file))
-            .map(|written| written.len())
-            .map_err(ImageError::files("write", file)),
-        Err(error) => {
-            let _ = fs::remove_file(&part);
-            Err(error)
-        }
-    };
+    let result = write(site, file).await;
     let detail = result.as_ref().map(|bytes| format!("{}, {}", file.display(), upkeep::bytes(*bytes)));
     let error = result.as_ref().err().map(|error| crate::check::verdict::chain(error));
     let seconds = began.elapsed().as_secs_f64();
@@ -45,7 +37,7 @@ pub async fn save(site: &Site<'_>, file: &Path) -> Result<u64, ImageError> {
     result
 }
 
-async fn write(site: &Site<'_>, path: &Path) -> Result<(), ImageError> {
+async fn write(site: &Site<'_>, path: &Path) -> Result<u64, ImageError> {
     let holdings = Holdings::of(site).await?;
     let failed = |source| ImageError::files("write", path)(source);
     let mut images = std::collections::BTreeMap::new();
@@ -80,7 +72,8 @@ async fn write(site: &Site<'_>, path: &Path) -> Result<(), ImageError> {
         records: holdings.records.clone(),
     };
     let head = serde_json::to_vec_pretty(&head).map_err(|error| failed(error.into()))?;
-    let mut builder = Builder::new(File::create(path).map_err(failed)?);
+    let part = part_of(path, folder).map_err(failed)?;
+    let mut builder = Builder::new(part.reopen().map_err(failed)?);
     builder.follow_symlinks(false);
     append(&mut builder, HEAD, &head).map_err(failed)?;
     for folder in &holdings.folders {
@@ -91,7 +84,23 @@ async fn write(site: &Site<'_>, path: &Path) -> Result<(), ImageError> {
     let sum = images_into(site, &holdings.images, builder.get_mut(), &failed).await?;
     let sums = serde_json::json!({ HEAD: format!("sha256:{:x}", Sha256::digest(&head)), IMAGES: sum });
     append(&mut builder, SUMS, sums.to_string().as_bytes()).map_err(failed)?;
-    builder.into_inner().and_then(|file| file.sync_all()).map_err(failed)
+    let finish = || {
+        builder.into_inner()?.sync_all()?;
+        let file = part.persist(path)?;
+        Ok(file.metadata()?.len())
+    };
+    finish().map_err(failed)
+}
+
+/// A file of its own name beside the archive, which goes if this call ends before it is whole; to be read by others as
+/// any file that the user makes.
+fn part_of(path: &Path, folder: &Path) -> io::Result<NamedTempFile> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    tempfile::Builder::new()
+        .prefix(&format!("{name}."))
+        .suffix(".part")
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
 }
 
 fn tell(site: &Site<'_>, last: &str) {
@@ -141,4 +150,23 @@ async fn images_into(
     file.write_all(header(IMAGES, bytes).map_err(failed)?.as_bytes()).map_err(failed)?;
     file.seek(SeekFrom::End(0)).map_err(failed)?;
     Ok(format!("sha256:{:x}", hasher.finalize()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::part_of;
+
+    #[test]
+    fn what_is_half_written_stands_beside_the_users_files_and_goes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("lab.part"), "mine").expect("a file of the user");
+        let part = part_of(&folder.path().join("lab.tar"), folder.path()).expect("a file");
+        let path = part.path().to_path_buf();
+        assert!(path.is_file() && path.parent() == Some(folder.path()));
+        drop(part);
+        assert!(!path.exists());
+        assert_eq!(fs::read_to_string(folder.path().join("lab.part")).expect("it is there"), "mine");
+    }
 }
