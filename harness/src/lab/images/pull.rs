@@ -86,6 +86,9 @@ pub(super) async fn pull(
         }
         Ok(())
     };
+    let name = image.to_string();
+    // What the user has under the mirror's name already is not this pull's to forget.
+    let leaves_a_name = from != name && by_digest.is_none() && !is_there(engine, &from).await?;
     let limit = budgets.image_pull();
     let ended = tokio::time::timeout(limit, pulling).await;
     ended.unwrap_or_else(|_| Err(format!("it did not end within {} s", limit.as_secs()))).map_err(|why| {
@@ -98,7 +101,6 @@ pub(super) async fn pull(
         let what = format!("{what} the image {name}");
         move |source| ImageError::from(EngineError::Docker { what, source })
     };
-    let name = image.to_string();
     if wanted != name {
         let official =
             TagImageOptions { repo: Some(format!("{}/{}", image.host, image.path)), tag: Some(image.tag.clone()) };
@@ -107,7 +109,7 @@ pub(super) async fn pull(
     let mut record = present(engine, image, platform)
         .await?
         .ok_or_else(|| failed(format!("the registry has no image for {platform} under this name")))?;
-    if from != name && by_digest.is_none() {
+    if leaves_a_name {
         // The official name is the one that is used; the mirror's would only be left over.
         let left = engine.docker.remove_image(&from, None::<RemoveImageOptions>, None).await;
         left.map_err(refused("forget the mirror's name of", &from))?;
@@ -117,6 +119,14 @@ pub(super) async fn pull(
     }
     record.from = without_tag(&from).to_string();
     Ok(record)
+}
+
+async fn is_there(engine: &Engine, name: &str) -> Result<bool, ImageError> {
+    match engine.docker.inspect_image(name).await {
+        Ok(_) => Ok(true),
+        Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(false),
+        Err(source) => Err(EngineError::Docker { what: format!("show the image {name}"), source }.into()),
+    }
 }
 
 fn without_tag(name: &str) -> &str {
