@@ -225,7 +225,7 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_end_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
-        let reaped = making_a_container("read line; sleep 3", folder.path());
+        let reaped = making_a_container("trap '' TERM; sleep 3", folder.path());
         let ended = end_within(folder.path(), Duration::from_millis(200)).await;
         let still = ended.all(folder.path()).expect_err("it still runs");
         assert!(still.to_string().contains(&format!("ps -fp {}", still.left[0])), "{still}");
