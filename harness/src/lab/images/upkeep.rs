@@ -5,7 +5,8 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
+use bollard::query_parameters::{ListImagesOptions, RemoveContainerOptions, RemoveImageOptions};
 
 use super::release::Asset;
 use super::{ImageError, LAB, Site, build, official, required, store};
@@ -15,6 +16,9 @@ use crate::lab::state::LabFile;
 use crate::problem::{Problem, Problems};
 use crate::scenario::{ImageSource, Scenario};
 use crate::versions::Versions;
+
+/// The label of containers in which a recipe makes an image.
+const BUILD_LABEL: &str = "io.meshproof.build";
 
 /// One recipe in a list.
 #[derive(Debug, Clone, PartialEq)]
@@ -139,13 +143,14 @@ pub async fn verify(site: &Site<'_>) -> Result<Vec<Verified>, ImageError> {
     Ok(found)
 }
 
-/// Removes artefacts, scratch folders, logs and images of hashes that no version in `kind/versions.toml` wants, and
-/// nothing else. The release of a lab that is up stays.
+/// Removes artefacts, scratch folders, logs and images of hashes that no version in `kind/versions.toml` wants, what a
+/// killed meshproof left half-way, and nothing else. The release of a lab that is up stays.
 ///
 /// # Errors
 /// [`ImageError::Busy`] while another meshproof builds, or when recipes, the cache or the engine cannot be read.
 pub async fn prune(site: &Site<'_>) -> Result<Pruned, ImageError> {
     let mut pruned = prune_files(site)?;
+    prune_containers(site.engine, &mut pruned).await?;
     let images = wanted_by_any_version(site)?.0.iter().filter_map(Wanted::image).collect();
     prune_images(site.engine, &images, &mut pruned).await?;
     Ok(pruned)
@@ -182,6 +187,29 @@ pub fn prune_files(site: &Site<'_>) -> Result<Pruned, ImageError> {
         pruned.freed.push(Freed { what: path.display().to_string(), bytes });
     }
     Ok(pruned)
+}
+
+/// Containers that a killed recipe left: each ends by itself within the hour. One that runs may be of another user's build.
+async fn prune_containers(engine: &Engine, pruned: &mut Pruned) -> Result<(), ImageError> {
+    for container in engine.containers("label", BUILD_LABEL).await? {
+        if !has_ended(&container) {
+            continue;
+        }
+        let id = container.id.unwrap_or_default();
+        let name = container.names.and_then(|names| names.into_iter().next()).unwrap_or(id.clone());
+        let what = format!("the container {}", name.trim_start_matches('/'));
+        let options = RemoveContainerOptions { v: true, ..Default::default() };
+        match engine.docker.remove_container(&id, Some(options)).await {
+            Ok(()) => pruned.freed.push(Freed { what, bytes: 0 }),
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404 | 409, .. }) => {}
+            Err(source) => return Err(EngineError::Docker { what: format!("remove {what}"), source }.into()),
+        }
+    }
+    Ok(())
+}
+
+fn has_ended(container: &ContainerSummary) -> bool {
+    matches!(container.state, Some(ContainerSummaryStateEnum::EXITED | ContainerSummaryStateEnum::DEAD))
 }
 
 async fn prune_images(engine: &Engine, wanted: &BTreeSet<String>, pruned: &mut Pruned) -> Result<(), ImageError> {
@@ -357,4 +385,20 @@ pub(super) fn bytes(bytes: u64) -> String {
         unit += 1;
     }
     if size < 9.95 { format!("{size:.1} {}", UNITS[unit]) } else { format!("{size:.0} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::of_a_build_that_goes_on("running", false)]
+    #[case::of_a_build_that_begins("created", false)]
+    #[case::of_a_killed_build("exited", true)]
+    fn only_a_build_container_that_has_ended_is_left_over(#[case] state: &str, #[case] over: bool) {
+        let container = serde_json::from_value(serde_json::json!({"Id": "c", "State": state}));
+        assert_eq!(has_ended(&container.expect("as the engine lists it")), over);
+    }
 }
