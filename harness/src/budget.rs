@@ -30,7 +30,7 @@ budgets! {
     image_pull = 1800;
     /// `kind create cluster`, two at once; measured 15 s.
     cluster_create = 240;
-    /// From a created cluster to a Ready node with its pod network; measured 10 s.
+    /// Each wait between an API server that answers and Ready nodes with their pod network; all of them measured 10 s.
     cluster_ready = 120;
     /// One call of istioctl that waits for what it installs; measured 25 s.
     istioctl = 180;
@@ -40,7 +40,7 @@ budgets! {
     istiod_ready = 120;
     /// An address in the status of the gateway's Service; measured under 1 s.
     gateway_address = 60;
-    /// The gateway answers at that address; its readiness probe has a period of 15 s.
+    /// The gateway answers at that address; its readiness probe has a period of 1 s (`lab.yaml`).
     gateway_ready = 90;
     /// istiod has synced the remote cluster; measured 1 s.
     remote_synced = 60;
@@ -52,7 +52,7 @@ budgets! {
     never = 3;
     /// One request of a probe or of the caller.
     request = 5;
-    /// Deletion of namespaces in the clean-up; measured 40 s.
+    /// Deletion of namespaces in the clean-up; measured under 10 s.
     cleanup = 180;
     /// Diagnostics of both clusters, all in all.
     diagnose = 60;

@@ -98,7 +98,7 @@ fn a_lab_of_official_images_through_a_mirror_is_green_in_every_clause() {
     assert!(said.contains("official, 3 pulled") && !said.contains(PASSWORD), "{said}");
 
     // What is there needs no credentials any more.
-    let lab = Lab::fresh("hi-official");
+    let lab = Lab::fresh("t-official");
     let status = lab
         .command("run", &["--keep", "never", "--slow", "2", "--images", "official"])
         .envs(caller.command(&[], None).get_envs().filter_map(|(name, value)| Some((name, value?))))
@@ -153,7 +153,7 @@ fn serves_a_machine_without_network(caller: &Caller, parts: &Parts, names: &Name
     assert_eq!(exit, 0, "{said}");
     let (exit, said) = other.call(&["images", "verify"], None);
     assert_eq!(exit, 0, "{said}");
-    let lab = Lab::fresh("hi-loaded");
+    let lab = Lab::fresh("t-loaded");
     let status = lab
         .command("run", &["--keep", "never", "--slow", "2"])
         .envs(other.command(&[], None).get_envs().filter_map(|(name, value)| Some((name, value?))))

@@ -149,7 +149,7 @@ impl<'a> Registry<'a> {
 
 /// Our node image without what we add to kind's layout: kind's own containerd settings, and no wrapper of runc.
 fn plain_node(parts: &Parts) -> String {
-    let (container, image) = ("hi-plain-node", "meshproof-test/plain-node:latest");
+    let (container, image) = ("t-plain-node", "meshproof-test/plain-node:latest");
     let _ = Command::new("docker").args(["rm", "-f", container]).output();
     docker(&["create", "--name", container, parts.image("node")]);
     let folder = tempfile::tempdir().expect("a folder");
