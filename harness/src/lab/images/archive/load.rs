@@ -290,6 +290,10 @@ mod tests {
                 }
                 None => text,
             };
+            if name.ends_with('/') {
+                header.set_entry_type(EntryType::Directory);
+                header.set_mode(0o755);
+            }
             header.set_size(body.len() as u64);
             header.set_cksum();
             builder.append(&header, body.as_bytes()).expect("an entry");
@@ -306,7 +310,7 @@ mod tests {
             (folder.path().join("a.tar"), folder.path().join("work"), folder.path().join("outside"));
         fs::create_dir(&outside).expect("a folder");
         let link = format!("-> {}", outside.display());
-        archive(&file, &[("artefacts/out", &link), (name, "of the archive"), (SUMS, "{}")]);
+        archive(&file, &[("artefacts/", ""), ("artefacts/out", &link), (name, "of the archive"), (SUMS, "{}")]);
         let _ = unpack(&file, &works);
         assert_eq!(fs::read_dir(&outside).expect("it is there").count(), 0);
         assert_eq!(fs::read_dir(&works).expect("it is there").count(), 0, "and nothing of it stays");
