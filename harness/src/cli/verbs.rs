@@ -244,6 +244,8 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], budgets: &Bu
     for lab in labs {
         let _lock = match LabLock::take(home, lab) {
             Ok(lock) => lock,
+            // The only one that was asked for: nothing was done.
+            Err(problem) if labs.len() == 1 => return Err(problem.into()),
             Err(problem) => {
                 eprintln!("      Failed to remove lab {lab}\n{problem}");
                 exit = Exit::LeftOver;
