@@ -1,8 +1,9 @@
 //! Tools that a killed meshproof left running: found again by what their environment says, and ended.
 //!
 //! Each tool of a lab or of a build carries a variable that names the folder which it works for, one that names the
-//! meshproof which started it, and hands both on to what it starts itself. Who holds the lock of that folder is alone, so whatever else carries its name was left behind: a
-//! `kind` that goes on creating containers, an `istioctl` that goes on installing, a recipe that goes on writing.
+//! meshproof which started it, and hands both on to what it starts itself. Who holds the lock of that folder is alone,
+//! so whatever else carries its name was left behind: a `kind` that goes on creating containers, an `istioctl` that goes
+//! on installing, a recipe that goes on writing.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Instant, SystemTime};
 
-use harness::event::{Event, Record};
 use harness::milestone::FIRST_ANSWERS;
-use harness::plan::Phase;
+use harness::report::times::Part;
 use harness::report::{Summary, jsonl};
 use harness::usage::Usage;
 
@@ -110,23 +109,11 @@ fn run(folder: &Path) -> Ours {
     let first = records.first().expect("the run has a first event");
     let offset = SystemTime::from(first.time).duration_since(began).map_or(0.0, |time| time.as_secs_f64()) - first.at;
     let reached = *summary.reached.get(FIRST_ANSWERS).unwrap_or(&f64::NAN);
-    let ended = |wanted: &dyn Fn(&str) -> bool| {
-        let at = records.iter().filter(|record| ended_id(record).is_some_and(wanted)).map(|record| record.at);
-        at.fold(f64::NAN, f64::max)
-    };
-    let installed = |id: &str| id != "D12" && summary.case(id).is_some();
-    let clean_up_steps: Vec<&str> = summary
-        .steps
-        .iter()
-        .filter(|step| step.outline.phase == Phase::CleanUp)
-        .map(|step| step.outline.id.as_str())
-        .collect();
-    let clean_up_began = records
-        .iter()
-        .find(|record| matches!(&record.event, Event::StepStarted { id } if clean_up_steps.contains(&id.as_str())))
-        .map_or(f64::NAN, |record| record.at);
+    let spans = summary.times.spans();
+    let judged = spans.iter().filter(|span| span.part == Part::Checks && span.id != "D12");
+    let clean_up = spans.iter().filter(|span| span.part == Part::CleanUp);
     let finish = summary.finished.as_ref().expect("the run ended");
-    let rows = summary.times.spans().iter().map(|span| (span.id.clone(), span.from + offset, span.to + offset));
+    let rows = spans.iter().map(|span| (span.id.clone(), span.from + offset, span.to + offset));
     let path = summary.times.critical_path();
     let path: Vec<String> = path
         .iter()
@@ -135,18 +122,11 @@ fn run(folder: &Path) -> Ours {
         .collect();
     Ours {
         first_answers: reached + offset,
-        judged_after: ended(&installed) - reached,
-        clean_up: summary.elapsed - clean_up_began,
+        judged_after: judged.map(|span| span.to).fold(f64::NAN, f64::max) - reached,
+        clean_up: summary.elapsed - clean_up.map(|span| span.from).fold(f64::NAN, f64::min),
         usage: finish.usage.expect("the system says what a process took"),
         timeline: rows.collect(),
         critical_path: path.join(" > "),
-    }
-}
-
-fn ended_id(record: &Record) -> Option<&str> {
-    match &record.event {
-        Event::CaseFinished { id, .. } => Some(id),
-        _ => None,
     }
 }
 

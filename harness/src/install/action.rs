@@ -339,7 +339,7 @@ async fn each_istiod_on_token(
 ) -> Result<Look<BTreeMap<String, Csr>>, ProbeError> {
     let primary = context.primary();
     let mut pods = primary.pods(ISTIO_SYSTEM, "app=istiod").await?;
-    pods.retain(|pod| pod.metadata.deletion_timestamp.is_none() && pod_ready(pod) == Look::Yes(()));
+    pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
     if pods.is_empty() {
         return Ok(Look::NotYet("no istiod is ready".to_string()));
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::facts::Fact;
-use harness::lab::probe::{self, Csr, Probe};
-use harness::wait::Look;
+use harness::lab::probe::{self, Csr, Probe, ProbeError};
+use harness::wait::{Look, Timeout, Wait};
 use k8s_openapi::ByteString;
 use kube::ResourceExt;
 use serde_json::Value;
@@ -56,18 +56,8 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
     let (primary, remote) = (context.primary(), context.remote());
     let probe = Probe::outside(remote, &context.budgets).await?;
     let wait = context.wait(format!("istiod to accept a token of {}", remote.name), context.budgets.converge());
-    let asked = wait
-        .until(|| async {
-            match probe.csr(address, root).await {
-                Ok(answer) if answer.accepted => Look::Yes(answer),
-                Ok(answer) => Look::NotYet(words(&answer)),
-                Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
-            }
-        })
-        .await;
-    let answer = match asked {
+    let answer = match until_accepted(wait, || probe.csr(address, root)).await? {
         Ok(answer) => answer,
-        Err(timeout) if timeout.last().starts_with("the probe could not ask") => return Err(timeout.into()),
         Err(timeout) => {
             return Err(Finding::new(format!(
                 "istiod of {} gives no certificate for the token of ServiceAccount {}/{ACCOUNT} of {} at {address}: {}",
@@ -130,18 +120,8 @@ pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Eviden
         let address = format!("{address}:15012");
         let probe = Probe::beside(primary, &pod, &context.budgets).await?;
         let wait = context.wait(format!("{object} to accept a token of {}", remote.name), context.budgets.converge());
-        let good = wait
-            .until(|| async {
-                match probe.csr_with(&address, root, &remote.name, &token).await {
-                    Ok(answer) if answer.accepted => Look::Yes(answer),
-                    Ok(answer) => Look::NotYet(words(&answer)),
-                    Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
-                }
-            })
-            .await;
-        let good = match good {
+        let good = match until_accepted(wait, || probe.csr_with(&address, root, &remote.name, &token)).await? {
             Ok(answer) => answer,
-            Err(timeout) if timeout.last().starts_with("the probe could not ask") => return Err(timeout.into()),
             Err(timeout) => {
                 return Err(Finding::new(format!(
                     "{object} gives no certificate for a token of ServiceAccount meshproof-probe/{ACCOUNT} of {}: {}",
@@ -174,6 +154,25 @@ pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Eviden
         }
     }
     Ok(())
+}
+
+/// Asks until the token is accepted; a timeout within is istiod's, and one of a probe that could not ask is unknown.
+async fn until_accepted<F>(wait: Wait, ask: impl Fn() -> F) -> Result<Result<Csr, Timeout>, Fault>
+where
+    F: Future<Output = Result<Csr, ProbeError>>,
+{
+    const COULD_NOT_ASK: &str = "the probe could not ask";
+    let asked = wait.until(|| async {
+        match ask().await {
+            Ok(answer) if answer.accepted => Look::Yes(answer),
+            Ok(answer) => Look::NotYet(words(&answer)),
+            Err(error) => Look::NotYet(format!("{COULD_NOT_ASK}: {error}")),
+        }
+    });
+    match asked.await {
+        Err(timeout) if timeout.last().starts_with(COULD_NOT_ASK) => Err(timeout.into()),
+        answered => Ok(answered),
+    }
 }
 
 /// `refused with gRPC status 16: request authenticate failure`.

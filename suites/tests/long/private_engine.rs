@@ -13,6 +13,9 @@ use crate::calling::{Elsewhere, MESHPROOF};
 
 const NAMESPACE: &str = "t-dockerd";
 
+/// The images that a lab runs on. What only served to build them need not be there.
+const LAB_IMAGES: [&str; 2] = ["lab-node", "workload"];
+
 /// The engine; it ends with the test, and all that it held.
 pub struct PrivateEngine {
     root: PathBuf,
@@ -104,7 +107,7 @@ impl PrivateEngine {
             .filter_map(|line| {
                 let mut words = line.split_whitespace();
                 let (name, hash, makes) = (words.next()?, words.next()?, words.next()?);
-                (makes == "image" && name != "registry").then(|| format!("meshproof/{name}:{hash}"))
+                (makes == "image" && LAB_IMAGES.contains(&name)).then(|| format!("meshproof/{name}:{hash}"))
             })
             .collect();
         assert!(!images.is_empty(), "there are images: {listed}");

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
-use std::time::Instant;
 
 use bollard::query_parameters::ImportImageOptions;
 use futures::StreamExt;
@@ -21,6 +20,7 @@ use crate::lab::images::build::Workshop;
 use crate::lab::images::record::Records;
 use crate::lab::images::{ImageError, LAB, Site, official, store, upkeep};
 use crate::lab::recipe::{Recipes, Wanted};
+use crate::lab::up::part;
 use crate::problem::{Problem, Problems, all_of};
 use crate::scenario::ImageSource;
 
@@ -32,15 +32,12 @@ const PART: &str = "archive";
 /// # Errors
 /// [`ImageError`], which an event says too; then cache and engine are as before, except for images that the engine took.
 pub async fn load(site: &Site<'_>, file: &Path) -> Result<String, ImageError> {
-    let began = Instant::now();
     let title = format!("What a lab needs is loaded from {}", file.display());
-    site.recorder.emit(Event::LabStarted { id: PART.to_string(), title });
-    let result = read(site, file).await;
-    let error = result.as_ref().err().map(|error| crate::check::verdict::chain(error));
-    let detail = result.as_ref().cloned().unwrap_or_default();
-    let seconds = began.elapsed().as_secs_f64();
-    site.recorder.emit(Event::LabFinished { id: PART.to_string(), detail, error, seconds });
-    result
+    part(site.recorder, PART, title, async {
+        let detail = read(site, file).await?;
+        Ok((detail.clone(), detail))
+    })
+    .await
 }
 
 async fn read(site: &Site<'_>, path: &Path) -> Result<String, ImageError> {

@@ -16,6 +16,7 @@ use crate::event::Event;
 use crate::lab::engine::EngineError;
 use crate::lab::host;
 use crate::lab::images::{ImageError, Site, upkeep};
+use crate::lab::up::part;
 
 /// The id of the events about it.
 const PART: &str = "archive";
@@ -25,16 +26,12 @@ const PART: &str = "archive";
 /// # Errors
 /// [`ImageError`], which an event says too; then no file of this name was written.
 pub async fn save(site: &Site<'_>, file: &Path) -> Result<u64, ImageError> {
-    let began = Instant::now();
     let title = format!("What a lab needs is saved into {}", file.display());
-    site.recorder.emit(Event::LabStarted { id: PART.to_string(), title });
-    let result = write(site, file).await;
-    let detail = result.as_ref().map(|bytes| format!("{}, {}", file.display(), upkeep::bytes(*bytes)));
-    let error = result.as_ref().err().map(|error| crate::check::verdict::chain(error));
-    let seconds = began.elapsed().as_secs_f64();
-    let detail = detail.unwrap_or_default();
-    site.recorder.emit(Event::LabFinished { id: PART.to_string(), detail, error, seconds });
-    result
+    part(site.recorder, PART, title, async {
+        let bytes = write(site, file).await?;
+        Ok((bytes, format!("{}, {}", file.display(), upkeep::bytes(bytes))))
+    })
+    .await
 }
 
 async fn write(site: &Site<'_>, path: &Path) -> Result<u64, ImageError> {
