@@ -15,6 +15,9 @@ use crate::wait::Look;
 /// guide looks for last (<https://istio.io/latest/docs/setup/install/multicluster/verify/>).
 pub const FIRST_ANSWERS: &str = "first-answers";
 
+/// How long the checks wait for first answers, which they would take the processor from.
+pub const HEAD_START: Duration = Duration::from_millis(500);
+
 /// Calls the sample service from both clusters until each has heard of both, and says when that was.
 pub async fn first_answers(context: &Context) {
     let context = context.scoped(FIRST_ANSWERS);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use futures::future::{BoxFuture, FutureExt};
@@ -15,8 +15,10 @@ use crate::check::{Evidence, Verdict};
 use crate::context::Context;
 use crate::event::{Event, StepOutcome};
 use crate::install::{Step, StepError};
+use crate::lab::up::Rest;
 use crate::lab::{Home, LabFile};
 use crate::plan::Phase;
+use crate::role::Role;
 
 /// Waits for a person after a step.
 pub type Pause = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
@@ -28,7 +30,14 @@ pub struct Run {
     /// Cancelled by a signal or the deadline: what is under way is given up.
     pub cancel: CancellationToken,
     home: Home,
-    book: Mutex<LabFile>,
+    book: Mutex<Book>,
+}
+
+/// What `lab.json` says, or will say.
+struct Book {
+    file: LabFile,
+    /// Half a lab is not written: a verb that finds one must hear that it was never finished.
+    whole: bool,
 }
 
 impl std::fmt::Debug for Run {
@@ -40,12 +49,26 @@ impl std::fmt::Debug for Run {
 impl Run {
     /// A run on the lab of this context.
     pub fn new(context: Context, home: &Home, cancel: CancellationToken) -> Run {
-        let book = Mutex::new(context.lab.file.clone());
+        let book = Mutex::new(Book { file: context.lab.file.clone(), whole: true });
         Run { context, cancel, home: home.clone(), book }
     }
 
+    /// What `lab.json` says now.
+    pub fn file(&self) -> LabFile {
+        self.book().file.clone()
+    }
+
     /// Applies and proves these steps; says whether all were proved.
-    pub async fn steps(&self, steps: &[Step], pause: Option<(&str, Pause)>) -> bool {
+    ///
+    /// Where there is a `rest`, the remote cluster is still being made: what acts on it waits for the rest. Where that
+    /// never comes, no further step begins.
+    pub async fn steps(
+        &self,
+        steps: &[Step],
+        pause: Option<(&str, Pause)>,
+        mut rest: Option<BoxFuture<'_, Option<Rest>>>,
+    ) -> bool {
+        self.book().whole = rest.is_none();
         let barrier = pause.as_ref().and_then(|(id, _)| steps.iter().position(|step| step.id == *id));
         let mut released = barrier.is_none();
         let mut ended: BTreeMap<&str, bool> = BTreeMap::new();
@@ -54,7 +77,8 @@ impl Run {
         loop {
             for (index, step) in steps.iter().enumerate() {
                 let beyond = barrier.is_some_and(|barrier| index > barrier) && !released;
-                if started[index] || beyond {
+                let not_made = rest.is_some() && step.role == Role::Remote;
+                if started[index] || beyond || not_made {
                     continue;
                 }
                 // A step of another phase was proved, or not, before these began.
@@ -78,7 +102,7 @@ impl Run {
                     running.push(self.step(step));
                 }
             }
-            if running.is_empty() {
+            if running.is_empty() && rest.is_none() {
                 // Everything up to the barrier has ended, or everything has.
                 let Some((after, pause)) = pause.as_ref().filter(|_| !released) else { break };
                 if !self.wait_for_person(after, pause).await {
@@ -88,7 +112,13 @@ impl Run {
                 continue;
             }
             let next = tokio::select! {
-                next = running.next() => next,
+                next = running.next(), if !running.is_empty() => next,
+                there = async { rest.as_mut().expect("it is awaited").await }, if rest.is_some() => {
+                    let Some(there) = there else { return false };
+                    self.note_rest(there);
+                    rest = None;
+                    continue;
+                }
                 () = self.cancel.cancelled() => return false,
             };
             // In a cluster without its pod network nothing starts: what waits for it would wait in vain.
@@ -141,18 +171,36 @@ impl Run {
         (step.id, proved)
     }
 
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn note_rest(&self, rest: Rest) {
+        let mut book = self.book();
+        (book.file.clusters, book.file.routes) = (rest.clusters, rest.routes);
+        book.whole = true;
+        self.write(&book);
+    }
+
     fn note_step(&self, id: &str, result: Result<(), String>) {
-        let mut book = self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        book.facts = self.context.facts.clone();
-        book.proved.retain(|other| other != id);
-        book.failed.remove(id);
+        let mut book = self.book();
+        let file = &mut book.file;
+        file.facts = self.context.facts.clone();
+        file.proved.retain(|other| other != id);
+        file.failed.remove(id);
         match result {
-            Ok(()) => book.proved.push(id.to_string()),
+            Ok(()) => file.proved.push(id.to_string()),
             Err(why) => {
-                book.failed.insert(id.to_string(), why);
+                file.failed.insert(id.to_string(), why);
             }
         }
-        if let Err(error) = book.write(&self.home) {
+        self.write(&book);
+    }
+
+    fn write(&self, book: &Book) {
+        if book.whole
+            && let Err(error) = book.file.write(&self.home)
+        {
             self.context.recorder.note(format!("lab.json cannot be written: {error}"));
         }
     }
@@ -210,9 +258,9 @@ impl Run {
     }
 
     fn readiness(&self, case: &Case, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> Readiness {
-        let book = self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let file = &self.book().file;
         let mut readiness = Readiness::Ready;
-        let ended = |step: &str| book.proved.iter().any(|proved| proved == step) || book.failed.contains_key(step);
+        let ended = |step: &str| file.proved.iter().any(|proved| proved == step) || file.failed.contains_key(step);
         if let Some(step) = case.follows.iter().find(|step| !ended(step)) {
             return Readiness::Blocked(Verdict::Blocked { by: format!("step {step}"), reason: UNPROVED.to_string() });
         }
@@ -223,8 +271,8 @@ impl Run {
                 }
             } else if cases.iter().any(|other| other.id == *need) {
                 readiness = Readiness::Waits;
-            } else if !book.proved.iter().any(|step| step == need) {
-                let reason = book.failed.get(*need).cloned().unwrap_or_else(|| UNPROVED.to_string());
+            } else if !file.proved.iter().any(|step| step == need) {
+                let reason = file.failed.get(*need).cloned().unwrap_or_else(|| UNPROVED.to_string());
                 return Readiness::Blocked(Verdict::Blocked { by: format!("step {need}"), reason });
             }
         }

@@ -21,10 +21,10 @@ fn every_step_comes_after_what_it_needs(scenario: Scenario) {
 #[rstest]
 fn an_order_that_uses_a_fact_before_it_is_learnt_is_refused(scenario: Scenario) {
     let mut wrong = steps(&scenario, "image");
-    let remote = wrong.iter().position(|step| step.id == "remote-install").expect("the step is there");
-    wrong.swap(0, remote);
-    let said = check_order(&wrong).expect_err("the gateway's address is not known yet").join("\n");
-    assert!(said.contains("remote-install") && said.contains("gateway-address"), "{said}");
+    let token = wrong.iter().position(|step| step.id == "token-before-secret").expect("the step is there");
+    wrong.swap(0, token);
+    let said = check_order(&wrong).expect_err("istiod's root is not known yet").join("\n");
+    assert!(said.contains("token-before-secret") && said.contains("root-cert"), "{said}");
 }
 
 #[rstest]

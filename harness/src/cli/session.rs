@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::future::Either;
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use super::args::{Keep, Request};
 use super::interrupt::Interrupt;
@@ -18,6 +21,7 @@ use crate::exit::Exit;
 use crate::install::{Step, primary_remote};
 use crate::lab::cluster::ClusterError;
 use crate::lab::host::Host;
+use crate::lab::up::Rest;
 use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
 use crate::milestone;
 use crate::plan::{Phase, Plan};
@@ -144,12 +148,20 @@ impl Session<'_> {
         if let Some(limit) = self.request.deadline {
             self.interrupt.deadline(limit);
         }
+        // What is told by: both clusters are there, and the steps on them are ended as any others.
+        let whole = CancellationToken::new();
+        let given_up = async {
+            self.interrupt.cancel.cancelled().await;
+            if whole.is_cancelled() {
+                std::future::pending::<()>().await;
+            }
+        };
         let lab = tokio::select! {
-            lab = self.lab(phases, picked, topology, existing) => lab,
-            () = self.interrupt.cancel.cancelled() => None,
+            lab = self.lab(phases, picked, topology, existing, &whole) => lab,
+            () = given_up => None,
         };
         let kept = match lab {
-            Some(lab) => self.with_lab(phases, lab, &cases).await,
+            Some((lab, proved)) => self.with_lab(phases, lab, proved, &cases).await,
             None => self.without_lab(phases).await,
         };
         self.interrupt.done();
@@ -168,14 +180,16 @@ impl Session<'_> {
         exit
     }
 
-    /// The lab, made or opened; none where that failed, which the events say.
+    /// The lab, made or opened, with its steps up to the install, and whether all of them were proved; none where there
+    /// is no lab, which the events say.
     async fn lab(
         &self,
         phases: Phases,
         picked: &Picked,
         topology: &Topology,
         existing: Option<LabFile>,
-    ) -> Option<Lab> {
+        whole: &CancellationToken,
+    ) -> Option<(Lab, bool)> {
         let budgets = &self.request.budgets;
         let deadline = || {
             // A person who looks around is in no hurry, unless a deadline was asked for.
@@ -183,48 +197,104 @@ impl Session<'_> {
                 self.interrupt.deadline(budgets.run());
             }
         };
-        let lab = if let Some(file) = existing {
+        if let Some(file) = existing {
             deadline();
             let opened = async {
                 health::nodes_run(self.engine, &file).await?;
                 let lab = Lab::open(self.home, file, self.engine.clone()).await?;
                 Ok::<_, OpenError>((lab, String::new()))
             };
-            up::part(&self.recorder, "open", "The lab is opened", opened).await.ok()?
-        } else {
-            debug_assert!(phases.up, "a verb either makes its lab or is given one");
-            let images = images::Site {
-                home: self.home,
-                root: self.root,
-                picked,
-                engine: self.engine,
-                host: self.host,
-                source: self.request.scenario().images,
-                origins: &self.request.origins,
-                recorder: &self.recorder,
-                budgets,
-            };
-            let built = images::ensure(&images).await.ok()?;
-            deadline();
-            let site = up::Site {
-                engine: self.engine,
-                home: self.home,
-                root: self.root,
-                host: self.host,
-                built: &built,
-                recorder: &self.recorder,
-                budgets,
-            };
-            up::up(site, self.request.scenario(), topology).await.ok()?
+            let mut lab = up::part(&self.recorder, "open", "The lab is opened", opened).await.ok()?;
+            whole.cancel();
+            self.ready(&lab.file);
+            let (proved, file) = self.steps(phases, lab.clone(), None).await;
+            lab.file = file;
+            return Some((lab, proved));
+        }
+        debug_assert!(phases.up, "a verb either makes its lab or is given one");
+        let images = images::Site {
+            home: self.home,
+            root: self.root,
+            picked,
+            engine: self.engine,
+            host: self.host,
+            source: self.request.scenario().images,
+            origins: &self.request.origins,
+            recorder: &self.recorder,
+            budgets,
         };
+        let built = images::ensure(&images).await.ok()?;
+        deadline();
+        let site = up::Site {
+            engine: self.engine,
+            home: self.home,
+            root: self.root,
+            host: self.host,
+            built: &built,
+            recorder: &self.recorder,
+            budgets,
+        };
+        let begin = async |lab: Lab, rest: oneshot::Receiver<Rest>| {
+            let half = lab.file.clone();
+            let rest = async {
+                let rest = rest.await.ok()?;
+                whole.cancel();
+                self.ready(&up::whole(&half, &rest));
+                Some(rest)
+            };
+            self.steps(phases, lab, Some(rest.boxed())).await
+        };
+        let (mut lab, (proved, told)) = up::up(site, self.request.scenario(), topology, begin).await.ok()?;
+        // Steps that ended before the rest was there are not in the file yet.
+        lab.file = LabFile { facts: told.facts, proved: told.proved, failed: told.failed, ..lab.file };
+        if let Err(error) = lab.file.write(self.home) {
+            self.recorder.note(format!("lab.json cannot be written: {error}"));
+        }
+        Some((lab, proved))
+    }
+
+    fn ready(&self, file: &LabFile) {
         self.recorder.emit(Event::LabReady {
-            clusters: lab.file.clusters.clone(),
-            images: lab.file.images.clone(),
-            image_source: lab.file.image_source.clone(),
-            deviations: primary_remote::data_plane_deviations(primary_remote::is_upstream_envoy(&lab.file.data_plane)),
-            data_plane: lab.file.data_plane.clone(),
+            clusters: file.clusters.clone(),
+            images: file.images.clone(),
+            image_source: file.image_source.clone(),
+            deviations: primary_remote::data_plane_deviations(primary_remote::is_upstream_envoy(&file.data_plane)),
+            data_plane: file.data_plane.clone(),
         });
-        Some(lab)
+    }
+
+    /// Follows the steps of a verb up to the install; says whether all were proved, and what `lab.json` says then.
+    async fn steps(&self, phases: Phases, lab: Lab, rest: Option<BoxFuture<'_, Option<Rest>>>) -> (bool, LabFile) {
+        let run = Run::new(self.context(lab), self.home, self.interrupt.cancel.clone());
+        let mut proved = true;
+        if phases.up || phases.install {
+            // A lab whose run was killed may lack its last steps.
+            let missing = |step: &Step| !run.context.lab.file.proved.iter().any(|id| id == step.id);
+            let mut wanted = self.steps_of(Phase::Lab);
+            wanted.retain(missing);
+            if phases.install {
+                wanted.extend(self.steps_of(Phase::Install));
+            }
+            let pause = self.request.pause_after.as_deref().map(|id| (id, pause_for_enter()));
+            proved = run.steps(&wanted, pause, rest).await;
+        }
+        (proved, run.file())
+    }
+
+    fn steps_of(&self, phase: Phase) -> Vec<Step> {
+        let all = primary_remote::steps(self.request.scenario(), images::WORKLOAD_IN_NODE);
+        all.into_iter().filter(|step| step.phase == phase).collect()
+    }
+
+    fn context(&self, lab: Lab) -> Context {
+        Context {
+            facts: lab.file.facts.clone(),
+            lab: Arc::new(lab),
+            recorder: self.recorder.clone(),
+            budgets: self.request.budgets,
+            scope: String::new(),
+            nonce: format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32),
+        }
     }
 
     /// What is left to do where there is no lab; says whether something of it stays.
@@ -263,42 +333,24 @@ impl Session<'_> {
         }
     }
 
-    /// Everything that happens on a lab that is up; says whether the lab stays.
-    async fn with_lab(&self, phases: Phases, lab: Lab, cases: &[Case]) -> bool {
-        let facts = lab.file.facts.clone();
-        let context = Context {
-            lab: Arc::new(lab),
-            facts,
-            recorder: self.recorder.clone(),
-            budgets: self.request.budgets,
-            scope: String::new(),
-            nonce: format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32),
-        };
-        let run = Run::new(context, self.home, self.interrupt.cancel.clone());
-        let all = primary_remote::steps(self.request.scenario(), images::WORKLOAD_IN_NODE);
-        let steps = |phase| all.iter().filter(|step| step.phase == phase).cloned().collect::<Vec<_>>();
+    /// Everything that happens after the install on a lab that is up; says whether the lab stays.
+    async fn with_lab(&self, phases: Phases, lab: Lab, proved: bool, cases: &[Case]) -> bool {
+        let run = Run::new(self.context(lab), self.home, self.interrupt.cancel.clone());
         let of = |when| cases.iter().filter(|case| case.when == when).copied().collect::<Vec<_>>();
         let mut verdicts = BTreeMap::new();
-        let mut proved = true;
-        if phases.up || phases.install {
-            // A lab whose run was killed may lack its last steps.
-            let missing = |step: &Step| !run.context.lab.file.proved.iter().any(|id| id == step.id);
-            let mut wanted: Vec<Step> = steps(Phase::Lab).into_iter().filter(missing).collect();
-            if phases.install {
-                wanted.extend(steps(Phase::Install));
-            }
-            let pause = self.request.pause_after.as_deref().map(|id| (id, pause_for_enter()));
-            proved = run.steps(&wanted, pause).await;
-        }
         if phases.check && !self.interrupt.cancel.is_cancelled() {
             let (cases, known) = (of(When::Installed), BTreeMap::new());
             let judging = run.cases(&cases, &known);
             verdicts = if phases.install && proved {
-                // It never decides how long the checks take: where there are no answers, they are done first.
-                let answers = std::pin::pin!(milestone::first_answers(&run.context));
-                match futures::future::select(std::pin::pin!(judging), answers).await {
-                    Either::Left((verdicts, _)) => verdicts,
-                    Either::Right(((), judging)) => judging.await,
+                // It never decides how long the checks take: after a head start, in which a healthy mesh answers, they go
+                // on beside it, and where there are no answers, they are done first.
+                let mut answers = std::pin::pin!(milestone::first_answers(&run.context));
+                match tokio::time::timeout(milestone::HEAD_START, answers.as_mut()).await {
+                    Ok(()) => judging.await,
+                    Err(_) => match futures::future::select(std::pin::pin!(judging), answers).await {
+                        Either::Left((verdicts, _)) => verdicts,
+                        Either::Right(((), judging)) => judging.await,
+                    },
                 }
             } else {
                 judging.await
@@ -316,7 +368,7 @@ impl Session<'_> {
         let unfinished = phases.up && !phases.install && !proved;
         let stays = if phases.down { self.stays_unless_green(self.green_so_far(cases)) } else { !unfinished };
         if phases.clean_up && !(phases.down && stays) && self.interrupt.by().is_none() {
-            run.steps(&steps(Phase::CleanUp), None).await;
+            run.steps(&self.steps_of(Phase::CleanUp), None, None).await;
             let after = run.cases(&of(When::CleanedUp), &verdicts).await;
             if self.interrupt.by().is_some() {
                 self.end_tools().await;

@@ -40,7 +40,7 @@ pub async fn collect(context: &Context, folder: &Path) -> Collected {
     }
     let root = context.facts.get(Fact::RootCert);
     // API servers first: from them it is known what else to ask for.
-    let mut items: Vec<Item> = lab.clusters.values().map(|cluster| objects::of(cluster, root.as_deref())).collect();
+    let mut items: Vec<Item> = lab.clusters.iter().map(|(_, cluster)| objects::of(cluster, root.as_deref())).collect();
     items.extend(nodes::of(lab));
     let budget = context.budgets.diagnose();
     // The rest is for hints and for the index.
@@ -79,7 +79,7 @@ fn head(lab: &Lab) -> String {
     );
     let mut paths = Vec::new();
     let mut contexts = String::new();
-    for (role, cluster) in &lab.clusters {
+    for (role, cluster) in lab.clusters.iter() {
         paths.push(cluster.kubeconfig.display().to_string());
         let _ = write!(contexts, " {}={}", role.context_variable(), cluster.context);
     }

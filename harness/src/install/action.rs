@@ -15,7 +15,7 @@ use super::step::StepError;
 use crate::context::Context;
 use crate::lab::cluster::pod_ready;
 use crate::lab::probe::{self, Csr, Probe, ProbeError};
-use crate::lab::{Cluster, Home, load_balancer, pod_network};
+use crate::lab::{Cluster, Home, load_balancer, pod_network, up};
 use crate::role::Role;
 use crate::scenario::{Replicas, Scenario};
 use crate::tool::Tool;
@@ -118,12 +118,14 @@ impl Action {
     /// The sample workloads of one cluster; Istio's configuration for them goes where istiod reads it.
     pub fn sample(scenario: &Scenario, role: Role, version: &str, image: &str) -> Action {
         let (echoes, callers) = (scenario.most_nodes().to_string(), scenario.clusters[&role].nodes.to_string());
+        let scaled = scaled(role).to_string();
         let values = [
             ("CLUSTER", scenario.clusters[&role].name.as_str()),
             ("VERSION", version),
             ("WORKLOAD_IMAGE", image),
             ("ECHOES", &echoes),
             ("CALLERS", &callers),
+            ("SCALED", &scaled),
         ];
         let (namespace, rest) = SAMPLE.split_once("---").expect("the manifest begins with its namespace");
         let mut manifests = vec![namespace.to_string()];
@@ -157,7 +159,11 @@ impl Action {
                 if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
                     args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
                 }
-                istioctl(context, role, "install").arg("-y").args(args).run().await?;
+                let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
+                // From here on everything waits for both clusters.
+                let remote = context.lab.file.topology.cluster(Role::Remote).node_names();
+                up::abreast(&context.lab.engine, &remote).await;
+                installed?;
             }
             Action::EastWestGateway { network } => {
                 earlier_gateway_gone(context, cluster).await?;
@@ -188,7 +194,7 @@ impl Action {
                 cluster.apply(&manifest, "").await?;
             }
             Action::RemoteInstall(files) => {
-                let address = context.fact(Fact::GatewayAddress)?;
+                let address = load_balancer::address(&context.lab.file.topology.network, 0).to_string();
                 let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
                 let path = file(context, "cluster2.yaml", &operator)?;
                 istioctl(context, role, "install").args(["-y", "-f", &path]).run().await?;
@@ -224,6 +230,14 @@ impl Action {
             Action::DeleteIstioNamespace => delete_namespaces(context, role, &[ISTIO_SYSTEM], ISTIO_GRACE).await?,
         }
         Ok(())
+    }
+}
+
+/// Pods of the Deployment that D7 scales: it does so in the remote cluster alone.
+pub(super) fn scaled(role: Role) -> usize {
+    match role {
+        Role::Primary => 0,
+        Role::Remote => 1,
     }
 }
 
@@ -279,29 +293,15 @@ async fn observe_token(context: &Context) -> Result<(), StepError> {
     if is_observed(context.facts.get(Fact::TokenBeforeSecret).is_some(), has_remote_secret(context).await?)? {
         return Ok(());
     }
-    let address = format!("{}:15012", context.fact(Fact::GatewayAddress)?);
     let root = context.fact(Fact::RootCert)?;
-    let remote = context.remote();
-    let answer = context
-        .wait("istiod to answer through the gateway", context.budgets.gateway_ready())
-        .until(|| async {
-            let asked = match Probe::outside(remote, &context.budgets).await {
-                Ok(probe) => probe.csr(&address, &root).await,
-                Err(error) => Err(error),
-            };
-            asked.map_or_else(|error| Look::NotYet(crate::check::verdict::chain(&error)), any_answer)
-        })
-        .await?;
-    let mut answers = BTreeMap::from([("istiod through the gateway".to_string(), answer)]);
-    let token = probe::token(remote).await?;
-    let each = context
+    let token = probe::token(context.remote()).await?;
+    let answers = context
         .wait("each istiod to answer", context.budgets.gateway_ready())
         .until(|| async {
             let asked = each_istiod_on_token(context, &root, &token).await;
             asked.unwrap_or_else(|error| Look::NotYet(crate::check::verdict::chain(&error)))
         })
         .await?;
-    answers.extend(each);
     context.facts.learn(Fact::TokenBeforeSecret, serde_json::to_string(&answers)?);
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The guide, top to bottom, on one network; its page is [`GUIDE`].
 
-use super::action::{Action, IstioFiles};
+use super::action::{Action, IstioFiles, scaled};
 use super::facts::Fact;
 use super::proof::Proof;
 use super::step::Step;
@@ -83,8 +83,8 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
     };
     let workloads = |id, role, version| {
         let action = Action::sample(scenario, role, version, workload_image);
-        // An echo for each node of the larger cluster, a caller for each node, and the one that D7 scales.
-        let pods = scenario.most_nodes() as usize + nodes(role) + 1;
+        // An echo for each node of the larger cluster, a caller for each node, and what D7 scales.
+        let pods = scenario.most_nodes() as usize + nodes(role) + scaled(role);
         base(
             id,
             format!("Sample workloads run in {}", name(role)),
@@ -112,9 +112,6 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 Proof::ControlPlaneReady,
             )
         },
-        // Not before: they would take the processor from istiod, which everything waits for.
-        Step { after: &["primary-install"], ..probe("probe-primary", Role::Primary) },
-        Step { after: &["primary-install"], ..probe("probe-remote", Role::Remote) },
         Step {
             commands: vec![format!(
                 "samples/multicluster/gen-eastwest-gateway.sh --network {network} | \
@@ -181,8 +178,8 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 format!("cat <<EOF > cluster2.yaml\n{}EOF", files.remote),
                 "istioctl install --context=\"${CTX_CLUSTER2}\" -f cluster2.yaml".to_string(),
             ],
-            after: &["annotate-namespace", "gateway-address"],
-            needs: &[Fact::GatewayAddress],
+            // Nothing of it talks to cluster1, and its address is known: what it takes is free while istiod starts.
+            after: &["annotate-namespace", "pod-network-remote"],
             ..base(
                 "remote-install",
                 format!("{remote} has the remote profile"),
@@ -192,9 +189,12 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 Proof::RemoteProfile,
             )
         },
+        // Not before: istiod, which everything waits for, has begun by then.
+        Step { after: &["pod-network-primary", "pod-network-remote"], ..probe("probe-primary", Role::Primary) },
+        Step { after: &["pod-network-primary", "pod-network-remote"], ..probe("probe-remote", Role::Remote) },
         Step {
-            after: &["probe-primary", "probe-remote", "expose-istiod", "gateway-address", "eastwest-gateway"],
-            needs: &[Fact::GatewayAddress],
+            after: &["primary-install", "probe-primary", "probe-remote"],
+            needs: &[Fact::RootCert],
             teaches: &[Fact::TokenBeforeSecret],
             ..base(
                 "token-before-secret",
@@ -221,8 +221,13 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 Proof::RemoteSynced,
             )
         },
-        Step { after: &["primary-install"], ..workloads("workloads-primary", Role::Primary, "v1") },
-        Step { after: &["remote-secret"], ..workloads("workloads-remote", Role::Remote, "v2") },
+        // Their webhook is reached through the gateway.
+        Step {
+            after: &["remote-secret", "gateway-address", "expose-istiod"],
+            ..workloads("workloads-remote", Role::Remote, "v2")
+        },
+        // Not before: the gateway is what the workloads of the other cluster wait for.
+        Step { after: &["gateway-address"], ..workloads("workloads-primary", Role::Primary, "v1") },
     ]
 }
 
@@ -302,6 +307,10 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
             "the kubeconfig of kind names 127.0.0.1, which no pod of cluster1 can reach (istio/istio#31081)",
         ),
         row(
+            "istioctl installs the remote profile in cluster2 while it installs the primary in cluster1",
+            "the lab keeps an address for the gateway, so DISCOVERY_ADDRESS is known before the Service has it; a step proves that it is the same",
+        ),
+        row(
             "values.global.imagePullPolicy: IfNotPresent",
             "the images are on the nodes; the gateway's image `auto` would mean Always",
         ),
@@ -310,8 +319,8 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
             "two clusters share the cores of one host; requests reserve, they do not limit",
         ),
         row(
-            "components.pilot.k8s.readinessProbe.periodSeconds: 1",
-            "istiod is asked every second instead of every three whether it is ready",
+            "components.pilot.k8s.readinessProbe: initialDelaySeconds: 0, periodSeconds: 1; the same for the ingress gateway",
+            "asked at once and every second whether they are ready, instead of after one and every two or three",
         ),
         row(
             "values.global.proxy.readinessPeriodSeconds: 1, readinessFailureThreshold: 60",

@@ -13,7 +13,7 @@ use super::step::StepError;
 use crate::check::Evidence;
 use crate::context::Context;
 use crate::lab::cluster::pod_ready;
-use crate::lab::{Cluster, pod_network};
+use crate::lab::{Cluster, load_balancer, pod_network};
 use crate::role::Role;
 use crate::wait::Look;
 
@@ -31,7 +31,7 @@ pub enum Proof {
         /// Its name.
         name: &'static str,
     },
-    /// The gateway's Service has an address in its status.
+    /// The gateway's Service has the lab's address in its status, and a ready pod behind it.
     GatewayAddress,
     /// Gateway and VirtualService for istiod are there.
     IstiodExposed,
@@ -70,7 +70,7 @@ impl Proof {
             Proof::NodesReady => "every node is Ready".to_string(),
             Proof::ControlPlaneReady => "istiod is ready on every replica and has published its root".to_string(),
             Proof::DeploymentAvailable { name } => format!("Deployment {name} is available"),
-            Proof::GatewayAddress => "the Service has an address in its status".to_string(),
+            Proof::GatewayAddress => "the Service has its address in its status, and a ready pod behind it".to_string(),
             Proof::IstiodExposed => "Gateway istiod-gateway and VirtualService istiod-vs are there".to_string(),
             Proof::NamespaceAnnotated { control_plane } => format!("the annotation says {control_plane}"),
             Proof::RemoteProfile => "Service istiod has the gateway's address behind it".to_string(),
@@ -136,7 +136,21 @@ impl Proof {
                     "status.loadBalancer.ingress[0]",
                     &address,
                 );
+                let given = load_balancer::address(&context.lab.file.topology.network, 0).to_string();
+                if address != given {
+                    let remote = &context.remote().name;
+                    return Err(StepError(format!("it is {address}, and {remote} was told {given}")));
+                }
                 context.facts.learn(Fact::GatewayAddress, address);
+                // With this step the gateway serves: istioctl looks for it only every two seconds.
+                let wait = context.wait("a ready pod of the gateway", context.budgets.gateway_ready());
+                let pod = cluster
+                    .watch_pods(&wait, ISTIO_SYSTEM, "istio=eastwestgateway", |pods| {
+                        let ready = pods.iter().find(|pod| pod_ready(pod) == Look::Yes(()));
+                        ready.map_or(Look::NotYet("there is none".to_string()), |pod| Look::Yes(pod.name_any()))
+                    })
+                    .await?;
+                evidence.saw(cluster.object("pod", &format!("{ISTIO_SYSTEM}/{pod}")), "condition Ready", "True");
             }
             Proof::IstiodExposed => {
                 for (kind, plural, name) in
@@ -171,7 +185,7 @@ impl Proof {
                 );
             }
             Proof::RemoteProfile => {
-                let address = context.fact(Fact::GatewayAddress)?;
+                let address = load_balancer::address(&context.lab.file.topology.network, 0).to_string();
                 context
                     .wait(format!("{address} behind Service istiod"), context.budgets.converge())
                     .until(|| async {

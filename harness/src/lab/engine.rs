@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use bollard::Docker;
 use bollard::exec::{CreateExecOptions, StartExecResults};
-use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, Network};
+use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, ContainerUpdateBody, Network};
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions};
 use futures::StreamExt;
 use ipnet::Ipv4Net;
@@ -61,6 +61,9 @@ fn refusal(what: &str, source: &bollard::errors::Error) -> String {
     }
 }
 
+/// A container's share of the processor, unless it is given another.
+pub const USUAL_SHARE: i64 = 1024;
+
 /// A running Docker engine.
 #[derive(Clone, Debug)]
 pub struct Engine {
@@ -104,6 +107,19 @@ impl Engine {
             .list_networks(Some(ListNetworksOptions { filters }))
             .await
             .map_err(|source| EngineError::Docker { what: "list networks".to_string(), source })
+    }
+
+    /// Gives a container this share of the processor where others want it too; others have [`USUAL_SHARE`].
+    ///
+    /// # Errors
+    /// [`EngineError`] when the engine refuses, as it may where it cannot set limits.
+    pub async fn share(&self, container: &str, share: i64) -> Result<(), EngineError> {
+        let body = ContainerUpdateBody { cpu_shares: Some(share), ..ContainerUpdateBody::default() };
+        let what = || format!("weigh container {container}");
+        self.docker
+            .update_container(container, body)
+            .await
+            .map_err(|source| EngineError::Docker { what: what(), source })
     }
 
     /// Nodes of kind that run on this engine, whoever made them: their file watches count against the host's limits.

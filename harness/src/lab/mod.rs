@@ -23,17 +23,33 @@ pub use cluster::Cluster;
 pub use engine::Engine;
 pub use state::{Home, LabFile, LabLock};
 
-use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 use crate::role::Role;
 
-/// A lab that is up, with a client for each cluster.
+/// The clusters of a lab: each comes when it is made, for all clones.
+#[derive(Clone, Default)]
+pub struct Clusters([Arc<OnceLock<Cluster>>; 2]);
+
+impl Clusters {
+    /// Takes a cluster that is made; the first of its role stays.
+    pub fn add(&self, cluster: Cluster) {
+        let _ = self.0[cluster.role as usize].set(cluster);
+    }
+
+    /// Those that are made, by role.
+    pub fn iter(&self) -> impl Iterator<Item = (Role, &Cluster)> {
+        Role::ALL.iter().filter_map(|role| Some((*role, self.0[*role as usize].get()?)))
+    }
+}
+
+/// A lab with a client for each cluster.
 #[derive(Clone)]
 pub struct Lab {
     /// What `lab.json` says.
     pub file: LabFile,
-    /// One entry a cluster.
-    pub clusters: BTreeMap<Role, Cluster>,
+    /// The clusters that are made so far.
+    pub clusters: Clusters,
     /// The engine that it runs on.
     pub engine: Engine,
 }
@@ -44,18 +60,21 @@ impl Lab {
     /// # Errors
     /// [`cluster::ClusterError`] when a kubeconfig file is not there or of no use.
     pub async fn open(home: &Home, file: LabFile, engine: Engine) -> Result<Lab, cluster::ClusterError> {
-        let mut clusters = BTreeMap::new();
+        let clusters = Clusters::default();
         for (role, plan) in &file.topology.clusters {
             let kubeconfig = home.kubeconfig(&file.scenario.lab, *role);
             let nodes = file.clusters.get(role).map(|facts| facts.nodes.clone()).unwrap_or_default();
-            clusters.insert(*role, Cluster::open(*role, plan, kubeconfig, nodes, engine.clone()).await?);
+            clusters.add(Cluster::open(*role, plan, kubeconfig, nodes, engine.clone()).await?);
         }
         Ok(Lab { file, clusters, engine })
     }
 
     /// The cluster with this role.
+    ///
+    /// # Panics
+    /// Where it is not made yet: no step on a cluster begins before (see [`crate::run::Run::steps`]).
     pub fn cluster(&self, role: Role) -> &Cluster {
-        &self.clusters[&role]
+        self.clusters.0[role as usize].get().expect("a step on a cluster begins when it is made")
     }
 }
 

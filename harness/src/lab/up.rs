@@ -1,20 +1,24 @@
-//! Bringing a lab up: network, two clusters side by side, pod network, routes, `lab.json`.
+//! Bringing a lab up: network, two clusters side by side, routes, `lab.json`. What needs one cluster begins when that is
+//! made, and does not wait for the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Instant;
 
+use bollard::query_parameters::EventsOptions;
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::ResourceExt;
 use kube::api::ListParams;
+use tokio::sync::oneshot;
 
 use super::cluster::{Cluster, ClusterError};
-use super::engine::{Engine, EngineError};
+use super::engine::{Engine, EngineError, USUAL_SHARE};
 use super::host::Host;
 use super::images::Built;
-use super::pod_network::{self, PodNetworkError};
+use super::pod_network::{self, PodNetworkError, Route};
 use super::state::{Home, LAB_FORMAT, LabFile};
-use super::{Lab, dns, kind, network};
+use super::{Clusters, Lab, dns, kind, network};
 use crate::budget::Budgets;
 use crate::event::{ClusterFacts, Event, Recorder};
 use crate::install::facts::Facts;
@@ -88,11 +92,26 @@ pub async fn part<T, E: std::error::Error>(
     result.map(|(value, _)| value)
 }
 
-/// Brings the lab up.
+/// What is known of a lab only when both clusters are made.
+#[derive(Debug, Clone)]
+pub struct Rest {
+    /// What the clusters are.
+    pub clusters: BTreeMap<Role, ClusterFacts>,
+    /// Routes between the nodes of all clusters.
+    pub routes: Vec<Route>,
+}
+
+/// Brings the lab up, and has `begin` work on it from the moment when its primary cluster is made; it is told when the
+/// rest is there, and is told nothing where that fails.
 ///
 /// # Errors
 /// [`UpError`]; what was made so far stays until [`super::down::remove`].
-pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Result<Lab, UpError> {
+pub async fn up<T>(
+    site: Site<'_>,
+    scenario: &Scenario,
+    topology: &Topology,
+    begin: impl AsyncFnOnce(Lab, oneshot::Receiver<Rest>) -> T,
+) -> Result<(Lab, T), UpError> {
     let lab = &scenario.lab;
     std::fs::create_dir_all(site.home.lab(lab))?;
     let title = format!("The lab has its own Docker network {}", topology.network.name);
@@ -106,21 +125,72 @@ pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Res
         Ok::<_, UpError>((claimed, detail))
     })
     .await?;
-    let (primary, remote) =
-        tokio::join!(cluster(site, scenario, topology, Role::Primary), cluster(site, scenario, topology, Role::Remote));
+    let mut lab = Lab {
+        file: LabFile {
+            format: LAB_FORMAT,
+            meshproof: crate::version().to_string(),
+            scenario: scenario.clone(),
+            topology: topology.clone(),
+            clusters: BTreeMap::new(),
+            routes: Vec::new(),
+            images: site.built.digests.clone(),
+            image_source: site.built.source.clone(),
+            data_plane: site.built.data_plane.clone(),
+            workload_image: site.built.workload_image.clone(),
+            release: site.built.release.clone(),
+            facts: Facts::default(),
+            proved: Vec::new(),
+            failed: BTreeMap::new(),
+        },
+        clusters: Clusters::default(),
+        engine: site.engine.clone(),
+    };
+    let (made, primary_is_made) = oneshot::channel();
+    let (told, rest_is_there) = oneshot::channel();
+    let primary = async {
+        let cidrs = cluster(site, scenario, topology, Role::Primary, &lab.clusters).await?;
+        let _ = made.send(cidrs);
+        Ok::<_, UpError>(begin(lab.clone(), rest_is_there).await)
+    };
+    let rest = async {
+        let remote = behind(site.engine, &topology.cluster(Role::Remote).kind_name, async {
+            cluster(site, scenario, topology, Role::Remote, &lab.clusters).await
+        });
+        let remote = remote.await?;
+        // Where the primary failed, its own error says so.
+        let Ok(primary) = primary_is_made.await else { return Ok(None) };
+        let cidrs = BTreeMap::from([(Role::Primary, primary), (Role::Remote, remote)]);
+        let rest = join(site, &lab, cidrs).await?;
+        whole(&lab.file, &rest).write(site.home)?;
+        let _ = told.send(rest.clone());
+        Ok::<_, UpError>(Some(rest))
+    };
     // Both are awaited before either error ends this: a half-made cluster must not go on behind the back of `down`.
-    let made = BTreeMap::from([(Role::Primary, primary?), (Role::Remote, remote?)]);
-    let nodes =
-        made.iter()
-            .map(|(role, (cluster, cidrs))| {
-                let nodes = cluster.nodes.iter().map(|(name, address)| {
-                    (name.clone(), (address.clone(), cidrs.get(name).cloned().unwrap_or_default()))
-                });
-                (*role, nodes.collect())
-            })
-            .collect();
-    let routes = pod_network::routes(&nodes);
-    let clusters: BTreeMap<Role, Cluster> = made.into_iter().map(|(role, (cluster, _))| (role, cluster)).collect();
+    let (begun, rest) = tokio::join!(primary, rest);
+    abreast(site.engine, &topology.cluster(Role::Remote).node_names()).await;
+    let (begun, rest) = (begun?, rest?);
+    if let Some(rest) = rest {
+        lab.file = whole(&lab.file, &rest);
+    }
+    Ok((lab, begun))
+}
+
+/// The file of half a lab with the rest.
+pub fn whole(file: &LabFile, rest: &Rest) -> LabFile {
+    LabFile { clusters: rest.clusters.clone(), routes: rest.routes.clone(), ..file.clone() }
+}
+
+/// Joins the clusters by routes, and reads what they are.
+async fn join(site: Site<'_>, lab: &Lab, cidrs: BTreeMap<Role, Cidrs>) -> Result<Rest, UpError> {
+    let of = |role| lab.cluster(role);
+    let nodes = cidrs.iter().map(|(role, cidrs)| {
+        let nodes = of(*role)
+            .nodes
+            .iter()
+            .map(|(name, address)| (name.clone(), (address.clone(), cidrs.get(name).cloned().unwrap_or_default())));
+        (*role, nodes.collect())
+    });
+    let routes = pod_network::routes(&nodes.collect());
     let routed = part(site.recorder, "routes", "Every node knows the pods of every other node", async {
         pod_network::set_routes(site.engine, &routes).await?;
         let mut lines: Vec<String> = routes.iter().map(|route| format!("{} via {}", route.pods, route.via)).collect();
@@ -129,37 +199,59 @@ pub async fn up(site: Site<'_>, scenario: &Scenario, topology: &Topology) -> Res
         lines.retain(|line| seen.insert(line.clone()));
         Ok::<_, UpError>(((), lines.join(", ")))
     });
-    let read = async {
-        let (primary, remote) =
-            tokio::join!(cluster_facts(&clusters[&Role::Primary]), cluster_facts(&clusters[&Role::Remote]));
-        Ok::<_, UpError>(BTreeMap::from([(Role::Primary, primary?), (Role::Remote, remote?)]))
-    };
-    let (routed, facts) = tokio::join!(routed, read);
+    let (routed, primary, remote) =
+        tokio::join!(routed, cluster_facts(of(Role::Primary)), cluster_facts(of(Role::Remote)));
     routed?;
-    let facts = facts?;
-    let file = LabFile {
-        format: LAB_FORMAT,
-        meshproof: crate::version().to_string(),
-        scenario: scenario.clone(),
-        topology: topology.clone(),
-        clusters: facts,
-        routes,
-        images: site.built.digests.clone(),
-        image_source: site.built.source.clone(),
-        data_plane: site.built.data_plane.clone(),
-        workload_image: site.built.workload_image.clone(),
-        release: site.built.release.clone(),
-        facts: Facts::default(),
-        proved: Vec::new(),
-        failed: BTreeMap::new(),
-    };
-    file.write(site.home)?;
-    Ok(Lab { file, clusters, engine: site.engine.clone() })
+    let clusters = BTreeMap::from([(Role::Primary, primary?), (Role::Remote, remote?)]);
+    Ok(Rest { clusters, routes })
 }
 
-type Made = (Cluster, BTreeMap<String, String>);
+/// A cluster's share of the processor while it must not hold up the other one, of [`USUAL_SHARE`].
+const SHARE_BEHIND: i64 = 64;
 
-async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role: Role) -> Result<Made, UpError> {
+/// Makes a cluster out of what the work on the other one leaves of the processor: everything waits for that. It stays so
+/// until [`abreast`].
+///
+/// Only a matter of time: an engine that cannot weigh containers makes both alike.
+async fn behind<T>(engine: &Engine, kind_name: &str, work: impl Future<Output = T>) -> T {
+    let filters = HashMap::from([
+        ("event".to_string(), vec!["start".to_string()]),
+        ("label".to_string(), vec![format!("{}={kind_name}", kind::LABEL)]),
+    ]);
+    let mut starts = engine.docker.events(Some(EventsOptions { filters: Some(filters), ..EventsOptions::default() }));
+    let weigh = async {
+        while let Some(Ok(start)) = starts.next().await {
+            share(engine, &start.actor.and_then(|actor| actor.id).unwrap_or_default(), SHARE_BEHIND).await;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        done = work => done,
+        never = weigh => never,
+    }
+}
+
+/// Gives the nodes of a cluster their usual share of the processor again.
+pub async fn abreast(engine: &Engine, nodes: &[String]) {
+    futures::future::join_all(nodes.iter().map(|node| share(engine, node, USUAL_SHARE))).await;
+}
+
+async fn share(engine: &Engine, node: &str, share: i64) {
+    if let Err(error) = engine.share(node, share).await {
+        tracing::debug!("{}", crate::check::verdict::chain(&error));
+    }
+}
+
+/// The pod CIDR of each node of a cluster.
+type Cidrs = BTreeMap<String, String>;
+
+async fn cluster(
+    site: Site<'_>,
+    scenario: &Scenario,
+    topology: &Topology,
+    role: Role,
+    made: &Clusters,
+) -> Result<Cidrs, UpError> {
     let plan = topology.cluster(role);
     let id = format!("cluster-{role}");
     part(site.recorder, &id, format!("{} runs Kubernetes {}", plan.name, scenario.kubernetes), async {
@@ -192,7 +284,8 @@ async fn cluster(site: Site<'_>, scenario: &Scenario, topology: &Topology, role:
         let text = serde_json::to_vec(&entries).map_err(std::io::Error::from)?;
         std::fs::write(site.home.inventory(&scenario.lab, role), text)?;
         let nodes: Vec<String> = cluster.nodes.iter().map(|(name, at)| format!("{name} {at}")).collect();
-        Ok::<_, UpError>(((cluster, cidrs), format!("{}, {} objects", nodes.join(", "), entries.len())))
+        made.add(cluster);
+        Ok::<_, UpError>((cidrs, format!("{}, {} objects", nodes.join(", "), entries.len())))
     })
     .await
 }
