@@ -245,6 +245,11 @@ impl Session<'_> {
             self.steps(phases, lab, Some(rest.boxed())).await
         };
         let (mut lab, (proved, told)) = up::up(site, self.request.scenario(), topology, begin).await.ok()?;
+        // A step of the lab failed while the rest was made, and nobody heard of it any more.
+        if !whole.is_cancelled() {
+            whole.cancel();
+            self.ready(&lab.file);
+        }
         // Steps that ended before the rest was there are not in the file yet.
         lab.file = LabFile { facts: told.facts, proved: told.proved, failed: told.failed, ..lab.file };
         if let Err(error) = lab.file.write(self.home) {

@@ -179,7 +179,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 "istioctl install --context=\"${CTX_CLUSTER2}\" -f cluster2.yaml".to_string(),
             ],
             // Nothing of it talks to cluster1, and its address is known: what it takes is free while istiod starts.
-            after: &["annotate-namespace", "pod-network-remote"],
+            after: &["annotate-namespace"],
             ..base(
                 "remote-install",
                 format!("{remote} has the remote profile"),
