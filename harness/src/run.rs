@@ -15,7 +15,6 @@ use crate::check::{Evidence, Verdict};
 use crate::context::Context;
 use crate::event::{Event, StepOutcome};
 use crate::install::{Step, StepError};
-use crate::lab::up::Rest;
 use crate::lab::{Home, LabFile};
 use crate::plan::Phase;
 use crate::role::Role;
@@ -66,7 +65,7 @@ impl Run {
         &self,
         steps: &[Step],
         pause: Option<(&str, Pause)>,
-        mut rest: Option<BoxFuture<'_, Option<Rest>>>,
+        mut rest: Option<BoxFuture<'_, Option<LabFile>>>,
     ) -> bool {
         self.book().whole = rest.is_none();
         let barrier = pause.as_ref().and_then(|(id, _)| steps.iter().position(|step| step.id == *id));
@@ -113,9 +112,9 @@ impl Run {
             }
             let next = tokio::select! {
                 next = running.next(), if !running.is_empty() => next,
-                there = async { rest.as_mut().expect("it is awaited").await }, if rest.is_some() => {
-                    let Some(there) = there else { return false };
-                    self.note_rest(there);
+                whole = async { rest.as_mut().expect("it is awaited").await }, if rest.is_some() => {
+                    let Some(whole) = whole else { return false };
+                    self.note_whole(whole);
                     rest = None;
                     continue;
                 }
@@ -175,9 +174,9 @@ impl Run {
         self.book.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn note_rest(&self, rest: Rest) {
+    fn note_whole(&self, whole: LabFile) {
         let mut book = self.book();
-        (book.file.clusters, book.file.routes) = (rest.clusters, rest.routes);
+        book.file = book.file.progress_on(whole);
         book.whole = true;
         self.write(&book);
     }

@@ -21,7 +21,6 @@ use crate::exit::Exit;
 use crate::install::{Step, primary_remote};
 use crate::lab::cluster::ClusterError;
 use crate::lab::host::Host;
-use crate::lab::up::Rest;
 use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
 use crate::milestone;
 use crate::plan::{Phase, Plan};
@@ -234,26 +233,24 @@ impl Session<'_> {
             recorder: &self.recorder,
             budgets,
         };
-        let begin = async |lab: Lab, rest: oneshot::Receiver<Rest>| {
-            let half = lab.file.clone();
+        let begin = async |lab: Lab, rest: oneshot::Receiver<LabFile>| {
             let rest = async {
-                let rest = rest.await.ok()?;
+                let file = rest.await.ok()?;
                 whole.cancel();
-                self.ready(&up::whole(&half, &rest));
-                Some(rest)
+                self.ready(&file);
+                Some(file)
             };
             self.steps(phases, lab, Some(rest.boxed())).await
         };
         let (mut lab, (proved, told)) = up::up(site, self.request.scenario(), topology, begin).await.ok()?;
-        // A step of the lab failed while the rest was made, and nobody heard of it any more.
+        lab.file = told.progress_on(lab.file);
+        // A step of the lab failed while the rest was made, so nobody heard of that, nor wrote down what came of the step.
         if !whole.is_cancelled() {
             whole.cancel();
             self.ready(&lab.file);
-        }
-        // Steps that ended before the rest was there are not in the file yet.
-        lab.file = LabFile { facts: told.facts, proved: told.proved, failed: told.failed, ..lab.file };
-        if let Err(error) = lab.file.write(self.home) {
-            self.recorder.note(format!("lab.json cannot be written: {error}"));
+            if let Err(error) = lab.file.write(self.home) {
+                self.recorder.note(format!("lab.json cannot be written: {error}"));
+            }
         }
         Some((lab, proved))
     }
@@ -269,7 +266,7 @@ impl Session<'_> {
     }
 
     /// Follows the steps of a verb up to the install; says whether all were proved, and what `lab.json` says then.
-    async fn steps(&self, phases: Phases, lab: Lab, rest: Option<BoxFuture<'_, Option<Rest>>>) -> (bool, LabFile) {
+    async fn steps(&self, phases: Phases, lab: Lab, rest: Option<BoxFuture<'_, Option<LabFile>>>) -> (bool, LabFile) {
         let run = Run::new(self.context(lab), self.home, self.interrupt.cancel.clone());
         let mut proved = true;
         if phases.up || phases.install {

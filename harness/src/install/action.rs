@@ -178,7 +178,7 @@ impl Action {
                 istioctl(context, role, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
             }
             Action::AssignGatewayAddress => {
-                let address = load_balancer::address(&context.lab.file.topology.network, 0);
+                let address = context.lab.gateway_address();
                 let wait = context.wait("the Service istio-eastwestgateway", context.budgets.gateway_address());
                 load_balancer::assign(cluster, ISTIO_SYSTEM, "istio-eastwestgateway", address, &wait).await?;
             }
@@ -194,7 +194,7 @@ impl Action {
                 cluster.apply(&manifest, "").await?;
             }
             Action::RemoteInstall(files) => {
-                let address = load_balancer::address(&context.lab.file.topology.network, 0).to_string();
+                let address = context.lab.gateway_address().to_string();
                 let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
                 let path = file(context, "cluster2.yaml", &operator)?;
                 istioctl(context, role, "install").args(["-y", "-f", &path]).run().await?;
@@ -319,8 +319,7 @@ fn is_observed(was_seen: bool, has_secret: bool) -> Result<bool, StepError> {
     Ok(was_seen && has_secret)
 }
 
-/// An answer of istiod, whichever it is. Unavailable (14) is none: so say a gateway that does not know istiod yet, and an
-/// istiod that is just beginning.
+/// An answer of istiod, whichever it is. Unavailable (14) is none: so says an istiod that is just beginning.
 fn any_answer(answer: Csr) -> Look<Csr> {
     match answer.grpc_status {
         Some(status) if status != UNAVAILABLE => Look::Yes(answer),

@@ -13,7 +13,7 @@ use super::step::StepError;
 use crate::check::Evidence;
 use crate::context::Context;
 use crate::lab::cluster::pod_ready;
-use crate::lab::{Cluster, load_balancer, pod_network};
+use crate::lab::{Cluster, pod_network};
 use crate::role::Role;
 use crate::wait::Look;
 
@@ -136,7 +136,7 @@ impl Proof {
                     "status.loadBalancer.ingress[0]",
                     &address,
                 );
-                let given = load_balancer::address(&context.lab.file.topology.network, 0).to_string();
+                let given = context.lab.gateway_address().to_string();
                 if address != given {
                     let remote = &context.remote().name;
                     return Err(StepError(format!("it is {address}, and {remote} was told {given}")));
@@ -185,7 +185,7 @@ impl Proof {
                 );
             }
             Proof::RemoteProfile => {
-                let address = load_balancer::address(&context.lab.file.topology.network, 0).to_string();
+                let address = context.lab.gateway_address().to_string();
                 context
                     .wait(format!("{address} behind Service istiod"), context.budgets.converge())
                     .until(|| async {

@@ -115,11 +115,8 @@ impl Engine {
     /// [`EngineError`] when the engine refuses, as it may where it cannot set limits.
     pub async fn share(&self, container: &str, share: i64) -> Result<(), EngineError> {
         let body = ContainerUpdateBody { cpu_shares: Some(share), ..ContainerUpdateBody::default() };
-        let what = || format!("weigh container {container}");
-        self.docker
-            .update_container(container, body)
-            .await
-            .map_err(|source| EngineError::Docker { what: what(), source })
+        let weighed = self.docker.update_container(container, body).await;
+        weighed.map_err(|source| EngineError::Docker { what: format!("weigh container {container}"), source })
     }
 
     /// Nodes of kind that run on this engine, whoever made them: their file watches count against the host's limits.

@@ -17,8 +17,9 @@ pub const LABEL: &str = "io.x-k8s.kind.cluster";
 
 /// kind's configuration for one cluster of the lab.
 ///
-/// `kubernetes` is its version, as `v1.36.3`. Patches for restricted and cgroup v1 hosts are set only where they are needed. `audit_policy` is the file on the
-/// host that says what the API server writes down; only the remote cluster has one.
+/// `kubernetes` is its version, as `v1.36.3`. Patches for restricted and cgroup v1 hosts are set only where they are
+/// needed. `audit_policy` is the file on the host that says what the API server writes down; only the remote cluster has
+/// one.
 pub fn config(plan: &ClusterPlan, kubernetes: &str, host: &Host, audit_policy: Option<&Path>) -> String {
     let mut yaml = String::new();
     let mut line = |text: &str| writeln!(yaml, "{text}").expect("a String takes everything");

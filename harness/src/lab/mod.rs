@@ -23,6 +23,7 @@ pub use cluster::Cluster;
 pub use engine::Engine;
 pub use state::{Home, LabFile, LabLock};
 
+use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 
 use crate::role::Role;
@@ -67,6 +68,11 @@ impl Lab {
             clusters.add(Cluster::open(*role, plan, kubeconfig, nodes, engine.clone()).await?);
         }
         Ok(Lab { file, clusters, engine })
+    }
+
+    /// The address that the lab keeps for the east-west gateway: the guide's `DISCOVERY_ADDRESS`.
+    pub fn gateway_address(&self) -> Ipv4Addr {
+        load_balancer::address(&self.file.topology.network, 0)
     }
 
     /// The cluster with this role.

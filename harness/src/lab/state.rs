@@ -159,6 +159,12 @@ impl LabFile {
         serde_json::from_str::<Maker>(&text).ok()?.release
     }
 
+    /// Another file of the same lab, with what this one says of the install.
+    pub fn progress_on(&self, other: LabFile) -> LabFile {
+        let LabFile { facts, proved, failed, .. } = self.clone();
+        LabFile { facts, proved, failed, ..other }
+    }
+
     /// Writes it, so that a kill in between leaves the old or the new one.
     ///
     /// # Errors

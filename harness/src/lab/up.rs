@@ -16,7 +16,7 @@ use super::cluster::{Cluster, ClusterError};
 use super::engine::{Engine, EngineError, USUAL_SHARE};
 use super::host::Host;
 use super::images::Built;
-use super::pod_network::{self, PodNetworkError, Route};
+use super::pod_network::{self, PodNetworkError};
 use super::state::{Home, LAB_FORMAT, LabFile};
 use super::{Clusters, Lab, dns, kind, network};
 use crate::budget::Budgets;
@@ -92,17 +92,8 @@ pub async fn part<T, E: std::error::Error>(
     result.map(|(value, _)| value)
 }
 
-/// What is known of a lab only when both clusters are made.
-#[derive(Debug, Clone)]
-pub struct Rest {
-    /// What the clusters are.
-    pub clusters: BTreeMap<Role, ClusterFacts>,
-    /// Routes between the nodes of all clusters.
-    pub routes: Vec<Route>,
-}
-
-/// Brings the lab up, and has `begin` work on it from the moment when its primary cluster is made; it is told when the
-/// rest is there, and is told nothing where that fails.
+/// Brings the lab up, and has `begin` work on it from the moment when its primary cluster is made; it is told what
+/// `lab.json` says when the rest is there, and is told nothing where that fails.
 ///
 /// # Errors
 /// [`UpError`]; what was made so far stays until [`super::down::remove`].
@@ -110,7 +101,7 @@ pub async fn up<T>(
     site: Site<'_>,
     scenario: &Scenario,
     topology: &Topology,
-    begin: impl AsyncFnOnce(Lab, oneshot::Receiver<Rest>) -> T,
+    begin: impl AsyncFnOnce(Lab, oneshot::Receiver<LabFile>) -> T,
 ) -> Result<(Lab, T), UpError> {
     let lab = &scenario.lab;
     std::fs::create_dir_all(site.home.lab(lab))?;
@@ -153,35 +144,26 @@ pub async fn up<T>(
         Ok::<_, UpError>(begin(lab.clone(), rest_is_there).await)
     };
     let rest = async {
-        let remote = behind(site.engine, &topology.cluster(Role::Remote).kind_name, async {
-            cluster(site, scenario, topology, Role::Remote, &lab.clusters).await
-        });
-        let remote = remote.await?;
+        let remote = cluster(site, scenario, topology, Role::Remote, &lab.clusters);
+        let remote = behind(site.engine, &topology.cluster(Role::Remote).kind_name, remote).await?;
         // Where the primary failed, its own error says so.
         let Ok(primary) = primary_is_made.await else { return Ok(None) };
         let cidrs = BTreeMap::from([(Role::Primary, primary), (Role::Remote, remote)]);
-        let rest = join(site, &lab, cidrs).await?;
-        whole(&lab.file, &rest).write(site.home)?;
-        let _ = told.send(rest.clone());
-        Ok::<_, UpError>(Some(rest))
+        let file = join(site, &lab, cidrs).await?;
+        file.write(site.home)?;
+        let _ = told.send(file.clone());
+        Ok::<_, UpError>(Some(file))
     };
     // Both are awaited before either error ends this: a half-made cluster must not go on behind the back of `down`.
-    let (begun, rest) = tokio::join!(primary, rest);
+    let (begun, file) = tokio::join!(primary, rest);
     abreast(site.engine, &topology.cluster(Role::Remote).node_names()).await;
-    let (begun, rest) = (begun?, rest?);
-    if let Some(rest) = rest {
-        lab.file = whole(&lab.file, &rest);
-    }
+    let (begun, file) = (begun?, file?);
+    lab.file = file.unwrap_or(lab.file);
     Ok((lab, begun))
 }
 
-/// The file of half a lab with the rest.
-pub fn whole(file: &LabFile, rest: &Rest) -> LabFile {
-    LabFile { clusters: rest.clusters.clone(), routes: rest.routes.clone(), ..file.clone() }
-}
-
-/// Joins the clusters by routes, and reads what they are.
-async fn join(site: Site<'_>, lab: &Lab, cidrs: BTreeMap<Role, Cidrs>) -> Result<Rest, UpError> {
+/// Joins the clusters by routes, and reads what they are; with that the lab's file is whole.
+async fn join(site: Site<'_>, lab: &Lab, cidrs: BTreeMap<Role, Cidrs>) -> Result<LabFile, UpError> {
     let of = |role| lab.cluster(role);
     let nodes = cidrs.iter().map(|(role, cidrs)| {
         let nodes = of(*role)
@@ -203,7 +185,7 @@ async fn join(site: Site<'_>, lab: &Lab, cidrs: BTreeMap<Role, Cidrs>) -> Result
         tokio::join!(routed, cluster_facts(of(Role::Primary)), cluster_facts(of(Role::Remote)));
     routed?;
     let clusters = BTreeMap::from([(Role::Primary, primary?), (Role::Remote, remote?)]);
-    Ok(Rest { clusters, routes })
+    Ok(LabFile { clusters, routes, ..lab.file.clone() })
 }
 
 /// A cluster's share of the processor while it must not hold up the other one, of [`USUAL_SHARE`].
