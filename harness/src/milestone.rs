@@ -47,7 +47,7 @@ async fn hears_both(context: &Context, role: Role) -> bool {
         };
         let calls = match asked {
             Ok(calls) => calls,
-            Err(error) => return Look::NotYet(error),
+            Err(error) => return Look::Unable(error),
         };
         let mut heard = heard.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         heard.extend(calls.by_cluster().into_keys());

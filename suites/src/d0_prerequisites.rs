@@ -201,7 +201,7 @@ async fn api_server(context: &Context, evidence: &mut Evidence) -> Result<(), Fa
                     }
                     _ => Look::NotYet(got.error.or(tls.error).unwrap_or_else(|| format!("HTTP {:?}", got.status))),
                 },
-                (Err(error), _) | (_, Err(error)) => Look::NotYet(format!("the probe could not ask: {error}")),
+                (Err(error), _) | (_, Err(error)) => Look::unable(format!("the probe could not ask: {error}")),
             }
         })
         .await;
@@ -224,12 +224,11 @@ async fn api_server(context: &Context, evidence: &mut Evidence) -> Result<(), Fa
                 .saw(&seen, format!("signed by {}", remote.object("ConfigMap", "kube-system/kube-root-ca.crt")), true);
             Ok(())
         }
-        Err(timeout) if timeout.last().starts_with("the probe could not ask") => Err(timeout.into()),
         Err(timeout) => Err(Finding::new(format!(
             "pods of {} do not reach the API server of {} at {url}",
             primary.name, remote.name
         ))
-        .expected_got(format!("gitVersion {}", context.scenario().kubernetes), timeout.last())
+        .expected_got(format!("gitVersion {}", context.scenario().kubernetes), timeout.last()?)
         .hint(format!("istiod of {} must reach it there; look at routes and packet filters of the nodes", primary.name))
         .evidence(evidence)
         .into()),

@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::pod_network::{Route, missing_routes};
-use harness::lab::probe::{Calls, Probe, ProbeError};
+use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
@@ -107,8 +107,8 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     Err(finding.evidence(&evidence).into())
 }
 
-/// Calls until one row of calls is answered; the inner error is what became of the first row.
-async fn ask(context: &Context, from: &Probe, to: &Probe) -> Result<Result<Calls, String>, ProbeError> {
+/// Calls until one row of calls is answered; the inner error is what became of the last row.
+async fn ask(context: &Context, from: &Probe, to: &Probe) -> Result<Result<Calls, String>, Fault> {
     let url = format!("http://{}:8080/{}/d10/{}", to.address, context.nonce, from.cluster.role);
     let count = CALLS.to_string();
     let args = ["call", &url, "--count", &count, "--fresh-connection", "--timeout-ms", "1000"];
@@ -125,9 +125,8 @@ async fn ask(context: &Context, from: &Probe, to: &Probe) -> Result<Result<Calls
         })
         .await;
     match row {
-        Ok(calls) => calls.map(Ok),
-        // The last look may have been cut off by the end of the wait; the first one was not.
-        Err(timeout) => Ok(Err(timeout.seen.first().map_or_else(|| timeout.to_string(), |(why, _)| why.clone()))),
+        Ok(calls) => Ok(Ok(calls?)),
+        Err(timeout) => Ok(Err(timeout.last()?.to_string())),
     }
 }
 

@@ -139,7 +139,7 @@ async fn sample(
     if let Err(timeout) = converge(context, caller, &["call", &first]).await? {
         return Err(Finding::new(format!(
             "no three requests in a row from {name} to {SERVICE} are answered: {}",
-            timeout.last()
+            timeout.last()?
         ))
         .expected_got("answers", timeout.to_string())
         .evidence(evidence)
@@ -209,7 +209,7 @@ async fn converge(context: &Context, caller: &Probe, call: &[&str]) -> Result<Re
             match caller.ask::<Calls>(call).await {
                 Ok(calls) if calls.answered == calls.sent => Look::Yes(None),
                 Ok(calls) => Look::NotYet(calls.failure_line()),
-                Err(ProbeError::Exec(error)) => Look::NotYet(error.to_string()),
+                Err(ProbeError::Exec(error)) => Look::unable(error),
                 Err(error) => Look::Yes(Some(error)),
             }
         })
@@ -231,7 +231,7 @@ async fn failed_at(context: &Context, caller: &Probe, mark: &str) -> String {
                     let failed: Vec<_> = all.into_iter().filter(|entry| entry.code != 200).collect();
                     if failed.is_empty() { Look::NotYet("no failed request".to_string()) } else { Look::Yes(failed) }
                 }
-                Err(error) => Look::NotYet(error.to_string()),
+                Err(error) => Look::unable(error),
             }
         })
         .await;
@@ -263,7 +263,7 @@ async fn short_row(
     if let Err(timeout) = converge(context, caller, &call).await? {
         return Err(Finding::new(format!(
             "no three {protocol} calls in a row from {name} to {SERVICE} are answered: {}",
-            timeout.last()
+            timeout.last()?
         ))
         .expected_got("answers", timeout.to_string())
         .evidence(evidence)

@@ -101,16 +101,20 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
                     None => Look::Yes(all),
                     Some(proxy) => Look::NotYet(format!("proxy {proxy} of {} is not connected", remote.name)),
                 },
-                Err(Fault::Unknown(why)) => Look::NotYet(why),
-                Err(Fault::Refuted(finding)) => Look::NotYet(finding.cause),
+                Err(fault) => fault.into(),
             }
         })
         .await;
-    let connected = connected.map_err(|timeout| {
-        Finding::new(format!("{}: no replica of istiod of {} has a connection of it", timeout.last(), primary.name))
-            .expected_got("a connection in /debug/connections", timeout.to_string())
-            .evidence(evidence)
-    })?;
+    let connected = match connected {
+        Ok(connected) => connected,
+        Err(timeout) => {
+            let cause = format!("{}: no replica of istiod of {} has a connection of it", timeout.last()?, primary.name);
+            return Err(Finding::new(cause)
+                .expected_got("a connection in /debug/connections", timeout.to_string())
+                .evidence(evidence)
+                .into());
+        }
+    };
     let proxies = proxies(context).await?;
     let book = AddressBook::of(context).await?;
     for (replica, (proxy, address)) in &connected {

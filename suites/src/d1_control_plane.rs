@@ -85,8 +85,8 @@ async fn ready(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> 
             evidence.saw(&object, "ready replicas", count).saw(&object, "managedFields of spec", manager);
             Ok(())
         }
-        Err(timeout) => Err(Finding::new(format!("{object} is {}", timeout.last()))
-            .expected_got("every replica ready", timeout.last())
+        Err(timeout) => Err(Finding::new(format!("{object} is {}", timeout.last()?))
+            .expected_got("every replica ready", timeout.last()?)
             .hint(format!("kubectl --context {} -n {ISTIO_SYSTEM} describe deployment istiod", primary.context))
             .evidence(evidence)
             .into()),

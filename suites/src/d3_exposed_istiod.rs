@@ -229,7 +229,7 @@ async fn through_replica(
                     }
                 }
                 Ok(Err(why)) => Look::NotYet(why),
-                Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
+                Err(error) => Look::unable(format!("the probe could not ask: {error}")),
             }
         })
         .await;
@@ -240,9 +240,8 @@ async fn through_replica(
             evidence.saw(object, what, all_of(&met));
             Ok(())
         }
-        Err(timeout) if timeout.last().starts_with("the probe could not ask") => Err(timeout.into()),
         Err(timeout) => {
-            let cause = match timeout.last().strip_prefix(UNMET) {
+            let cause = match timeout.last()?.strip_prefix(UNMET) {
                 Some(replica) => {
                     format!("{object} of the east-west gateway on node {node} never leads to{replica} at port {port}")
                 }
@@ -251,7 +250,7 @@ async fn through_replica(
                 ),
             };
             Err(Finding::new(cause)
-                .expected_got(all_of(&own.values().collect::<Vec<_>>()), timeout.last())
+                .expected_got(all_of(&own.values().collect::<Vec<_>>()), timeout.last()?)
                 .hint(format!("see what this pod knows: istioctl --context {} proxy-config all -n {ISTIO_SYSTEM} {}; and the packet filters of node {node}", primary.context, pod.name_any()))
                 .evidence(evidence)
                 .into())
@@ -288,7 +287,7 @@ async fn through_gateway(
                 Ok(Ok(leaf)) if own.contains_key(&leaf.sha256) => Look::Yes(leaf),
                 Ok(Ok(leaf)) => Look::NotYet(format!("a certificate that no replica of istiod has: {}", words(&leaf))),
                 Ok(Err(why)) => Look::NotYet(why),
-                Err(error) => Look::NotYet(format!("the probe could not ask: {error}")),
+                Err(error) => Look::unable(format!("the probe could not ask: {error}")),
             }
         })
         .await;
@@ -303,12 +302,11 @@ async fn through_gateway(
                 .saw(probe.object(), format!("{target} verified by the root of {} for {}", primary.name, istiod::NAME), true);
             Ok(())
         }
-        Err(timeout) if timeout.last().starts_with("the probe could not ask") => Err(timeout.into()),
         Err(timeout) => Err(Finding::new(format!(
             "the gateway of {} does not show istiod's certificate to {} at {target}",
             primary.name, remote.name
         ))
-        .expected_got(format!("the certificate of a replica of istiod, for {}", istiod::NAME), timeout.last())
+        .expected_got(format!("the certificate of a replica of istiod, for {}", istiod::NAME), timeout.last()?)
         .hint(format!("see the listeners of the gateway: istioctl --context {} proxy-config listeners -n {ISTIO_SYSTEM} deploy/{}", primary.context, istiod::GATEWAY))
         .evidence(evidence)
         .into()),

@@ -59,10 +59,7 @@ async fn synced(context: &Context, evidence: &mut Evidence) -> Result<(), Fault>
         .until(|| async {
             let told = match sync_of_each(context).await {
                 Ok(told) => told,
-                Err(Fault::Unknown(error)) => {
-                    return Look::NotYet(format!("the debug page could not be read: {error}"));
-                }
-                Err(Fault::Refuted(finding)) => return Look::NotYet(finding.cause),
+                Err(fault) => return fault.into(),
             };
             if told.is_empty() {
                 return Look::NotYet(format!("{} has no ready pod of istiod", primary.name));
@@ -86,9 +83,8 @@ async fn synced(context: &Context, evidence: &mut Evidence) -> Result<(), Fault>
             }
             Ok(())
         }
-        Err(timeout) if timeout.last().starts_with("the debug page could not be read") => Err(timeout.into()),
-        Err(timeout) => Err(Finding::new(timeout.last())
-            .expected_got(format!("{} synced on every replica", remote.name), timeout.last())
+        Err(timeout) => Err(Finding::new(timeout.last()?)
+            .expected_got(format!("{} synced on every replica", remote.name), timeout.last()?)
             .hint(format!(
                 "see istiod's log for {}: kubectl --context {} -n {ISTIO_SYSTEM} logs deploy/istiod",
                 remote.name, primary.context

@@ -113,8 +113,7 @@ async fn lists_all(context: &Context, proxy: &Proxy, evidence: &mut Evidence) ->
             match compare().await {
                 Ok((difference, pods, listed)) if difference.is_none() => Look::Yes((pods, listed)),
                 Ok((difference, ..)) => Look::NotYet(difference.said()),
-                Err(Fault::Unknown(why)) => Look::NotYet(why),
-                Err(Fault::Refuted(finding)) => Look::NotYet(finding.cause),
+                Err(fault) => fault.into(),
             }
         })
         .await;

@@ -123,7 +123,7 @@ async fn patched(
         .await;
     let place = format!("webhooks[{webhook}].clientConfig.caBundle");
     if let Err(timeout) = found {
-        let got = timeout.last().to_string();
+        let got = timeout.last()?.to_string();
         let (why, hint) = leads_not(context, evidence).await;
         let cause = format!("{} has the caBundle {got} in webhook {webhook}{why}", object(remote, name));
         return Err(Finding::new(cause).expected_got(fingerprint(root), got).hint(hint).evidence(evidence).into());
@@ -167,7 +167,7 @@ async fn heals(context: &Context, name: &str, root: &str, evidence: &mut Evidenc
         let _ = api.patch(name, &PatchParams::default(), &patch).await;
         let (why, _) = leads_not(context, evidence).await;
         return Err(Finding::new(format!("istiod did not write the caBundle of {} again after it was blanked{why}", object(remote, name)))
-            .expected_got(format!("{} within {} s", fingerprint(root), context.budgets.converge().as_secs()), timeout.last())
+            .expected_got(format!("{} within {} s", fingerprint(root), context.budgets.converge().as_secs()), timeout.last()?)
             .hint("see istiod's log for webhook errors, and whether its reader account may update mutatingwebhookconfigurations; after one refused update it may wait for the next change of the object (F25)")
             .evidence(evidence)
             .into());

@@ -131,8 +131,8 @@ async fn written(
         }
         Err(timeout) => {
             let (why, hint) = leads_not(context, evidence).await;
-            Err(Finding::new(format!("{object} is {}{why}", timeout.last()))
-                .expected_got(format!("a namespace {how} {}", fingerprint(root)), timeout.last())
+            Err(Finding::new(format!("{object} is {}{why}", timeout.last()?))
+                .expected_got(format!("a namespace {how} {}", fingerprint(root)), timeout.last()?)
                 .hint(hint)
                 .evidence(evidence)
                 .into())

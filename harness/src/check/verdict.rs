@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
+use crate::wait::Look;
 
 /// What is wrong with the mesh, in one sentence that names the object, with what was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +80,16 @@ impl Fault {
 impl<E: std::error::Error> From<E> for Fault {
     fn from(error: E) -> Self {
         Fault::Unknown(chain(&error))
+    }
+}
+
+/// What a check that looks again and again makes of a fault of one look.
+impl<T> From<Fault> for Look<T> {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refuted(finding) => Look::NotYet(finding.cause),
+            Fault::Unknown(why) => Look::Unable(why),
+        }
     }
 }
 

@@ -299,7 +299,7 @@ async fn observe_token(context: &Context) -> Result<(), StepError> {
         .wait("each istiod to answer", context.budgets.gateway_ready())
         .until(|| async {
             let asked = each_istiod_on_token(context, &root, &token).await;
-            asked.unwrap_or_else(|error| Look::NotYet(crate::check::verdict::chain(&error)))
+            asked.unwrap_or_else(|error| Look::unable(crate::check::verdict::chain(&error)))
         })
         .await?;
     context.facts.learn(Fact::TokenBeforeSecret, serde_json::to_string(&answers)?);
@@ -351,6 +351,7 @@ async fn each_istiod_on_token(
         match any_answer(asked) {
             Look::Yes(answer) => answers.insert(name, answer),
             Look::NotYet(why) => return Ok(Look::NotYet(format!("{name}: {why}"))),
+            Look::Unable(why) => return Ok(Look::Unable(format!("{name}: {why}"))),
         };
     }
     Ok(Look::Yes(answers))

@@ -69,7 +69,7 @@ pub async fn take_settled(cluster: &Cluster, wait: Wait) -> Result<BTreeSet<Entr
     let settled = wait.until(|| async {
         match take(cluster).await {
             // A group of an API server that has just begun may not answer yet.
-            Err(error) => Look::NotYet(crate::check::verdict::chain(&error)),
+            Err(error) => Look::unable(crate::check::verdict::chain(&error)),
             Ok(entries) => {
                 let mut namespaces = entries.iter().filter(|entry| entry.kind == "Namespace");
                 match namespaces.find(|namespace| !is_given(&entries, &namespace.name)) {

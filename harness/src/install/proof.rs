@@ -192,7 +192,7 @@ impl Proof {
                         match istiod_addresses(cluster).await {
                             Ok(found) if found.contains(&address) => Look::Yes(()),
                             Ok(found) => Look::NotYet(format!("its EndpointSlices hold {found:?}")),
-                            Err(error) => Look::NotYet(error.to_string()),
+                            Err(error) => Look::unable(error),
                         }
                     })
                     .await?;
@@ -215,7 +215,7 @@ impl Proof {
                                     .collect::<Vec<_>>()
                                     .join(", "),
                             ),
-                            Err(error) => Look::NotYet(error.to_string()),
+                            Err(error) => Look::unable(error),
                         }
                     })
                     .await?;
@@ -246,7 +246,7 @@ impl Proof {
                 let names = cluster
                     .watch_pods(&wait, namespace, selector, |found| {
                         let waiting = found.iter().find_map(|pod| match pod_ready(pod) {
-                            Look::NotYet(why) => Some(why),
+                            Look::NotYet(why) | Look::Unable(why) => Some(why),
                             Look::Yes(()) => None,
                         });
                         match waiting {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
 use ipnet::Ipv4Net;
@@ -19,6 +20,9 @@ use super::engine::Engine;
 use crate::role::Role;
 use crate::topology::ClusterPlan;
 use crate::wait::{Look, Timeout, Wait};
+
+/// How long after a watch broke off it is taken up again.
+const AFTER_A_BREAK: Duration = Duration::from_millis(200);
 
 /// The field manager of everything that the harness applies.
 pub const FIELD_MANAGER: &str = "meshproof";
@@ -172,17 +176,18 @@ impl Cluster {
         let stream = watcher::watch_object(api, name);
         pin_mut!(stream);
         loop {
-            match tokio::time::timeout(memory.left(), stream.next()).await {
-                Ok(Some(Ok(object))) => match look(object.as_ref()) {
+            match memory.within(stream.next()).await {
+                Some(Some(Ok(object))) => match look(object.as_ref()) {
                     Look::Yes(value) => return Ok(value),
                     Look::NotYet(why) => memory.saw(why),
+                    Look::Unable(why) => memory.unable(why),
                 },
                 // The watch is taken up again by itself, with back-off by the next turn.
-                Ok(Some(Err(error))) => {
-                    memory.saw(format!("the watch broke off: {error}"));
-                    crate::wait::pause(std::time::Duration::from_millis(200)).await;
+                Some(Some(Err(error))) => {
+                    memory.unable(format!("the watch broke off: {error}"));
+                    memory.pause(AFTER_A_BREAK).await;
                 }
-                Ok(None) | Err(_) => return Err(memory.timeout()),
+                Some(None) | None => return Err(memory.timeout()),
             }
         }
     }
@@ -204,8 +209,8 @@ impl Cluster {
         let mut pods: BTreeMap<String, Pod> = BTreeMap::new();
         let mut listed = false;
         loop {
-            match tokio::time::timeout(memory.left(), stream.next()).await {
-                Ok(Some(Ok(event))) => match event {
+            match memory.within(stream.next()).await {
+                Some(Some(Ok(event))) => match event {
                     watcher::Event::Init => pods.clear(),
                     watcher::Event::InitDone => listed = true,
                     watcher::Event::Apply(pod) | watcher::Event::InitApply(pod) => {
@@ -215,18 +220,19 @@ impl Cluster {
                         pods.remove(&pod.name_any());
                     }
                 },
-                Ok(Some(Err(error))) => {
-                    memory.saw(format!("the watch broke off: {error}"));
-                    crate::wait::pause(std::time::Duration::from_millis(200)).await;
+                Some(Some(Err(error))) => {
+                    memory.unable(format!("the watch broke off: {error}"));
+                    memory.pause(AFTER_A_BREAK).await;
                     continue;
                 }
-                Ok(None) | Err(_) => return Err(memory.timeout()),
+                Some(None) | None => return Err(memory.timeout()),
             }
             if listed {
                 let all: Vec<Pod> = pods.values().cloned().collect();
                 match look(&all) {
                     Look::Yes(value) => return Ok(value),
                     Look::NotYet(why) => memory.saw(why),
+                    Look::Unable(why) => memory.unable(why),
                 }
             }
         }

@@ -75,7 +75,7 @@ async fn clash(engine: &Engine, topology: &Topology) -> Result<Vec<Taken>, Timeo
         match engine.taken().await {
             Ok(taken) if topology.clashes(&taken) => Look::Yes(taken),
             Ok(_) => Look::NotYet("none clashes".to_string()),
-            Err(error) => Look::NotYet(error.to_string()),
+            Err(error) => Look::unable(error),
         }
     })
     .await

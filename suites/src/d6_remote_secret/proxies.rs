@@ -27,19 +27,17 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
                     None => Look::Yes((pods, told)),
                     Some(why) => Look::NotYet(why),
                 },
-                Err(Fault::Unknown(error)) => Look::NotYet(format!("the debug page could not be read: {error}")),
-                Err(Fault::Refuted(finding)) => Look::NotYet(finding.cause),
+                Err(fault) => fault.into(),
             }
         })
         .await;
     let (pods, told) = match found {
         Ok(found) => found,
-        Err(timeout) if timeout.last().starts_with("the debug page could not be read") => return Err(timeout.into()),
         Err(timeout) => {
-            return Err(Finding::new(format!("{} pod {}", remote.name, timeout.last()))
+            return Err(Finding::new(format!("{} pod {}", remote.name, timeout.last()?))
                 .expected_got(
                     format!("connected to istiod of {} with the cluster id {}", primary.name, remote.name),
-                    timeout.last(),
+                    timeout.last()?,
                 )
                 .hint(format!("istioctl --context {} proxy-status", primary.context))
                 .evidence(evidence)

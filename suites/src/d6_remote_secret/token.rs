@@ -56,14 +56,14 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
     let (primary, remote) = (context.primary(), context.remote());
     let probe = Probe::outside(remote, &context.budgets).await?;
     let wait = context.wait(format!("istiod to accept a token of {}", remote.name), context.budgets.converge());
-    let answer = match until_accepted(wait, || probe.csr(address, root)).await? {
+    let answer = match until_accepted(wait, || probe.csr(address, root)).await {
         Ok(answer) => answer,
         Err(timeout) => {
             return Err(Finding::new(format!(
                 "istiod of {} gives no certificate for the token of ServiceAccount {}/{ACCOUNT} of {} at {address}: {}",
-                primary.name, probe.namespace, remote.name, timeout.last()
+                primary.name, probe.namespace, remote.name, timeout.last()?
             ))
-            .expected_got("a certificate", timeout.last())
+            .expected_got("a certificate", timeout.last()?)
             .hint(format!("istiod asks the API server of {} who the token is, by the remote secret: see its log for `authentication failure`", remote.name))
             .evidence(evidence)
             .into());
@@ -120,15 +120,15 @@ pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Eviden
         let address = format!("{address}:15012");
         let probe = Probe::beside(primary, &pod, &context.budgets).await?;
         let wait = context.wait(format!("{object} to accept a token of {}", remote.name), context.budgets.converge());
-        let good = match until_accepted(wait, || probe.csr_with(&address, root, &remote.name, &token)).await? {
+        let good = match until_accepted(wait, || probe.csr_with(&address, root, &remote.name, &token)).await {
             Ok(answer) => answer,
             Err(timeout) => {
                 return Err(Finding::new(format!(
                     "{object} gives no certificate for a token of ServiceAccount meshproof-probe/{ACCOUNT} of {}: {}",
                     remote.name,
-                    timeout.last()
+                    timeout.last()?
                 ))
-                .expected_got("a certificate", timeout.last())
+                .expected_got("a certificate", timeout.last()?)
                 .hint(format!("it asks the API server of {} who the token is, by the remote secret: see its log for `authentication failure`", remote.name))
                 .evidence(evidence)
                 .into());
@@ -156,23 +156,19 @@ pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Eviden
     Ok(())
 }
 
-/// Asks until the token is accepted; a timeout within is istiod's, and one of a probe that could not ask is unknown.
-async fn until_accepted<F>(wait: Wait, ask: impl Fn() -> F) -> Result<Result<Csr, Timeout>, Fault>
+/// Asks until the token is accepted.
+async fn until_accepted<F>(wait: Wait, ask: impl Fn() -> F) -> Result<Csr, Timeout>
 where
     F: Future<Output = Result<Csr, ProbeError>>,
 {
-    const COULD_NOT_ASK: &str = "the probe could not ask";
-    let asked = wait.until(|| async {
+    wait.until(|| async {
         match ask().await {
             Ok(answer) if answer.accepted => Look::Yes(answer),
             Ok(answer) => Look::NotYet(words(&answer)),
-            Err(error) => Look::NotYet(format!("{COULD_NOT_ASK}: {error}")),
+            Err(error) => Look::unable(format!("the probe could not ask: {error}")),
         }
-    });
-    match asked.await {
-        Err(timeout) if timeout.last().starts_with(COULD_NOT_ASK) => Err(timeout.into()),
-        answered => Ok(answered),
-    }
+    })
+    .await
 }
 
 /// `refused with gRPC status 16: request authenticate failure`.

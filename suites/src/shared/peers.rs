@@ -34,7 +34,7 @@ pub async fn are_the_caller(
                     None => Look::Yes(logs),
                     Some(why) => Look::NotYet(why),
                 },
-                Err(error) => Look::NotYet(error.to_string()),
+                Err(error) => Look::unable(error),
             }
         })
         .await?;

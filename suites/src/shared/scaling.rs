@@ -89,7 +89,7 @@ async fn lists(
                 Some(endpoint) => Look::NotYet(format!("{ip} is {}", endpoint.health)),
                 None => Look::NotYet(addresses(all.iter().map(|endpoint| endpoint.address.as_str()))),
             },
-            Err(error) => Look::NotYet(error.to_string()),
+            Err(error) => Look::unable(error),
         }
     });
     let Err(timeout) = listed.await else { return Ok(()) };
@@ -99,7 +99,7 @@ async fn lists(
         ready.elapsed().as_secs_f64()
     );
     Err(Finding::new(cause)
-        .expected_got(format!("{ip} in {UPSTREAM}"), timeout.last())
+        .expected_got(format!("{ip} in {UPSTREAM}"), timeout.last()?)
         .hint(format!("see whether istiod still watches {}: its log, and /debug/clusterz", context.remote().name))
         .evidence(evidence)
         .into())
@@ -122,7 +122,7 @@ async fn leaves(
                 Some(endpoint) => Look::NotYet(format!("{ip} is still listed as {}", endpoint.health)),
                 None => Look::Yes(()),
             },
-            Err(error) => Look::NotYet(error.to_string()),
+            Err(error) => Look::unable(error),
         }
     });
     if let Err(timeout) = gone.await {
@@ -132,7 +132,7 @@ async fn leaves(
             began.elapsed().as_secs_f64()
         );
         return Err(Finding::new(cause)
-            .expected_got(format!("no {ip} in {UPSTREAM}"), timeout.last())
+            .expected_got(format!("no {ip} in {UPSTREAM}"), timeout.last()?)
             .hint(format!("see whether istiod still watches {}: its log, and /debug/clusterz", context.remote().name))
             .evidence(evidence)
             .into());
@@ -165,7 +165,7 @@ async fn settled(context: &Context, replicas: usize) -> Result<Pods, Timeout> {
 fn staying(cluster: &Cluster, pods: &[Pod], replicas: usize) -> Look<Pods> {
     let pods: Vec<&Pod> = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
     if let Some(why) = pods.iter().find_map(|pod| match pod_ready(pod) {
-        Look::NotYet(why) => Some(why),
+        Look::NotYet(why) | Look::Unable(why) => Some(why),
         Look::Yes(()) => None,
     }) {
         return Look::NotYet(why);

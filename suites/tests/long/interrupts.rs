@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM in every phase of a run: exit 130, JUnit closed with the reason, the lab as `--keep` says.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -133,5 +134,27 @@ fn a_signal_while_images_are_built_ends_the_build() {
     judge_junit(&lab, "images", "INT");
     let cache = home.path().join("cache");
     assert_eq!(crate::calling::processes_of(&cache), Vec::<String>::new(), "no recipe goes on");
-    assert!(std::fs::read_dir(cache.join("artefacts")).map_or(0, Iterator::count) == 0, "nothing counts as built");
+    let (finished, unfinished) = recipes(&run.events());
+    assert!(!unfinished.is_empty(), "the signal came while some recipe was under way");
+    let built = std::fs::read_dir(cache.join("artefacts")).into_iter().flatten().flatten();
+    for folder in built.map(|entry| entry.file_name().to_string_lossy().into_owned()) {
+        let recipe = folder.rsplit_once('-').map_or(folder.as_str(), |(recipe, _)| recipe);
+        assert!(finished.contains(recipe), "{folder} counts as built, and was not finished: {finished:?}");
+    }
+}
+
+/// The recipes that the events call finished, and those that were begun and not.
+fn recipes(events: &str) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut finished, mut begun) = (BTreeSet::new(), BTreeSet::new());
+    for line in events.lines() {
+        let event: serde_json::Value = serde_json::from_str(line).expect("every line is an event");
+        let Some(recipe) = event["id"].as_str().and_then(|id| id.strip_prefix("image-")) else { continue };
+        match event["event"].as_str() {
+            Some("lab-started") => drop(begun.insert(recipe.to_string())),
+            Some("lab-finished") if event["error"].is_null() => drop(finished.insert(recipe.to_string())),
+            _ => {}
+        }
+    }
+    let unfinished = begun.difference(&finished).cloned().collect();
+    (finished, unfinished)
 }

@@ -1,0 +1,128 @@
+//! What a wait counts, remembers and blames.
+
+use std::time::Duration;
+
+use harness::check::Fault;
+use harness::wait::{Look, Timeout, Wait};
+use rstest::rstest;
+
+/// A wait that ends at once, with what its only look found.
+async fn one_look(look: Look<()>) -> Timeout {
+    let wait = Wait::new("it", Duration::from_millis(1)).every(Duration::from_millis(10));
+    wait.until(|| std::future::ready(look.clone())).await.expect_err("it never comes")
+}
+
+#[tokio::test]
+async fn time_in_which_the_process_stood_still_is_not_waited() {
+    let wait = Wait::new("the second look", Duration::from_secs(2)).every(Duration::from_millis(1));
+    let mut looks = 0;
+    let found = wait
+        .until(|| {
+            looks += 1;
+            // Holds the whole runtime, as a stop signal does.
+            if looks == 1 {
+                std::thread::sleep(Duration::from_secs(4));
+            }
+            let look = if looks == 1 { Look::NotYet("not yet".to_string()) } else { Look::Yes(()) };
+            std::future::ready(look)
+        })
+        .await;
+    assert_eq!(found, Ok(()));
+}
+
+#[tokio::test]
+async fn a_slow_look_uses_the_budget_up() {
+    let wait = Wait::new("an answer", Duration::from_millis(600)).every(Duration::from_millis(1));
+    let mut looks = 0;
+    let slow = wait.until(|| {
+        looks += 1;
+        async {
+            harness::wait::pause(Duration::from_millis(400)).await;
+            Look::<()>::NotYet("refused".to_string())
+        }
+    });
+    let timeout = slow.await.expect_err("it never comes");
+    assert!(timeout.waited >= Duration::from_millis(600), "{timeout}");
+    assert!(looks <= 2, "{looks} looks of 400 ms in 600 ms");
+}
+
+#[rstest]
+#[case::what_was_seen_is_blamed(Look::NotYet("HTTP 503".to_string()), Some("HTTP 503"))]
+#[case::a_look_that_could_not_be_made_is_not(Look::Unable("the probe could not ask".to_string()), None)]
+#[tokio::test]
+async fn only_a_look_that_told_is_blamed(#[case] look: Look<()>, #[case] blamed: Option<&str>) {
+    let timeout = one_look(look).await;
+    assert_eq!(timeout.last().ok(), blamed);
+}
+
+#[tokio::test]
+async fn nothing_is_blamed_where_no_look_came_to_an_end() {
+    let wait = Wait::new("an answer", Duration::from_millis(10));
+    let timeout = wait.until(std::future::pending::<Look<()>>).await.expect_err("it never comes");
+    let fault = Fault::from(timeout.last().expect_err("no look told anything"));
+    assert!(matches!(&fault, Fault::Unknown(why) if why.contains("waited") && why.contains("an answer")), "{fault:?}");
+}
+
+#[tokio::test]
+async fn what_was_seen_is_not_blamed_once_it_cannot_be_looked_at() {
+    let mut looks = 0;
+    let wait = Wait::new("an answer", Duration::from_millis(60)).every(Duration::from_millis(1));
+    let result = wait
+        .until(|| {
+            looks += 1;
+            std::future::ready(if looks < 3 {
+                Look::<()>::NotYet("1 of 2".to_string())
+            } else {
+                Look::unable("cut off")
+            })
+        })
+        .await;
+    assert!(result.expect_err("it never comes").last().is_err());
+}
+
+#[tokio::test]
+async fn never_says_what_came_and_when() {
+    let wait = Wait::new("nothing", Duration::from_secs(20)).every(Duration::from_millis(5));
+    let mut looks = 0;
+    let result = wait
+        .never(|| {
+            looks += 1;
+            let seen = looks;
+            async move { if seen == 3 { Look::Yes("a stray answer") } else { Look::NotYet(String::new()) } }
+        })
+        .await;
+    assert_eq!(result.expect_err("it came").0, "a stray answer");
+}
+
+#[tokio::test]
+async fn steady_wants_them_in_a_row() {
+    let wait = Wait::new("three in a row", Duration::from_secs(2)).every(Duration::from_millis(1));
+    let mut looks = 0;
+    wait.steady(3, || {
+        looks += 1;
+        let miss = looks == 2;
+        async move { if miss { Look::NotYet("a miss".to_string()) } else { Look::Yes(()) } }
+    })
+    .await
+    .expect("it gets there");
+    assert_eq!(looks, 5, "the miss starts the row anew");
+}
+
+#[tokio::test]
+async fn a_look_that_hangs_does_not_hide_the_reason_before_it() {
+    let mut looks = 0;
+    let wait = Wait::new("an answer", Duration::from_millis(60)).every(Duration::from_millis(1));
+    let result = wait
+        .until(|| {
+            looks += 1;
+            let hangs = looks > 1;
+            async move {
+                if hangs {
+                    std::future::pending::<()>().await;
+                }
+                Look::<()>::NotYet("connection refused".to_string())
+            }
+        })
+        .await;
+    assert_eq!(result.expect_err("it never comes").last(), Ok("connection refused"));
+}
