@@ -226,8 +226,9 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             after: &["remote-secret", "gateway-address", "expose-istiod"],
             ..workloads("workloads-remote", Role::Remote, "v2")
         },
-        // Not before: the gateway is what the workloads of the other cluster wait for.
-        Step { after: &["gateway-address"], ..workloads("workloads-primary", Role::Primary, "v1") },
+        // Beside the gateway, not after it: an Envoy that hears of two changes of its endpoints' health within a second
+        // keeps the second one back for a second (its update_merge_window), so the pods of the two clusters come apart.
+        Step { after: &["primary-install"], ..workloads("workloads-primary", Role::Primary, "v1") },
     ]
 }
 

@@ -41,9 +41,12 @@ pub fn config(plan: &ClusterPlan, kubernetes: &str, host: &Host, audit_policy: O
         line("  kind: KubeletConfiguration");
         line("  failCgroupV1: false");
     }
+    line("- |");
+    line("  kind: KubeProxyConfiguration");
+    // A second between two writings of its rules, kind's value, is for clusters with many services: here it is a second
+    // in which the gateway that became ready refuses istiod's webhooks, and who called them backs off.
+    line("  iptables: {minSyncPeriod: 50ms}");
     if host.restricted() {
-        line("- |");
-        line("  kind: KubeProxyConfiguration");
         line("  conntrack: {maxPerCore: 0}");
     }
     if plan.nodes > 1 {
