@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::calling::{Lab, MESHPROOF};
+use crate::calling::{Lab, MESHPROOF, docker};
 use crate::running::Running;
 
 /// Starts a run and waits until its events say this.
@@ -63,12 +63,27 @@ fn a_deadline_in_the_creation_says_so_in_junit_and_keeps_what_the_nodes_say() {
     assert_eq!(lab.remains(), Vec::<String>::new());
 }
 
-#[test]
-fn the_images_that_the_lab_runs_on_are_sound() {
+/// What `meshproof images verify` exits with, and says.
+fn verified() -> (Option<i32>, String) {
     let output = Command::new(MESHPROOF).args(["images", "verify"]).output().expect("meshproof can be started");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("lab-node"), "{said}");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn an_image_that_the_lab_runs_on_is_sound_or_missing_when_the_engine_has_lost_it() {
+    let (exit, said) = verified();
+    assert_eq!(exit, Some(0), "{said}");
+    let hash = said.lines().find_map(|line| line.strip_prefix("lab-node")).expect("the node of the lab is verified");
+    let image = format!("meshproof/lab-node:{}", hash.split_whitespace().next().expect("it has a hash"));
+    let kept = format!("meshproof-test/kept:{}", std::process::id());
+    docker(&["tag", &image, &kept]);
+    docker(&["image", "rm", &image]);
+    let lost = verified();
+    docker(&["tag", &kept, &image]);
+    docker(&["image", "rm", &kept]);
+    let line = lost.1.lines().find(|line| line.starts_with("lab-node")).unwrap_or_default();
+    assert!(lost.0 == Some(3) && line.contains("missing; build it"), "{lost:?}");
+    assert_eq!(verified().0, Some(0));
 }
 
 #[test]
@@ -76,7 +91,7 @@ fn a_subnet_that_the_host_has_taken_is_refused_before_anything_is_created() {
     let lab = Lab::fresh("t-clash");
     let scenario = lab.runs.with_extension("yaml");
     // Docker's own bridge is on every engine.
-    let bridge = crate::calling::docker(&["network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Subnet}}"]);
+    let bridge = docker(&["network", "inspect", "bridge", "-f", "{{(index .IPAM.Config 0).Subnet}}"]);
     let subnet = String::from_utf8_lossy(&bridge.stdout).trim().to_string();
     std::fs::write(&scenario, format!("name: clash\nclusters:\n  primary:\n    podSubnet: {subnet}\nnetwrk: x\n"))
         .expect("it can be written");

@@ -111,26 +111,12 @@ pub async fn list(site: &Site<'_>) -> Result<Vec<Row>, ImageError> {
 /// # Errors
 /// [`ImageError`] when recipes, files or the engine cannot be read.
 pub async fn verify(site: &Site<'_>) -> Result<Vec<Verified>, ImageError> {
-    let engine = site.engine;
     let mut found = Vec::new();
     for (needed, wanted) in all(site).await? {
-        let folder = store::artefact(&site.home.cache, &wanted);
-        let health = match store::read(&folder).filter(|manifest| manifest.hash == wanted.hash) {
-            None if !needed => continue,
-            None => Health::Missing,
-            Some(manifest) => {
-                let mut damage = store::damage(&folder, &manifest).await?;
-                if let Some(name) = wanted.image() {
-                    let id = store::inspect(engine, &name, &wanted.hash).await?.and_then(|image| image.id);
-                    if id.is_none() {
-                        damage.push(format!("the engine has no image {name}"));
-                    } else if id.as_ref() != manifest.images.get(&name) {
-                        damage.push(format!("the image {name} is not the one that was built"));
-                    }
-                }
-                if damage.is_empty() { Health::Sound } else { Health::Damaged(damage) }
-            }
-        };
+        let health = health(site, &wanted).await?;
+        if health == Health::Missing && !needed {
+            continue;
+        }
         found.push(Verified { recipe: wanted.recipe.name, hash: wanted.hash, health });
     }
     // What was fetched is verified like what was built; what was not is no lack, unless a lab shall be made of it.
@@ -141,6 +127,27 @@ pub async fn verify(site: &Site<'_>) -> Result<Vec<Verified>, ImageError> {
         found.push(Verified { recipe: present.manifest.recipe, hash: present.manifest.hash, health });
     }
     Ok(found)
+}
+
+/// How one recipe's result is. An image that is gone from the engine is missing, as it is to whoever builds what is
+/// missing: the engine's owner may have removed it, and nothing was damaged by that.
+async fn health(site: &Site<'_>, wanted: &Wanted) -> Result<Health, ImageError> {
+    let folder = store::artefact(&site.home.cache, wanted);
+    let Some(manifest) = store::read(&folder).filter(|manifest| manifest.hash == wanted.hash) else {
+        return Ok(Health::Missing);
+    };
+    let mut damage = store::damage(&folder, &manifest).await?;
+    if let Some(name) = wanted.image() {
+        match store::inspect(site.engine, &name, &wanted.hash).await?.and_then(|image| image.id) {
+            None if damage.is_empty() => return Ok(Health::Missing),
+            None => damage.push(format!("the engine has no image {name}")),
+            id if id.as_ref() != manifest.images.get(&name) => {
+                damage.push(format!("the image {name} is not the one that was built"));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(if damage.is_empty() { Health::Sound } else { Health::Damaged(damage) })
 }
 
 /// Removes artefacts, scratch folders, logs and images of hashes that no version in `kind/versions.toml` wants, what a
