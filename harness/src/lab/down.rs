@@ -7,8 +7,8 @@ use bollard::models::ContainerSummary;
 use bollard::query_parameters::RemoveContainerOptions;
 
 use super::engine::{Engine, EngineError, LAB_LABEL};
-use super::kind;
 use super::state::Home;
+use super::{kind, network};
 use crate::stray;
 use crate::topology::network_name;
 use crate::wait::pause;
@@ -88,6 +88,7 @@ pub async fn remove(engine: &Engine, home: &Home, lab: &str) -> Result<Removed, 
     // First of all: a kind that goes on would make again what is removed here.
     let folder = home.lab(lab);
     let ended = stray::end(&folder).await.all(&folder)? > 0;
+    network::shown(engine, &folder, lab).await;
     // The engine may still carry out what it was asked for last, so it is looked at until nothing new shows.
     let mut again = ended;
     while pass(engine, lab, &mut removed).await? || again {

@@ -2,7 +2,9 @@
 //! other's way.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
 use bollard::models::{BollardDate, Ipam, IpamConfig, Network, NetworkCreateRequest};
 
@@ -18,6 +20,9 @@ pub enum NetworkError {
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// That the engine is asked cannot be noted in the lab's folder.
+    #[error("cannot note in the lab's folder that the network is asked for")]
+    Note(#[source] io::Error),
     /// What another lab took meanwhile leaves no room for this one.
     #[error("another lab took addresses meanwhile: {0}")]
     NoRoom(Problems),
@@ -26,10 +31,35 @@ pub enum NetworkError {
     Outrun,
 }
 
+/// In the lab's folder while the engine is asked for the network: it makes what it was asked for although whoever asked is
+/// gone, and until then nothing shows of it.
+const ASKED: &str = "network.asked";
+
+/// How long a network may take to show that was asked for; measured under 1 s.
+const SHOWS: Duration = Duration::from_secs(5);
+
+/// Waits for the network of a lab to show, if the engine was asked for it and never answered.
+pub async fn shown(engine: &Engine, folder: &Path, lab: &str) {
+    if !folder.join(ASKED).exists() {
+        return;
+    }
+    let wait = Wait::new(format!("the network of lab {lab} to show"), SHOWS);
+    let shown = wait.until(|| async {
+        match engine.networks(&[format!("{LAB_LABEL}={lab}")]).await {
+            Ok(networks) if networks.is_empty() => Look::NotYet("it does not show".to_string()),
+            Ok(_) => Look::Yes(()),
+            Err(error) => Look::unable(error),
+        }
+    });
+    if shown.await.is_err() {
+        tracing::debug!(lab, "the engine was asked for a network and made none");
+    }
+}
+
 /// How often addresses are chosen anew: each other lab that begins in the same moment costs at most one.
 const TRIES: usize = 10;
 
-/// Makes the network of the lab and returns the topology that it really has.
+/// Makes the network of the lab, whose folder is there, and returns the topology that it really has.
 ///
 /// Addresses were chosen before images were looked for, and another lab may have taken them since; then they are chosen
 /// anew. The engine is the judge, so this holds for every user of it and needs no lock: it refuses a network of the same
@@ -39,13 +69,20 @@ const TRIES: usize = 10;
 /// [`NetworkError`] when the engine refuses, or no addresses are left.
 pub async fn claim(
     engine: &Engine,
+    folder: &Path,
     scenario: &Scenario,
     wanted: &Topology,
     routes: &[Taken],
 ) -> Result<Topology, NetworkError> {
     let mut topology = wanted.clone();
+    let asked = folder.join(ASKED);
     for _ in 0..TRIES {
+        // Not removed where this is killed or given up: the engine goes on all the same.
+        fs::create_dir_all(folder)
+            .and_then(|()| fs::write(&asked, &topology.network.name))
+            .map_err(NetworkError::Note)?;
         let created = create(engine, &topology).await;
+        fs::remove_file(&asked).map_err(NetworkError::Note)?;
         if created.is_ok() {
             if !is_second(engine, &topology).await? {
                 return Ok(topology);

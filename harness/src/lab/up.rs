@@ -107,7 +107,8 @@ pub async fn up<T>(
     std::fs::create_dir_all(site.home.lab(lab))?;
     let title = format!("The lab has its own Docker network {}", topology.network.name);
     let topology = &part(site.recorder, "network", title, async {
-        let claimed = network::claim(site.engine, scenario, topology, &site.host.routes).await?;
+        let claimed =
+            network::claim(site.engine, &site.home.lab(&topology.lab), scenario, topology, &site.host.routes).await?;
         let subnet = claimed.network.subnet;
         let detail = match claimed == *topology {
             true => subnet.to_string(),
