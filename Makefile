@@ -64,6 +64,10 @@ test-long: build tools ## What takes too long for test: bad days in every phase,
 	$(MESHPROOF) images build
 	cargo test --locked --package meshproof --test long -- --test-threads=1 --nocapture
 
+.PHONY: prove
+prove: build tools ## Breaks a healthy lab in every way of fixtures/faults, and sees which clause notices
+	$(MESHPROOF) prove --lab $(LAB) $(ARGS)
+
 .PHONY: bench
 bench: tools ## Measures meshproof against the guide followed by hand, in turn; ROUNDS=3
 	ROUNDS=$(ROUNDS) cargo bench --locked --package meshproof --bench guide

@@ -46,6 +46,9 @@ budgets! {
     remote_synced = 60;
     /// istiod wrote an object of the remote cluster, or wrote it again; measured under 2 s.
     converge = 30;
+    /// istiod holds its lock in the remote cluster; one that was killed keeps it for 30 s (TTL of the leader election), and
+    /// the next asks every 7.5 s.
+    lock = 60;
     /// A proxy has heard of an endpoint; measured under 2 s.
     endpoints = 45;
     /// A window over which something must not happen.

@@ -16,6 +16,7 @@ pub mod problem;
 pub mod report;
 pub mod role;
 pub mod run;
+pub mod sabotage;
 pub mod scenario;
 pub mod select;
 pub mod stray;

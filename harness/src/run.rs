@@ -212,6 +212,8 @@ impl Run {
         let mut waiting: Vec<&Case> = cases.iter().collect();
         let mut in_use: Vec<(&str, Use)> = Vec::new();
         let mut running = FuturesUnordered::new();
+        // Judged, but not told: another may have to take the blame.
+        let mut held: Vec<Judged<'_>> = Vec::new();
         // What an interrupted step left unproved would block clauses that nobody asks any more.
         while !self.cancel.is_cancelled() {
             let mut index = 0;
@@ -245,12 +247,23 @@ impl Run {
                 next = running.next() => next,
                 () = self.cancel.cancelled() => return verdicts,
             };
-            match next {
-                Some((id, verdict)) => {
-                    in_use.retain(|(user, _)| *user != id);
-                    verdicts.insert(id.to_string(), verdict);
-                }
-                None => return verdicts,
+            let Some(judged) = next else {
+                debug_assert!(held.is_empty(), "no clause is blamed by one that it blames");
+                return verdicts;
+            };
+            in_use.retain(|(user, _)| *user != judged.case.id);
+            held.push(judged);
+            // What is told of one may be what another is held for.
+            while let Some(index) = held.iter().position(|judged| may_be_told(judged, cases, &verdicts)) {
+                let Judged { case, verdict, failed_attempts, seconds } = held.remove(index);
+                let verdict = blamed(case, verdict, &verdicts);
+                verdicts.insert(case.id.to_string(), verdict.clone());
+                self.context.recorder.emit(Event::CaseFinished {
+                    id: case.id.to_string(),
+                    verdict,
+                    failed_attempts,
+                    seconds,
+                });
             }
         }
         verdicts
@@ -278,7 +291,7 @@ impl Run {
         readiness
     }
 
-    async fn case<'c>(&self, case: &'c Case) -> (&'c str, Verdict) {
+    async fn case<'c>(&self, case: &'c Case) -> Judged<'c> {
         let context = self.context.scoped(case.id);
         let began = Instant::now();
         let limit = Duration::from_secs_f64(240.0 * context.budgets.slow);
@@ -301,13 +314,36 @@ impl Run {
             }
             break verdict;
         };
-        context.recorder.emit(Event::CaseFinished {
-            id: case.id.to_string(),
-            verdict: verdict.clone(),
-            failed_attempts,
-            seconds: began.elapsed().as_secs_f64(),
-        });
-        (case.id, verdict)
+        Judged { case, verdict, failed_attempts, seconds: began.elapsed().as_secs_f64() }
+    }
+}
+
+/// A case that was asked.
+struct Judged<'c> {
+    case: &'c Case,
+    verdict: Verdict,
+    failed_attempts: Vec<String>,
+    seconds: f64,
+}
+
+/// Whether nothing that is still to come could take the blame.
+fn may_be_told(judged: &Judged<'_>, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> bool {
+    let to_come = |id: &&str| !verdicts.contains_key(*id) && cases.iter().any(|case| case.id == *id);
+    judged.verdict.is_passed() || !judged.case.blames.iter().any(|id| to_come(&id))
+}
+
+/// The verdict as it is told: blocked by the first clause that takes the blame.
+fn blamed(case: &Case, verdict: Verdict, verdicts: &BTreeMap<String, Verdict>) -> Verdict {
+    if verdict.is_passed() {
+        return verdict;
+    }
+    let broken = |id: &&&str| matches!(verdicts.get(**id), Some(Verdict::Failed { .. } | Verdict::Blocked { .. }));
+    match case.blames.iter().find(broken) {
+        Some(by) => {
+            let reason = format!("{}; so {}", verdicts[*by].cause(), verdict.cause());
+            Verdict::Blocked { by: by.to_string(), reason }
+        }
+        None => verdict,
     }
 }
 

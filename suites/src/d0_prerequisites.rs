@@ -24,6 +24,7 @@ pub const CASE: Case = Case {
     title: "Both clusters meet what the guide asks for before it begins",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/before-you-begin/",
     needs: &["probe-primary", "probe-remote"],
+    blames: &[],
     follows: &[],
     uses: &[],
     when: When::Installed,

@@ -24,6 +24,7 @@ pub const CASE: Case = Case {
     title: "Pods reach each other directly across clusters",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/",
     needs: &["probe-primary", "probe-remote"],
+    blames: &[],
     follows: &[],
     uses: &[],
     when: When::Installed,

@@ -18,6 +18,7 @@ pub const CASE: Case = Case {
     title: "After clean-up nothing of Istio is left but what it is known to leave",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#cleanup",
     needs: &[],
+    blames: &[],
     follows: &[],
     uses: &[],
     when: When::CleanedUp,

@@ -33,6 +33,7 @@ pub const CASE: Case = Case {
     title: "The remote cluster reaches the control plane through the gateway, and workload traffic goes past it",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#expose-the-control-plane-in-cluster1",
     needs: &["D6", "D10", "workloads-primary", "workloads-remote"],
+    blames: &["D5", "D7", "D11"],
     follows: &[],
     // A dry run of a pod shows that the webhook is called through the gateway.
     uses: &[Use::Relies(Ground::RemoteInjection)],

@@ -27,6 +27,7 @@ pub const CASE: Case = Case {
     title: "The primary cluster runs a control plane that may lead in other clusters",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#configure-cluster1-as-a-primary",
     needs: &[],
+    blames: &[],
     follows: &["primary-install"],
     uses: &[],
     when: When::Installed,

@@ -25,6 +25,7 @@ pub const CASE: Case = Case {
     title: "The east-west gateway has an external address that answers to the remote cluster",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#install-the-east-west-gateway-in-cluster1",
     needs: &["probe-remote"],
+    blames: &[],
     follows: &["eastwest-gateway", "gateway-address"],
     uses: &[],
     when: When::Installed,

@@ -30,6 +30,7 @@ pub const CASE: Case = Case {
     title: "istiod is exposed through the gateway by TLS passthrough",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#expose-the-control-plane-in-cluster1",
     needs: &["D2"],
+    blames: &["D1"],
     follows: &["expose-istiod"],
     uses: &[],
     when: When::Installed,

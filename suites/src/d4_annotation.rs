@@ -17,6 +17,7 @@ pub const CASE: Case = Case {
     title: "The remote cluster names the primary as its control plane",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#set-the-control-plane-cluster-for-cluster2",
     needs: &[],
+    blames: &[],
     follows: &["annotate-namespace"],
     uses: &[],
     when: When::Installed,

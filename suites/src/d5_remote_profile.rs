@@ -29,6 +29,7 @@ pub const CASE: Case = Case {
     title: "The remote cluster injects by the primary's istiod, behind the gateway's address",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#configure-cluster2-as-a-remote",
     needs: &[],
+    blames: &[],
     follows: &["remote-install"],
     uses: &[],
     when: When::Installed,

@@ -26,6 +26,7 @@ pub const CASE: Case = Case {
     title: "The remote secret makes istiod trust the remote cluster",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D3", "token-before-secret"],
+    blames: &["D0", "D1"],
     follows: &["remote-secret"],
     uses: &[],
     when: When::Installed,

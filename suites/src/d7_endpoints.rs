@@ -14,6 +14,7 @@ use harness::lab::probe::Probe;
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
+use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use crate::shared::address::AddressBook;
@@ -28,6 +29,7 @@ pub const CASE: Case = Case {
     title: "Proxies in each cluster know the endpoints of both",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D6", "workloads-primary", "workloads-remote"],
+    blames: &["D0", "D5"],
     follows: &[],
     uses: &[Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
     when: When::Installed,
@@ -43,6 +45,9 @@ type Pods = BTreeMap<String, String>;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
+    for role in Role::ALL {
+        is_named(context, role, &mut evidence).await?;
+    }
     let mut proxies = Vec::new();
     for role in Role::ALL {
         let cluster = context.cluster(role);
@@ -76,6 +81,26 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         proxies.iter().filter(|(role, _)| *role == Role::Primary).map(|(_, proxy)| proxy).collect();
     scaling::followed(context, &across, &mut evidence).await?;
     Ok(evidence)
+}
+
+/// The cluster of a client has the Service itself: names are looked up there, wherever the endpoints are.
+async fn is_named(context: &Context, role: Role, evidence: &mut Evidence) -> Result<(), Fault> {
+    let cluster = context.cluster(role);
+    let object = cluster.object("Service", &format!("{NAMESPACE}/echo"));
+    let found = cluster.api::<Service>(NAMESPACE).get_opt("echo").await;
+    let found = found.map_err(cluster.refused(format!("show Service {NAMESPACE}/echo")))?;
+    let address = found.and_then(|service| service.spec?.cluster_ip);
+    evidence.saw(&object, "spec.clusterIP", address.as_deref().unwrap_or("no such Service"));
+    match address {
+        Some(_) => Ok(()),
+        None => {
+            Err(Finding::new(format!("{object} is not there, so pods of {} do not find the name {HOST}", cluster.name))
+                .expected_got("a Service echo in each cluster", "no such Service")
+                .hint("a Service must be in both clusters: a name is looked up in the client's own (istio/istio#58340)")
+                .evidence(evidence)
+                .into())
+        }
+    }
 }
 
 /// Ready pods of the echo server in both clusters.

@@ -8,6 +8,7 @@ use std::time::Instant;
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
+use harness::lab::cluster::FIELD_MANAGER;
 use harness::wait::Look;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -27,6 +28,7 @@ pub const CASE: Case = Case {
     title: "istiod patches its CA into the remote cluster's injection webhooks",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D5", "D6"],
+    blames: &["D0", "D1", "D4"],
     follows: &[],
     uses: &[Use::Changes(Ground::RemoteInjection)],
     when: When::Installed,
@@ -48,6 +50,8 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         .await
         .map_err(remote.refused("list MutatingWebhookConfigurations"))?;
     let mut matching = 0;
+    // One is blanked in any case, and whatever an earlier check had to write back itself.
+    let mut to_heal: Vec<String> = labelled.items.first().map(ResourceExt::name_any).into_iter().collect();
     for configuration in &labelled {
         for webhook in injectors(configuration) {
             matching += 1;
@@ -56,12 +60,15 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         let name = configuration.name_any();
         let manager = manager_of(&configuration.metadata, "f:caBundle");
         evidence.saw(object(remote, &name), "managedFields of caBundle", &manager);
-        if !manager.starts_with("pilot-discovery") {
+        if manager.starts_with(&format!("{FIELD_MANAGER} ")) {
+            to_heal.extend((!to_heal.contains(&name)).then(|| name.clone()));
+        } else if !manager.starts_with("pilot-discovery") {
             return Err(Finding::new(format!(
                 "the caBundle of {} was written by {manager}, not by istiod",
                 object(remote, &name)
             ))
             .expected_got("manager pilot-discovery", manager)
+            .hint("a caBundle that is right by hand grows stale with the next root; remove it, and see whether istiod writes it")
             .evidence(&evidence)
             .into());
         }
@@ -79,8 +86,8 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             .evidence(&evidence)
             .into());
     }
-    if let Some(configuration) = labelled.items.first() {
-        heals(context, &configuration.name_any(), &root, &mut evidence).await?;
+    for name in &to_heal {
+        heals(context, name, &root, &mut evidence).await?;
     }
     injects(context, &mut evidence).await?;
     Ok(evidence)
@@ -132,6 +139,10 @@ async fn patched(
     Ok(())
 }
 
+/// What to do where istiod leads and writes nothing.
+const REFUSED: &str = "see istiod's log for webhook errors, and whether its reader account may update mutatingwebhookconfigurations; \
+                       after one refused update it may wait for the next change of the object (F25)";
+
 /// Blanks one caBundle and waits until istiod has written it again.
 async fn heals(context: &Context, name: &str, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
     let remote = context.remote();
@@ -141,10 +152,9 @@ async fn heals(context: &Context, name: &str, root: &str, evidence: &mut Evidenc
     let index = configuration.webhooks.iter().flatten().position(|found| found.name == webhook).unwrap_or(0);
     let blank = json!([{"op": "remove", "path": format!("/webhooks/{index}/clientConfig/caBundle")}]);
     let patch: Patch<()> = Patch::Json(serde_json::from_value(blank)?);
-    let blanked = api
-        .patch(name, &PatchParams::default(), &patch)
-        .await
-        .map_err(remote.refused(format!("blank the caBundle of {name}")))?;
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_string()), ..PatchParams::default() };
+    let blanked =
+        api.patch(name, &params, &patch).await.map_err(remote.refused(format!("blank the caBundle of {name}")))?;
     let written_by_us = blanked.resource_version();
     let began = Instant::now();
     let wait = context.wait(format!("istiod to write the caBundle of {webhook} again"), context.budgets.converge());
@@ -160,17 +170,24 @@ async fn heals(context: &Context, name: &str, root: &str, evidence: &mut Evidenc
         })
         .await;
     if let Err(timeout) = healed {
-        // The next check, and the user's pods, must not suffer from this one.
+        // The user's pods must not suffer from this check. The next one knows by the manager that this is not istiod's.
         let mend = json!([{"op": "add", "path": format!("/webhooks/{index}/clientConfig/caBundle"),
                            "value": ByteString(root.as_bytes().to_vec())}]);
         let patch: Patch<()> = Patch::Json(serde_json::from_value(mend)?);
-        let _ = api.patch(name, &PatchParams::default(), &patch).await;
-        let (why, _) = leads_not(context, evidence).await;
-        return Err(Finding::new(format!("istiod did not write the caBundle of {} again after it was blanked{why}", object(remote, name)))
-            .expected_got(format!("{} within {} s", fingerprint(root), context.budgets.converge().as_secs()), timeout.last()?)
-            .hint("see istiod's log for webhook errors, and whether its reader account may update mutatingwebhookconfigurations; after one refused update it may wait for the next change of the object (F25)")
-            .evidence(evidence)
-            .into());
+        let _ = api.patch(name, &params, &patch).await;
+        let (why, hint) = leads_not(context, evidence).await;
+        let hint = if why.is_empty() { REFUSED.to_string() } else { hint };
+        return Err(Finding::new(format!(
+            "istiod did not write the caBundle of {} again after it was blanked{why}",
+            object(remote, name)
+        ))
+        .expected_got(
+            format!("{} within {} s", fingerprint(root), context.budgets.converge().as_secs()),
+            timeout.last()?,
+        )
+        .hint(hint)
+        .evidence(evidence)
+        .into());
     }
     evidence.saw(
         object(remote, name),
@@ -187,7 +204,7 @@ async fn injects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
         "metadata": {"name": format!("dry-run-{}", context.nonce), "labels": {"sidecar.istio.io/inject": "true"}},
         "spec": {"containers": [{"name": "app", "image": "none", "imagePullPolicy": "Never"}]}
     }))?;
-    let params = PostParams { dry_run: true, field_manager: Some(harness::lab::cluster::FIELD_MANAGER.to_string()) };
+    let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_string()) };
     match remote.api::<Pod>("meshproof-probe").create(&params, &pod).await {
         Ok(created) => {
             let spec = created.spec.unwrap_or_default();

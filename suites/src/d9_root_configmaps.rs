@@ -27,6 +27,7 @@ pub const CASE: Case = Case {
     title: "istiod writes its root into a configmap of every namespace of the remote cluster",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#set-the-control-plane-cluster-for-cluster2",
     needs: &["D6"],
+    blames: &["D0", "D1", "D4"],
     follows: &[],
     uses: &[],
     when: When::Installed,
@@ -45,6 +46,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let root = root_of_primary(context).await?;
     let mut evidence = Evidence::new();
     evidence.saw(context.primary().object("ConfigMap", &format!("istio-system/{MAP}")), KEY, fingerprint(&root));
+    // Who leads comes first: nobody else writes, and who was killed leaves the lock for a while.
+    willing(context, &mut evidence).await?;
+    lock(context, &mut evidence).await?;
     let namespaces = remote.all::<Namespace>();
     let listed = namespaces.list(&ListParams::default()).await.map_err(remote.refused("list namespaces"))?;
     for namespace in listed {
@@ -66,7 +70,6 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let removed = namespaces.delete(&name, &DeleteParams::background()).await;
     judged?;
     removed.map_err(remote.refused(format!("delete namespace {name}")))?;
-    lock(context, &mut evidence).await?;
     Ok(evidence)
 }
 
@@ -144,29 +147,52 @@ async fn written(
 async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
     let object = remote.object("ConfigMap", &format!("istio-system/{LOCK}"));
-    let map = remote
-        .api::<ConfigMap>("istio-system")
-        .get_opt(LOCK)
-        .await
-        .map_err(remote.refused(format!("show ConfigMap istio-system/{LOCK}")))?;
-    let record = map.as_ref().and_then(|map| map.annotations().get("control-plane.alpha.kubernetes.io/leader"));
-    let record: Value = record.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let holder = record["holderIdentity"].as_str().unwrap_or_default();
-    let key = record["holderKey"].as_str().unwrap_or_default();
-    evidence.saw(&object, "holderIdentity", holder).saw(&object, "holderKey", key);
     let replicas = istiod::replicas(primary).await?;
-    for pod in &replicas {
-        let holds = if pod == holder { "held by it" } else { "held by another" };
-        evidence.saw(istiod::object(primary, pod), format!("{LOCK} of {}", remote.name), holds);
+    let wait = context.wait(format!("istiod to hold {object}"), context.budgets.lock());
+    let held = remote
+        .watch(&wait, remote.api::<ConfigMap>("istio-system"), LOCK, |map| {
+            let (holder, key) = holder(map);
+            match replicas.contains(&holder) && key.starts_with('^') {
+                true => Look::Yes((holder, key)),
+                false if holder.is_empty() => Look::NotYet("nobody".to_string()),
+                false => Look::NotYet(format!("{holder} with key {key}")),
+            }
+        })
+        .await;
+    match held {
+        Ok((holder, key)) => {
+            evidence.saw(&object, "holderIdentity", &holder).saw(&object, "holderKey", key);
+            for pod in &replicas {
+                let holds = if *pod == holder { "held by it" } else { "held by another" };
+                evidence.saw(istiod::object(primary, pod), format!("{LOCK} of {}", remote.name), holds);
+            }
+            Ok(())
+        }
+        Err(timeout) => {
+            let got = timeout.last()?;
+            Err(Finding::new(format!("{object} is held by {got}, not by istiod of {}", primary.name))
+                .expected_got(format!("one of {} with a key that begins with ^", replicas.join(", ")), got)
+                .hint(format!(
+                    "see istiod's log for leader election of {}, and whether its reader account may write configmaps",
+                    remote.name
+                ))
+                .evidence(evidence)
+                .into())
+        }
     }
-    if !replicas.iter().any(|pod| pod == holder) || !key.starts_with('^') {
-        let got = if holder.is_empty() { "nobody".to_string() } else { format!("{holder} with key {key}") };
-        return Err(Finding::new(format!("{object} is held by {got}, not by istiod of {}", primary.name))
-            .expected_got(format!("one of {} with a key that begins with ^", replicas.join(", ")), got)
-            .evidence(evidence)
-            .into());
-    }
-    // The others must be willing too: one of them leads when this one goes.
+}
+
+/// Who holds a lock, and with which key; empty where nobody does.
+fn holder(lock: Option<&ConfigMap>) -> (String, String) {
+    let record = lock.and_then(|map| map.annotations().get("control-plane.alpha.kubernetes.io/leader"));
+    let record: Value = record.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let field = |name: &str| record[name].as_str().unwrap_or_default().to_string();
+    (field("holderIdentity"), field("holderKey"))
+}
+
+/// Every replica is willing to lead: one of the others does when the one that leads goes.
+async fn willing(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
     let told = decisions(context, evidence).await?;
     match unwilling(&told) {
         None => Ok(()),
@@ -176,12 +202,12 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
             remote.name
         ))),
         Some((pod, Some(_))) => Err(Finding::new(format!(
-            "{} decided not to lead in {}, so nobody may when {holder} goes",
+            "{} decided not to lead in {}, so it writes no root there",
             istiod::object(primary, pod),
             remote.name
         ))
         .expected_got("every replica willing to lead", format!("{pod} is not"))
-        .hint(format!("it began while namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters; set it, then make this pod anew", remote.name))
+        .hint(format!("namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew", remote.name))
         .evidence(evidence)
         .into()),
     }

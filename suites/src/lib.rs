@@ -40,8 +40,10 @@ pub fn registry() -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::path::Path;
 
+    use harness::check::Case;
     use harness::install::primary_remote;
     use harness::scenario::Scenario;
     use harness::versions::Versions;
@@ -75,6 +77,34 @@ mod tests {
                 assert!(known.contains(need) && *need != case.id, "{} needs {need}", case.id);
             }
         }
+    }
+
+    #[test]
+    fn blame_goes_to_other_clauses_and_never_in_a_circle() {
+        let known: BTreeMap<&str, Case> = registry().into_iter().map(|case| (case.id, case)).collect();
+        for (id, case) in &known {
+            assert!(case.blames.iter().all(|other| known.contains_key(other)), "{id} blames {:?}", case.blames);
+            let mut seen = BTreeSet::new();
+            let mut next = vec![case];
+            while let Some(case) = next.pop() {
+                for other in case.needs.iter().chain(case.blames).filter_map(|other| known.get(other)) {
+                    assert_ne!(other.id, *id, "{id} would wait for itself");
+                    if seen.insert(other.id) {
+                        next.push(other);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_check_is_the_first_to_turn_red_in_some_sabotage() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let sabotages = harness::sabotage::choose(&root, &[], &registry()).expect("the catalogue is sound");
+        let first: BTreeSet<&str> =
+            sabotages.iter().filter_map(|sabotage| sabotage.red.first()).map(String::as_str).collect();
+        let unproved: Vec<&str> = registry().iter().map(|case| case.id).filter(|id| !first.contains(id)).collect();
+        assert!(unproved.is_empty(), "no file in fixtures/faults has these first in `red`: {unproved:?}");
     }
 
     #[test]

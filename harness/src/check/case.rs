@@ -48,6 +48,9 @@ pub struct Case {
     pub guide: &'static str,
     /// Ids of steps and cases without which this one cannot be asked.
     pub needs: &'static [&'static str],
+    /// Clauses that take the blame: where one of them does not hold and this one does not pass, it is Blocked by that
+    /// one. Unlike a need it is asked all the same, so it passes where it holds.
+    pub blames: &'static [&'static str],
     /// Ids of steps that must have ended, proved or not: before, nothing can be said of what they make.
     pub follows: &'static [&'static str],
     /// What it relies on or changes for a moment.

@@ -71,6 +71,14 @@ pub enum Verb {
     ///
     /// Example: `meshproof plan --scenario suites/scenarios/primary-remote.yaml`
     Plan(Planning),
+    /// Break a healthy lab in every way of the catalogue, and see that the right clause says so.
+    ///
+    /// Breaks one thing at a time, judges the guide's statements, puts it back, and judges again: the suite proves that
+    /// its red and its green mean something. Takes the lab that is there and keeps it, else makes one. Prints a table of
+    /// sabotages by clauses; each sabotage is a file in fixtures/faults.
+    ///
+    /// Example: `meshproof prove --lab mine --only 'route-*,remote-secret-missing'`
+    Prove(Proving),
     /// List the checks of the catalogue.
     ///
     /// Example: `meshproof list --only '*gateway*'`
@@ -242,6 +250,27 @@ pub struct Run {
     pub pause_after: Option<String>,
 }
 
+/// Flags of `prove`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Proving {
+    /// Flags of every verb.
+    #[command(flatten)]
+    pub common: Common,
+    /// Where images come from.
+    #[command(flatten)]
+    pub sources: Sources,
+    /// Try only these sabotages: ids or globs such as `route-*`.
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// List the sabotages, and break nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Keep a lab that was made for this: always, on-failure or never [default: on-failure on a terminal, never in CI].
+    /// A lab that was there before is always kept.
+    #[arg(long, value_name = "WHEN")]
+    pub keep: Option<String>,
+}
+
 /// Flags of `down`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Down {
@@ -324,6 +353,7 @@ impl Verb {
             Verb::Status(_) => "status",
             Verb::Run(_) => "run",
             Verb::Plan(_) => "plan",
+            Verb::Prove(_) => "prove",
             Verb::List(_) => "list",
             Verb::Report(_) => "report",
             Verb::Images(_) => "images",
@@ -337,6 +367,7 @@ impl Verb {
             Verb::Up(up) => Some(&up.common),
             Verb::Check(judging) | Verb::List(judging) => Some(&judging.common),
             Verb::Plan(planning) => Some(&planning.judging.common),
+            Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
             Verb::Report(_) => None,
@@ -350,6 +381,7 @@ impl Verb {
             Verb::Up(up) => up.sources.clone(),
             Verb::Run(run) => run.sources.clone(),
             Verb::Plan(planning) => planning.sources.clone(),
+            Verb::Prove(proving) => proving.sources.clone(),
             Verb::Images(images) => images.verb.making().sources.clone(),
             _ => Sources::default(),
         }

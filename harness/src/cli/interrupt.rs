@@ -44,14 +44,42 @@ pub struct Interrupt {
     pub cancel: CancellationToken,
     end: Arc<Mutex<End>>,
     recorder: Recorder,
+    /// Cancelled when a part of a longer call is over, and hears no more of it.
+    over: CancellationToken,
 }
 
 impl Interrupt {
+    fn new(recorder: Recorder) -> Interrupt {
+        Interrupt { cancel: CancellationToken::new(), end: Arc::default(), recorder, over: CancellationToken::new() }
+    }
+
+    /// For a part of this call that has reports of its own: what ends the call ends the part, until that is over.
+    pub fn part(&self, recorder: Recorder) -> Interrupt {
+        let (whole, part) = (self.clone(), Interrupt::new(recorder));
+        let told = part.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = whole.cancel.cancelled() => {
+                    if let Some(by) = whole.by() {
+                        told.end(by);
+                    }
+                }
+                () = told.over.cancelled() => {}
+            }
+        });
+        part
+    }
+
+    /// This part of a call is over.
+    pub fn over(&self) {
+        self.over.cancel();
+    }
+
     /// Listens for SIGINT and SIGTERM from now on. The reports hear of it at once, so that they are true even if nothing
     /// else is said. The tools of this process are ended when the second signal comes; `left` then says what to do about
     /// what is left.
     pub fn listen(recorder: Recorder, left: String) -> Interrupt {
-        let interrupt = Interrupt { cancel: CancellationToken::new(), end: Arc::default(), recorder };
+        let interrupt = Interrupt::new(recorder);
         let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
             (Ok(int), Ok(term)) => (int, term),
             // Without handlers a signal ends the process as it always does, and `down` finds what is left.

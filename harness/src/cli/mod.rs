@@ -1,8 +1,10 @@
 //! The command line: flags, verbs, and what a signal does.
 
 pub mod args;
+mod claim;
 mod interrupt;
 mod preflight;
+mod prove;
 mod session;
 mod verbs;
 

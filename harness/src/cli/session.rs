@@ -16,7 +16,7 @@ use crate::check::Verdict;
 use crate::check::case::{Case, When};
 use crate::context::Context;
 use crate::diagnose;
-use crate::event::{Event, Recorder};
+use crate::event::{Event, Recorder, Reporter};
 use crate::exit::Exit;
 use crate::install::{Step, primary_remote};
 use crate::lab::cluster::ClusterError;
@@ -97,11 +97,11 @@ pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case]) -> Plan {
     }
 }
 
-/// Makes the folder of a run and the reporters that write into it.
+/// Makes the folder of a run below `runs`, and points `latest` at it.
 ///
 /// # Errors
 /// [`std::io::Error`] when the folder cannot be made.
-pub fn folder(runs: &Path, lab: &str) -> std::io::Result<(PathBuf, Recorder)> {
+pub fn folder(runs: &Path, lab: &str) -> std::io::Result<PathBuf> {
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     std::fs::create_dir_all(runs)?;
     let mut folder = runs.join(format!("{now}-{lab}"));
@@ -119,12 +119,23 @@ pub fn folder(runs: &Path, lab: &str) -> std::io::Result<(PathBuf, Recorder)> {
         let _ = std::fs::remove_file(&latest);
     }
     let _ = std::os::unix::fs::symlink(folder.file_name().unwrap_or_default(), &latest);
-    let recorder = Recorder::new(vec![
+    Ok(folder)
+}
+
+/// The reporters of a run: its files, and the terminal where it is `shown`.
+///
+/// # Errors
+/// [`std::io::Error`] when a file cannot be made.
+pub fn recorder(folder: &Path, shown: bool) -> std::io::Result<Recorder> {
+    let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(jsonl::Jsonl::create(folder.join("events.jsonl"))?),
         Box::new(junit::File::create(folder.join("junit.xml"))),
-        Box::new(Terminal::new(std::io::stderr(), Mode::detect()).below(runs.display().to_string())),
-    ]);
-    Ok((folder, recorder))
+    ];
+    if shown {
+        let below = folder.parent().unwrap_or(folder).display().to_string();
+        reporters.push(Box::new(Terminal::new(std::io::stderr(), Mode::detect()).below(below)));
+    }
+    Ok(Recorder::new(reporters))
 }
 
 impl Session<'_> {
@@ -288,7 +299,8 @@ impl Session<'_> {
         all.into_iter().filter(|step| step.phase == phase).collect()
     }
 
-    fn context(&self, lab: Lab) -> Context {
+    /// What steps, checks and sabotages on this lab are given.
+    pub fn context(&self, lab: Lab) -> Context {
         Context {
             facts: lab.file.facts.clone(),
             lab: Arc::new(lab),

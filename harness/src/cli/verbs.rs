@@ -1,27 +1,28 @@
 //! What each verb does.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 
-use super::args::{Cli, ImagesVerb, Request, Surroundings, Verb};
+use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
+use super::claim::{Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
-use super::preflight;
-use super::session::{Phases, Session, folder, plan};
+use super::session::{self, Phases, plan};
+use super::{preflight, prove};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
 use crate::install::primary_remote;
 use crate::lab::host::Host;
-use crate::lab::{Engine, Home, LabFile, LabLock, down, images, status};
+use crate::lab::{Engine, Home, LabLock, down, images, status};
 use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{self, jsonl, junit};
-use crate::stray;
+use crate::sabotage;
 use crate::topology::Topology;
 use crate::versions::Versions;
 
@@ -54,7 +55,22 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     let terminal = std::io::stderr().is_terminal();
     let around = Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, terminal, ci };
-    let request = cli.request(&around)?;
+    let request = match &cli.verb {
+        // What is wrong with its own flags is said with the rest.
+        Verb::Prove(proving) => {
+            let mut problems = Problems::new();
+            let request = problems.keep(cli.request(&around));
+            let chosen = problems.keep(sabotage::choose(&root, &proving.only, catalogue));
+            match (request, chosen) {
+                (Some(request), Some(chosen)) => {
+                    log(request.verbose);
+                    return prove::prove(&request, &chosen, proving.list, catalogue, &root, &versions).await;
+                }
+                _ => return Err(problems),
+            }
+        }
+        _ => cli.request(&around)?,
+    };
     log(request.verbose);
     let home = Home::from_environment();
     let mut picked = versions.pick(request.scenario());
@@ -72,25 +88,25 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             let topology =
                 Topology::choose(request.scenario(), &taken).map_err(|problems| request.file.locate(problems))?;
             let cases = selected(&request, catalogue);
-            print!("{}", report::plan::render(&plan(request.scenario(), &topology, &cases)));
+            out(&report::plan::render(&plan(request.scenario(), &topology, &cases)));
             Ok(Exit::Green)
         }
         Verb::List(_) => {
             for case in selected(&request, catalogue) {
-                println!("{:4} {:28} {}", case.id, case.slug, case.title);
-                println!("     guide: {}", case.guide);
+                out(&format!("{:4} {:28} {}\n     guide: {}\n", case.id, case.slug, case.title, case.guide));
             }
             Ok(Exit::Green)
         }
+        Verb::Prove(_) => unreachable!("it was done above"),
         Verb::Report(args) => rebuild(&args.events, &args.out),
         Verb::Images(args) => image_verb(&args.verb, &request, &home, &root, &picked).await,
         Verb::Status(_) => {
-            let engine = preflight::engine(&root, super::args::EngineUse::Existing).await.ok();
-            print!("{}", status::render(&home, engine.as_ref()).await);
+            let engine = preflight::engine(&root, EngineUse::Existing).await.ok();
+            out(&status::render(&home, engine.as_ref()).await);
             Ok(Exit::Green)
         }
         Verb::Down(args) => {
-            let engine = preflight::engine(&root, super::args::EngineUse::Existing).await?;
+            let engine = preflight::engine(&root, EngineUse::Existing).await?;
             let mut labs = vec![request.scenario().lab.clone()];
             if args.all {
                 labs = down::labs(&engine, &home)
@@ -120,18 +136,9 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     }
 }
 
-/// What is needed to get the images of this request.
-fn image_site<'a>(
-    request: &'a Request,
-    home: &'a Home,
-    root: &'a std::path::Path,
-    picked: &'a crate::versions::Picked,
-    engine: &'a Engine,
-    host: &'a Host,
-    recorder: &'a Recorder,
-) -> images::Site<'a> {
-    let (source, origins, budgets) = (request.scenario().images, &request.origins, &request.budgets);
-    images::Site { home, root, picked, engine, host, source, origins, recorder, budgets }
+/// Prints to standard output. Who reads no further, as `head` does, must not end the program.
+pub fn out(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
 }
 
 fn selected(request: &Request, catalogue: &[Case]) -> Vec<Case> {
@@ -146,10 +153,6 @@ fn log(verbose: u8) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
 }
 
-fn host_problem(error: crate::lab::host::HostError) -> Problem {
-    Problem::new("the host", crate::check::verdict::chain(&error), "meshproof runs on Linux; see README.md")
-}
-
 async fn with_session(
     request: &Request,
     catalogue: &[Case],
@@ -159,48 +162,19 @@ async fn with_session(
     phases: Phases,
 ) -> Result<Exit, Problems> {
     let lab = request.scenario().lab.clone();
-    let engine =
-        preflight::engine(root, if phases.up { request.engine } else { super::args::EngineUse::Existing }).await?;
-    // Read after the engine is there: getting one running may have raised limits of the host.
-    let host = Host::read().map_err(host_problem)?;
-    let _lock = LabLock::take(home, &lab)?;
-    // What a killed meshproof left running must not install or create behind the back of this one.
-    let ended = stray::end(&home.lab(&lab)).await.all(&home.lab(&lab));
-    ended.map_err(|error| {
-        Problem::new(format!("lab {lab}"), error.to_string(), "end these processes, and call again")
-    })?;
+    let engine = if phases.up { request.engine } else { EngineUse::Existing };
+    let claim = Claim::take(request, catalogue, home, root, picked, engine).await?;
     let (topology, existing, request) = if phases.up {
-        let readiness = {
-            let recorder = Recorder::new(Vec::new());
-            images::readiness(&image_site(request, home, root, picked, &engine, &host, &recorder)).await
-        };
-        (preflight::lab(request, &engine, home, &host, readiness).await?, None, request.clone())
+        (claim.free(request).await?, None, request.clone())
     } else {
-        let file = LabFile::read(home, &lab)?;
-        let mut request = request.clone();
-        // A lab stays what it was made as; only a file that says otherwise is a mistake.
-        if request.from_file && !request.scenario().asks_for_lab(&file.scenario) {
-            return Err(Problem::new(
-                "--scenario",
-                format!("lab {lab} was made from another scenario"),
-                "drop --scenario, or make the lab again: meshproof down, meshproof up",
-            )
-            .into());
-        }
-        request.file.scenario = file.scenario.clone();
+        let (file, request) = claim.existing(request)?;
         (file.topology.clone(), Some(file), request)
     };
-    let (folder, recorder) = folder(&request.runs, &lab).map_err(|error| {
-        Problem::new(
-            "--runs",
-            format!("cannot make a folder in {}: {error}", request.runs.display()),
-            "a folder that you may write to",
-        )
-    })?;
+    let made = session::folder(&request.runs, &lab).and_then(|folder| Ok((session::recorder(&folder, true)?, folder)));
+    let (recorder, folder) = made.map_err(|error| runs_problem(&request.runs, &error))?;
     let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
     let interrupt = Interrupt::listen(recorder.clone(), left.clone());
-    let session =
-        Session { request: &request, catalogue, home, root, engine: &engine, host: &host, interrupt, recorder, folder };
+    let session = claim.session(&request, interrupt, recorder, folder);
     let exit = session.go(phases, picked, &topology, existing).await;
     if home.lab(&lab).join("lab.json").is_file() {
         eprint!("{}", status::look_inside(home, &lab));
@@ -281,7 +255,7 @@ fn rebuild(events: &std::path::Path, out: &std::path::Path) -> Result<Exit, Prob
     std::fs::create_dir_all(out).map_err(cannot)?;
     std::fs::write(out.join("junit.xml"), junit::render(&records)).map_err(cannot)?;
     std::fs::write(out.join("terminal.txt"), report::terminal::render(&records)).map_err(cannot)?;
-    println!("{}\n{}", out.join("junit.xml").display(), out.join("terminal.txt").display());
+    self::out(&format!("{}\n{}\n", out.join("junit.xml").display(), out.join("terminal.txt").display()));
     Ok(Exit::Green)
 }
 
@@ -299,7 +273,7 @@ async fn image_verb(
     if let ImagesVerb::List(listing) = verb
         && listing.print
     {
-        print!("{}", images::print_needs(home, picked, &request.origins).map_err(refused)?);
+        out(&images::print_needs(home, picked, &request.origins).map_err(refused)?);
         return Ok(Exit::Green);
     }
     let engine = preflight::engine(root, request.engine).await?;
@@ -307,9 +281,7 @@ async fn image_verb(
     let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
     let site = image_site(request, home, root, picked, &engine, &host, &recorder);
     match verb {
-        ImagesVerb::List(_) => {
-            print!("{}", images::print_list(&images::list(&site).await.map_err(refused)?))
-        }
+        ImagesVerb::List(_) => out(&images::print_list(&images::list(&site).await.map_err(refused)?)),
         ImagesVerb::Build(_) => {
             let left = "call again, and it goes on from there".to_string();
             let interrupt = Interrupt::listen(recorder.clone(), left);
@@ -321,7 +293,7 @@ async fn image_verb(
                 }
             };
             match built {
-                Ok(built) => println!("{}", built.node_image),
+                Ok(built) => out(&format!("{}\n", built.node_image)),
                 Err(error) => {
                     eprintln!("{}", crate::check::verdict::chain(&error));
                     return Ok(Exit::NoVerdict);
@@ -354,12 +326,10 @@ async fn image_verb(
         }
         ImagesVerb::Verify(_) => {
             let found = images::verify(&site).await.map_err(refused)?;
-            print!("{}", images::print_verify(&found));
+            out(&images::print_verify(&found));
             return Ok(if found.iter().all(|row| row.is_sound()) { Exit::Green } else { Exit::NoVerdict });
         }
-        ImagesVerb::Prune(_) => {
-            print!("{}", images::print_prune(&images::prune(&site).await.map_err(refused)?))
-        }
+        ImagesVerb::Prune(_) => out(&images::print_prune(&images::prune(&site).await.map_err(refused)?)),
     }
     Ok(Exit::Green)
 }

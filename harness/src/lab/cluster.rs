@@ -291,20 +291,24 @@ impl Cluster {
         namespace: &str,
     ) -> Result<(Api<DynamicObject>, String), ClusterError> {
         let types = document.types.clone().unwrap_or(TypeMeta { api_version: String::new(), kind: String::new() });
-        let gvk = kube::core::GroupVersionKind::try_from(&types)
+        let own = document.metadata.namespace.as_deref().unwrap_or(namespace);
+        Ok((self.api_of(&types, own).await?, document.name_any()))
+    }
+
+    /// Objects of a kind that only the API server knows; the namespace counts where the kind has one.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when that is no kind, or the API server does not know it.
+    pub async fn api_of(&self, types: &TypeMeta, namespace: &str) -> Result<Api<DynamicObject>, ClusterError> {
+        let gvk = kube::core::GroupVersionKind::try_from(types)
             .map_err(|error| ClusterError::Manifest { cluster: self.name.clone(), why: error.to_string() })?;
         let (resource, capabilities) = discovery::pinned_kind(&self.client, &gvk)
             .await
             .map_err(self.refused(format!("say what a {} is", types.kind)))?;
-        let name = document.name_any();
-        let api = match capabilities.scope {
+        Ok(match capabilities.scope {
             Scope::Cluster => Api::all_with(self.client.clone(), &resource),
-            Scope::Namespaced => {
-                let own = document.metadata.namespace.as_deref().unwrap_or(namespace);
-                Api::namespaced_with(self.client.clone(), own, &resource)
-            }
-        };
-        Ok((api, name))
+            Scope::Namespaced => Api::namespaced_with(self.client.clone(), namespace, &resource),
+        })
     }
 }
 

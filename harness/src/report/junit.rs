@@ -160,16 +160,16 @@ fn skipped(kind: &str, message: &str, body: &str) -> TestResult {
 }
 
 /// junit-report escapes attributes but writes what XML cannot carry as it is.
-fn attribute(text: &str) -> String {
+pub(crate) fn attribute(text: &str) -> String {
     text::one_line(text)
 }
 
 /// junit-report writes CDATA raw, so its end mark is split over two sections here.
-fn cdata(text: &str) -> String {
+pub(crate) fn cdata(text: &str) -> String {
     text::printable(text).replace("]]>", "]]]]><![CDATA[>")
 }
 
-fn duration(seconds: f64) -> Duration {
+pub(crate) fn duration(seconds: f64) -> Duration {
     Duration::milliseconds((seconds.max(0.0) * 1000.0).round() as i64)
 }
 
@@ -212,7 +212,7 @@ fn changes_the_file(event: &Event) -> bool {
 }
 
 /// Puts the text in the place of the file, so that a reader sees the old one or the new one and never a half.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(".junit-").suffix(".tmp");

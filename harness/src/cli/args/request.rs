@@ -140,6 +140,9 @@ impl Cli {
                 pause_after.clone_from(&run.pause_after);
                 problems.0.extend(run.pause_after.as_deref().and_then(|step| unknown_step(step, around.steps)));
             }
+            Verb::Prove(proving) => {
+                keep = problems.keep(self::keep(proving.keep.as_deref(), keep)).unwrap_or(keep);
+            }
             Verb::Down(down) if down.all => {
                 let named = [("--lab", common.lab.is_some()), ("--scenario", common.scenario.is_some())];
                 for (flag, _) in named.into_iter().filter(|(_, given)| *given) {

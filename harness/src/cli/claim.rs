@@ -1,0 +1,130 @@
+//! What a verb on a lab begins with: an engine, the host, and the lab for this process alone.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{EngineUse, Request};
+use super::interrupt::Interrupt;
+use super::preflight;
+use super::session::Session;
+use crate::check::Case;
+use crate::check::verdict::chain;
+use crate::event::Recorder;
+use crate::lab::host::{Host, HostError};
+use crate::lab::{Engine, Home, LabFile, LabLock, images};
+use crate::problem::{Problem, Problems};
+use crate::stray;
+use crate::topology::Topology;
+use crate::versions::Picked;
+
+/// A lab of which nobody else may change anything.
+pub struct Claim<'a> {
+    /// The catalogue.
+    pub catalogue: &'a [Case],
+    /// Where labs are remembered.
+    pub home: &'a Home,
+    /// The repository.
+    pub root: &'a Path,
+    /// The versions that the lab has or gets.
+    pub picked: &'a Picked,
+    /// The engine.
+    pub engine: Engine,
+    /// What the host allows.
+    pub host: Host,
+    _lock: LabLock,
+}
+
+impl<'a> Claim<'a> {
+    /// Takes the lab of this request.
+    ///
+    /// # Errors
+    /// A [`Problem`] where there is no engine, or somebody else has the lab.
+    pub async fn take(
+        request: &Request,
+        catalogue: &'a [Case],
+        home: &'a Home,
+        root: &'a Path,
+        picked: &'a Picked,
+        engine: EngineUse,
+    ) -> Result<Claim<'a>, Problems> {
+        let lab = &request.scenario().lab;
+        let engine = preflight::engine(root, engine).await?;
+        // Read after the engine is there: getting one running may have raised limits of the host.
+        let host = Host::read().map_err(host_problem)?;
+        let lock = LabLock::take(home, lab)?;
+        // What a killed meshproof left running must not install or create behind the back of this one.
+        let ended = stray::end(&home.lab(lab)).await.all(&home.lab(lab));
+        ended.map_err(|error| {
+            Problem::new(format!("lab {lab}"), error.to_string(), "end these processes, and call again")
+        })?;
+        Ok(Claim { catalogue, home, root, picked, engine, host, _lock: lock })
+    }
+
+    /// The topology of a lab that shall be made, if nothing stands in its way.
+    ///
+    /// # Errors
+    /// Everything that stands in its way.
+    pub async fn free(&self, request: &Request) -> Result<Topology, Problems> {
+        let recorder = Recorder::new(Vec::new());
+        let site = image_site(request, self.home, self.root, self.picked, &self.engine, &self.host, &recorder);
+        let readiness = images::readiness(&site).await;
+        preflight::lab(request, &self.engine, self.home, &self.host, readiness).await
+    }
+
+    /// The lab that is there, and the request as that lab was made.
+    ///
+    /// # Errors
+    /// A [`Problem`] where there is none, or the request asks for another.
+    pub fn existing(&self, request: &Request) -> Result<(LabFile, Request), Problems> {
+        let lab = &request.scenario().lab;
+        let file = LabFile::read(self.home, lab)?;
+        let mut request = request.clone();
+        // A lab stays what it was made as; only a file that says otherwise is a mistake.
+        if request.from_file && !request.scenario().asks_for_lab(&file.scenario) {
+            return Err(Problem::new(
+                "--scenario",
+                format!("lab {lab} was made from another scenario"),
+                "drop --scenario, or make the lab again: meshproof down, meshproof up",
+            )
+            .into());
+        }
+        request.file.scenario = file.scenario.clone();
+        Ok((file, request))
+    }
+
+    /// One call of a verb on this lab.
+    pub fn session<'s>(
+        &'s self,
+        request: &'s Request,
+        interrupt: Interrupt,
+        recorder: Recorder,
+        folder: PathBuf,
+    ) -> Session<'s> {
+        let Claim { catalogue, home, root, engine, host, .. } = self;
+        Session { request, catalogue, home, root, engine, host, interrupt, recorder, folder }
+    }
+}
+
+/// What is needed to get the images of this request.
+pub fn image_site<'a>(
+    request: &'a Request,
+    home: &'a Home,
+    root: &'a Path,
+    picked: &'a Picked,
+    engine: &'a Engine,
+    host: &'a Host,
+    recorder: &'a Recorder,
+) -> images::Site<'a> {
+    let (source, origins, budgets) = (request.scenario().images, &request.origins, &request.budgets);
+    images::Site { home, root, picked, engine, host, source, origins, recorder, budgets }
+}
+
+/// A host that cannot be read.
+pub fn host_problem(error: HostError) -> Problem {
+    Problem::new("the host", chain(&error), "meshproof runs on Linux; see README.md")
+}
+
+/// A folder of runs that cannot be made.
+pub fn runs_problem(runs: &Path, error: &std::io::Error) -> Problem {
+    let message = format!("cannot make a folder in {}: {error}", runs.display());
+    Problem::new("--runs", message, "a folder that you may write to")
+}

@@ -1,0 +1,304 @@
+//! `prove`: breaks a healthy lab in every way of the catalogue, and sees what the suite says of it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use super::args::{EngineUse, Keep, Request, Verb};
+use super::claim::{Claim, runs_problem};
+use super::interrupt::Interrupt;
+use super::session::{self, Phases};
+use super::verbs;
+use crate::check::Case;
+use crate::check::verdict::chain;
+use crate::context::Context;
+use crate::event::{Event, Recorder};
+use crate::exit::Exit;
+use crate::lab::{Home, Lab, LabFile};
+use crate::problem::Problems;
+use crate::report::Summary;
+use crate::report::terminal::{Mode, Terminal};
+use crate::sabotage::{self, After, Breakage, Got, Names, Sabotage, Trial};
+use crate::versions::Versions;
+
+/// Carries out these sabotages in turn; with `list` only says what they are.
+///
+/// # Errors
+/// What keeps it from beginning: nothing was broken then.
+pub async fn prove(
+    request: &Request,
+    sabotages: &[Sabotage],
+    list: bool,
+    catalogue: &[Case],
+    root: &Path,
+    versions: &Versions,
+) -> Result<Exit, Problems> {
+    if list {
+        let names = Names::planned(request.scenario());
+        for sabotage in sabotages {
+            let first = sabotage.red.iter().chain(&sabotage.untold).next().map_or("", String::as_str);
+            let what = names.fill(&sabotage.what);
+            verbs::out(&format!("{:34} {:15} {first:4} {what}\n", sabotage.id, sabotage.layer.as_str()));
+        }
+        return Ok(Exit::Green);
+    }
+    let home = Home::from_environment();
+    let picked = versions.pick(request.scenario());
+    let lab = request.scenario().lab.clone();
+    let there = home.lab(&lab).join("lab.json").is_file();
+    let engine = if there { EngineUse::Existing } else { request.engine };
+    let claim = Claim::take(request, catalogue, &home, root, &picked, engine).await?;
+    let request = if there { claim.existing(request)?.1 } else { request.clone() };
+    let folder = session::folder(&request.runs, &lab).map_err(|error| runs_problem(&request.runs, &error))?;
+    let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
+    let left = format!("lab {lab} may be broken; remove it: meshproof down --lab {lab}");
+    let interrupt = Interrupt::listen(recorder.clone(), left);
+    let proof = Proof { claim, request, folder, interrupt, recorder, began: jiff::Timestamp::now() };
+    let exit = proof.go(sabotages, there).await;
+    let keep = match proof.request.keep {
+        Keep::Always => true,
+        Keep::Never => there,
+        Keep::OnFailure => there || (exit != Exit::Green && exit != Exit::Interrupted),
+    };
+    if !keep {
+        let removed = verbs::remove(&proof.recorder, &proof.claim.engine, &home, &lab, &proof.request.budgets).await;
+        if removed.is_err() && exit == Exit::Green {
+            return Ok(Exit::LeftOver);
+        }
+    }
+    Ok(exit)
+}
+
+/// A call of `prove`.
+struct Proof<'a> {
+    claim: Claim<'a>,
+    request: Request,
+    folder: PathBuf,
+    interrupt: Interrupt,
+    recorder: Recorder,
+    began: jiff::Timestamp,
+}
+
+/// What ends the whole call.
+enum Ended {
+    /// A signal.
+    Interrupted,
+    /// Something without which no sabotage says anything, in one line.
+    Unable(String),
+}
+
+impl Proof<'_> {
+    async fn go(&self, sabotages: &[Sabotage], there: bool) -> Exit {
+        let mut trials = Vec::new();
+        let ended = self.all(sabotages, there, &mut trials).await;
+        if !trials.is_empty() {
+            verbs::out(&sabotage::text(&trials));
+        }
+        say("Reports", &self.folder.display().to_string());
+        match ended {
+            Err(Ended::Interrupted) => Exit::Interrupted,
+            Err(Ended::Unable(why)) => {
+                say("Unable", &why);
+                Exit::NoVerdict
+            }
+            Ok(()) if trials.iter().all(Trial::is_as_expected) => Exit::Green,
+            Ok(()) => Exit::Red,
+        }
+    }
+
+    async fn all(&self, sabotages: &[Sabotage], there: bool, trials: &mut Vec<Trial>) -> Result<(), Ended> {
+        let lab = &self.request.scenario().lab;
+        say("Proving", &format!("{} sabotages on lab {lab}", sabotages.len()));
+        if !there {
+            self.make("lab").await?;
+        }
+        let began = Instant::now();
+        let healthy = self.check("healthy").await?;
+        match healthy.not_green().first() {
+            None => say("Healthy", &format!("every clause passes before anything is broken  ({})", took(began))),
+            Some(why) => {
+                return Err(Ended::Unable(format!("lab {lab} is not healthy before anything is broken: {why}")));
+            }
+        }
+        for (number, sabotage) in sabotages.iter().enumerate() {
+            let trial = self.trial(sabotage).await?;
+            let mended = trial.unmended.is_empty();
+            trials.push(trial);
+            self.write(trials);
+            if !mended && number + 1 < sabotages.len() {
+                say("Making", "the lab anew, for it could not be mended");
+                let removed =
+                    verbs::remove(&self.recorder, &self.claim.engine, self.claim.home, lab, &self.request.budgets);
+                removed.await.map_err(|error| Ended::Unable(error.to_string()))?;
+                self.make(&format!("lab-after-{}", sabotage.id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Breaks, judges, mends and judges again.
+    async fn trial(&self, sabotage: &Sabotage) -> Result<Trial, Ended> {
+        let context = self.context().await?;
+        let names = Names::of(&context).await.map_err(|error| Ended::Unable(chain(&error)))?;
+        let fill = |text: &str| names.fill(text);
+        say("Breaking", &format!("{}  {}", sabotage.id, fill(&sabotage.what)));
+        let began = Instant::now();
+        let mut breakage = Breakage::of(&context, &names);
+        let broken = tokio::select! {
+            broken = breakage.inflict(sabotage) => Some(broken),
+            () = self.interrupt.cancel.cancelled() => None,
+        };
+        let judged = match &broken {
+            Some(Ok(())) => self.judge(sabotage).await,
+            _ => Ok(Got::default()),
+        };
+        let to_verdict = began.elapsed().as_secs_f64();
+        // Whatever happened: the lab is put back.
+        let mut unmended = breakage.mend(sabotage).await;
+        if sabotage.after == After::CleanUp && !self.interrupt.cancel.is_cancelled() {
+            self.install(&format!("{}/installed", sabotage.id)).await?;
+        }
+        let mut trial = match (broken, judged) {
+            (None, _) | (_, Err(Ended::Interrupted)) => return Err(Ended::Interrupted),
+            (_, Err(ended)) => return Err(ended),
+            (Some(Err(error)), _) => {
+                let mut trial = Trial::judge(sabotage, Got::default(), fill);
+                trial.misses = vec![format!("it could not be broken: {}", chain(&error))];
+                trial
+            }
+            (Some(Ok(())), Ok(got)) => Trial::judge(sabotage, got, fill),
+        };
+        trial.to_verdict = to_verdict;
+        tell(&trial);
+        let mending = Instant::now();
+        unmended.extend(self.check(&format!("{}/mended", sabotage.id)).await?.not_green());
+        trial.seconds = began.elapsed().as_secs_f64();
+        match unmended.is_empty() {
+            true => say("Mended", &format!("{}  every clause passes again  ({})", sabotage.id, took(mending))),
+            false => say("Unmended", &format!("{}  {}", sabotage.id, unmended.join("; "))),
+        }
+        trial.unmended = unmended;
+        Ok(trial)
+    }
+
+    async fn context(&self) -> Result<Context, Ended> {
+        let lab = &self.request.scenario().lab;
+        let file = LabFile::read(self.claim.home, lab).map_err(|problem| Ended::Unable(problem.to_string()))?;
+        let opened = Lab::open(self.claim.home, file, self.claim.engine.clone()).await;
+        let opened = opened.map_err(|error| Ended::Unable(error.to_string()))?;
+        let interrupt = self.interrupt.part(self.recorder.clone());
+        let session = self.claim.session(&self.request, interrupt, self.recorder.clone(), self.folder.clone());
+        Ok(session.context(opened).scoped("prove"))
+    }
+
+    /// What the suite says of the broken lab.
+    async fn judge(&self, sabotage: &Sabotage) -> Result<Got, Ended> {
+        let folder = format!("{}/broken", sabotage.id);
+        match sabotage.after {
+            After::Install => self.check(&folder).await,
+            After::CleanUp => {
+                let phases = Phases { clean_up: true, ..Phases::default() };
+                let summary = self.session(&folder, Verb::Uninstall(Default::default()), phases).await?;
+                Ok(Got::of(&summary))
+            }
+        }
+    }
+
+    /// Follows the guide on a lab that is clean.
+    async fn install(&self, folder: &str) -> Result<(), Ended> {
+        let phases = Phases { install: true, ..Phases::default() };
+        let summary = self.session(folder, Verb::Install(Default::default()), phases).await?;
+        match summary.obstacles().into_iter().next() {
+            None => Ok(()),
+            Some(trouble) => Err(Ended::Unable(format!("the mesh could not be installed: {}", trouble.cause))),
+        }
+    }
+
+    /// Asks every clause of the lab as it is now.
+    async fn check(&self, folder: &str) -> Result<Got, Ended> {
+        let phases = Phases { check: true, ..Phases::default() };
+        let summary = self.session(folder, Verb::Check(Default::default()), phases).await?;
+        match summary.obstacles().into_iter().find(|trouble| trouble.class == "lab") {
+            Some(trouble) => Err(Ended::Unable(trouble.cause)),
+            None => Ok(Got::of(&summary)),
+        }
+    }
+
+    /// Makes the lab, with the mesh installed.
+    async fn make(&self, folder: &str) -> Result<(), Ended> {
+        let began = Instant::now();
+        say("Making", &format!("lab {}", self.request.scenario().lab));
+        let phases = Phases { up: true, install: true, ..Phases::default() };
+        let summary = self.session(folder, Verb::Up(Default::default()), phases).await?;
+        match summary.obstacles().into_iter().next() {
+            None => {
+                say("Made", &format!("the lab, with the mesh installed  ({})", took(began)));
+                Ok(())
+            }
+            Some(trouble) => Err(Ended::Unable(format!("the lab could not be made: {}", trouble.cause))),
+        }
+    }
+
+    async fn session(&self, name: &str, verb: Verb, phases: Phases) -> Result<Summary, Ended> {
+        let unable = |error: &dyn std::fmt::Display| Ended::Unable(error.to_string());
+        let mut request = Request { verb, ..self.request.clone() };
+        let folder = self.folder.join(name);
+        std::fs::create_dir_all(&folder).map_err(|error| unable(&error))?;
+        let recorder = session::recorder(&folder, request.verbose > 0).map_err(|error| unable(&error))?;
+        let (topology, existing) = if phases.up {
+            (self.claim.free(&request).await.map_err(|problems| unable(&problems))?, None)
+        } else {
+            let (file, own) = self.claim.existing(&request).map_err(|problems| unable(&problems))?;
+            request = own;
+            (file.topology.clone(), Some(file))
+        };
+        let interrupt = self.interrupt.part(recorder.clone());
+        let session = self.claim.session(&request, interrupt.clone(), recorder.clone(), folder);
+        let exit = session.go(phases, self.claim.picked, &topology, existing).await;
+        interrupt.over();
+        if exit == Exit::Interrupted {
+            return Err(Ended::Interrupted);
+        }
+        Ok(Summary::of(&recorder.records()))
+    }
+
+    /// Writes what is known so far; a proof that is killed leaves what it had.
+    fn write(&self, trials: &[Trial]) {
+        let lines = trials.iter().map(|trial| serde_json::to_string(trial).unwrap_or_default() + "\n");
+        for (name, text) in [
+            ("trials.jsonl", lines.collect()),
+            ("table.txt", sabotage::text(trials)),
+            ("table.md", sabotage::markdown(trials)),
+            ("junit.xml", sabotage::junit(trials, self.began)),
+        ] {
+            let path = self.folder.join(name);
+            if let Err(error) = std::fs::write(&path, text) {
+                self.recorder.emit(Event::Note { text: format!("{} cannot be written: {error}", path.display()) });
+            }
+        }
+    }
+}
+
+fn tell(trial: &Trial) {
+    let seconds = format!("({:.1} s to the verdict)", trial.to_verdict);
+    let cause = trial.got.causes.get(&trial.first).map(String::as_str).unwrap_or_default();
+    if trial.misses.is_empty() {
+        say("Detected", &format!("{}  {}: {cause}  {seconds}", trial.id, trial.first));
+        return;
+    }
+    say("Missed", &format!("{}  {seconds}", trial.id));
+    for miss in &trial.misses {
+        say("", miss);
+    }
+}
+
+/// One line of progress.
+fn say(verb: &str, text: &str) {
+    let mut out = std::io::stderr().lock();
+    // A terminal that went away must not end the proof.
+    let _ = writeln!(out, "{verb:>12} {}", crate::report::text::one_line(text));
+}
+
+fn took(began: Instant) -> String {
+    crate::report::text::seconds(began.elapsed().as_secs_f64())
+}

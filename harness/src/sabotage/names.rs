@@ -1,0 +1,76 @@
+//! What `${NAME}` in the catalogue stands for on a lab.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use crate::context::Context;
+use crate::install::action::ISTIO_SYSTEM;
+use crate::install::facts::Fact;
+use crate::lab::cluster::ClusterError;
+use crate::role::Role;
+use crate::scenario::Scenario;
+
+/// Names that a catalogue may use.
+pub const VARIABLES: [&str; 11] =
+    ["CLUSTER1", "CLUSTER2", "NETWORK", "NODE1", "NODE2", "GATEWAY", "PODS1", "PODS2", "ISTIOD", "ROOT", "OTHER_ROOT"];
+
+/// Each name with what it stands for.
+#[derive(Debug, Clone, Default)]
+pub struct Names(BTreeMap<&'static str, String>);
+
+impl Names {
+    /// Of this lab, as it is now: names of the clusters and their network; addresses of their control-plane nodes, of
+    /// the gateway, and of a pod of istiod; subnets of their pods; the root of the mesh, and another root (that of the
+    /// remote cluster's API server), in base64.
+    ///
+    /// # Errors
+    /// [`ClusterError`] when the pods of istiod cannot be listed.
+    pub async fn of(context: &Context) -> Result<Names, ClusterError> {
+        let (lab, primary) = (&context.lab, context.primary());
+        let plan = |role: Role| &lab.file.topology.clusters[&role];
+        let address = |role: Role| lab.cluster(role).control_plane().cloned().unwrap_or_default();
+        let istiod = primary.pods(ISTIO_SYSTEM, "app=istiod").await?;
+        let istiod = istiod.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
+        let other = context.remote().api::<ConfigMap>("kube-system").get_opt("kube-root-ca.crt").await;
+        let other = other.map_err(context.remote().refused("show ConfigMap kube-system/kube-root-ca.crt"))?;
+        let other = other.and_then(|map| map.data?.remove("ca.crt")).unwrap_or_default();
+        let values = [
+            plan(Role::Primary).name.clone(),
+            plan(Role::Remote).name.clone(),
+            lab.file.scenario.network.clone(),
+            address(Role::Primary),
+            address(Role::Remote),
+            lab.gateway_address().to_string(),
+            plan(Role::Primary).pod_subnet.to_string(),
+            plan(Role::Remote).pod_subnet.to_string(),
+            istiod,
+            base64(context.facts.get(Fact::RootCert).unwrap_or_default()),
+            base64(other),
+        ];
+        Ok(Names(VARIABLES.into_iter().zip(values).collect()))
+    }
+
+    /// What a scenario alone tells: the clusters and their network.
+    pub fn planned(scenario: &Scenario) -> Names {
+        let name = |role: Role| scenario.clusters[&role].name.clone();
+        let values = [("CLUSTER1", name(Role::Primary)), ("CLUSTER2", name(Role::Remote))];
+        Names(values.into_iter().chain([("NETWORK", scenario.network.clone())]).collect())
+    }
+
+    /// The text with every name filled in.
+    pub fn fill(&self, text: &str) -> String {
+        let mut text = text.to_string();
+        for (name, value) in &self.0 {
+            text = text.replace(&format!("${{{name}}}"), value);
+        }
+        text
+    }
+}
+
+/// As JSON carries bytes.
+fn base64(text: String) -> String {
+    let value = serde_json::to_value(ByteString(text.into_bytes()));
+    value.ok().and_then(|value| Some(value.as_str()?.to_string())).unwrap_or_default()
+}

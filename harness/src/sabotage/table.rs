@@ -1,0 +1,113 @@
+//! The table of a proof: sabotages by clauses, as text, as Markdown and as JUnit.
+
+use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestSuite};
+
+use super::Trial;
+use crate::report::junit::{attribute, cdata, duration};
+
+/// What the letters of a cell mean.
+pub const LEGEND: &str =
+    ". passed, R red, b blocked, ? could not tell, - not asked; with ! it is not what was expected";
+
+/// The letter of a verdict, with `!` where another was expected.
+fn cell(trial: &Trial, id: &str, verdict: &str) -> String {
+    let letter = match verdict {
+        "passed" => ".",
+        "failed" => "R",
+        "blocked" => "b",
+        "inconclusive" => "?",
+        _ => "-",
+    };
+    let wanted = trial.expected.get(id).map_or("passed", String::as_str);
+    if verdict == wanted || verdict == "skipped" { letter.to_string() } else { format!("{letter}!") }
+}
+
+/// The clauses, as the trial that asked most of them has them.
+fn head(trials: &[Trial]) -> Vec<String> {
+    let most = trials.iter().max_by_key(|trial| trial.got.verdicts.len());
+    most.map(|trial| trial.got.verdicts.iter().map(|(id, _)| id.clone()).collect()).unwrap_or_default()
+}
+
+fn row(trial: &Trial, head: &[String]) -> Vec<String> {
+    let verdict = |id: &str| trial.got.verdicts.iter().find(|(other, _)| other == id);
+    head.iter().map(|id| verdict(id).map_or("-".to_string(), |(_, verdict)| cell(trial, id, verdict))).collect()
+}
+
+fn said(trial: &Trial) -> &'static str {
+    if trial.is_as_expected() { "yes" } else { "NO" }
+}
+
+/// Counts over all trials, in one line.
+fn sums(trials: &[Trial]) -> String {
+    let right = trials.iter().filter(|trial| trial.is_as_expected()).count();
+    let all: f64 = trials.iter().map(|trial| trial.seconds).sum();
+    let mean = all / trials.len().max(1) as f64;
+    format!(
+        "{right} of {} sabotages are detected as expected; {mean:.0} s each on average, mending included",
+        trials.len()
+    )
+}
+
+/// As lines for a terminal.
+pub fn text(trials: &[Trial]) -> String {
+    let width = trials.iter().map(|trial| trial.id.len()).max().unwrap_or(0).max("sabotage".len());
+    let head = head(trials);
+    let cells = |cells: &[String]| {
+        let each = cells.iter().zip(&head).map(|(cell, id)| format!("{cell:>width$}", width = id.len().max(2)));
+        each.collect::<Vec<_>>().join(" ")
+    };
+    let mut lines = vec![format!("{:width$}  {}  to verdict  as expected", "sabotage", cells(&head))];
+    for trial in trials {
+        let (row, seconds) = (cells(&row(trial, &head)), trial.to_verdict);
+        lines.push(format!("{:width$}  {row}  {seconds:>8.1} s  {}", trial.id, said(trial)));
+    }
+    lines.extend([LEGEND.to_string(), sums(trials)]);
+    lines.join("\n") + "\n"
+}
+
+/// As Markdown, with what was broken and what the first red clause said.
+pub fn markdown(trials: &[Trial]) -> String {
+    let head = head(trials);
+    let mut lines = vec![
+        format!("| sabotage | {} | to verdict | as expected |", head.join(" | ")),
+        format!("| --- |{} --- | --- |", " --- |".repeat(head.len())),
+    ];
+    for trial in trials {
+        let cells = row(trial, &head).join(" | ");
+        lines.push(format!("| {} | {cells} | {:.1} s | {} |", trial.id, trial.to_verdict, said(trial)));
+    }
+    lines.extend([String::new(), format!("{LEGEND}. {}.", sums(trials)), String::new()]);
+    let escaped = |text: &str| text.replace('|', "\\|").replace('\n', " ");
+    lines.extend([
+        "| sabotage | what is broken | first said by | cause |".to_string(),
+        "| --- | --- | --- | --- |".to_string(),
+    ]);
+    for trial in trials {
+        let cause = trial.got.causes.get(&trial.first).map(String::as_str).unwrap_or_default();
+        lines.push(format!("| {} | {} | {} | {} |", trial.id, escaped(&trial.what), trial.first, escaped(cause)));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// As JUnit: one testcase a sabotage, red where the suite did not say what it should.
+pub fn junit(trials: &[Trial], began: jiff::Timestamp) -> String {
+    let mut suite = TestSuite::new("meshproof prove");
+    suite.set_timestamp(OffsetDateTime::from_unix_timestamp(began.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH));
+    for trial in trials {
+        let time = duration(trial.seconds);
+        let lines: Vec<&str> = trial.misses.iter().chain(&trial.unmended).map(String::as_str).collect();
+        let mut case = match lines.first() {
+            None => TestCase::success(&attribute(&trial.id), time),
+            Some(first) => TestCase::failure(&attribute(&trial.id), time, "unproved", &attribute(first)),
+        };
+        case.set_classname(trial.layer.as_str());
+        let cause = trial.got.causes.get(&trial.first).map(String::as_str).unwrap_or_default();
+        let told = format!("{}\n{} says: {cause}\n{}", trial.what, trial.first, lines.join("\n"));
+        case.set_system_out(&cdata(&told));
+        suite.add_testcase(case);
+    }
+    let mut bytes = Vec::new();
+    let report = ReportBuilder::new().add_testsuite(suite).build();
+    report.write_xml(&mut bytes).expect("writing into memory does not fail");
+    String::from_utf8(bytes).expect("every part of it is UTF-8")
+}
