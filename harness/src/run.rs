@@ -243,30 +243,35 @@ impl Run {
                 }
                 index += 1;
             }
+            // What is told of one may be what another waits or is held for.
+            if let Some(index) = held.iter().position(|judged| may_be_told(judged, cases, &verdicts)) {
+                self.tell(held.remove(index), &mut verdicts);
+                continue;
+            }
             let next = tokio::select! {
                 next = running.next() => next,
-                () = self.cancel.cancelled() => return verdicts,
+                () = self.cancel.cancelled() => break,
             };
             let Some(judged) = next else {
                 debug_assert!(held.is_empty(), "no clause is blamed by one that it blames");
-                return verdicts;
+                break;
             };
             in_use.retain(|(user, _)| *user != judged.case.id);
             held.push(judged);
-            // What is told of one may be what another is held for.
-            while let Some(index) = held.iter().position(|judged| may_be_told(judged, cases, &verdicts)) {
-                let Judged { case, verdict, failed_attempts, seconds } = held.remove(index);
-                let verdict = blamed(case, verdict, &verdicts);
-                verdicts.insert(case.id.to_string(), verdict.clone());
-                self.context.recorder.emit(Event::CaseFinished {
-                    id: case.id.to_string(),
-                    verdict,
-                    failed_attempts,
-                    seconds,
-                });
-            }
+        }
+        // Where the run is given up, what could have taken the blame is never known.
+        for judged in held {
+            self.tell(judged, &mut verdicts);
         }
         verdicts
+    }
+
+    fn tell(&self, judged: Judged<'_>, verdicts: &mut BTreeMap<String, Verdict>) {
+        let Judged { case, verdict, failed_attempts, seconds } = judged;
+        let verdict = blamed(case, verdict, verdicts);
+        verdicts.insert(case.id.to_string(), verdict.clone());
+        let id = case.id.to_string();
+        self.context.recorder.emit(Event::CaseFinished { id, verdict, failed_attempts, seconds });
     }
 
     fn readiness(&self, case: &Case, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> Readiness {
@@ -329,7 +334,7 @@ struct Judged<'c> {
 /// Whether nothing that is still to come could take the blame.
 fn may_be_told(judged: &Judged<'_>, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> bool {
     let to_come = |id: &&str| !verdicts.contains_key(*id) && cases.iter().any(|case| case.id == *id);
-    judged.verdict.is_passed() || !judged.case.blames.iter().any(|id| to_come(&id))
+    judged.verdict.is_passed() || !judged.case.blames.iter().any(to_come)
 }
 
 /// The verdict as it is told: blocked by the first clause that takes the blame.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use harness::event::{Event, Record};
 use harness::exit::Exit;
 use harness::report::{Summary, jsonl, junit, plan, terminal};
+use harness::sabotage::{self, Trial};
 use quick_junit::Report;
 use rstest::rstest;
 
@@ -67,4 +68,17 @@ fn no_recorded_run_holds_a_secret_or_a_path_of_its_machine(#[files("../fixtures/
     for secret in ["eyJ", "PRIVATE KEY", "client-key-data", "/root/", "/home/", "/tmp/"] {
         assert!(!text.contains(secret), "it holds {secret}");
     }
+}
+
+#[test]
+fn a_recorded_proof_gives_the_table_on_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/prove/trials.jsonl");
+    let text = std::fs::read_to_string(path).expect("a proof was recorded");
+    let trials: Vec<Trial> = text.lines().map(|line| serde_json::from_str(line).expect("a trial a line")).collect();
+    is_on_file("prove.table.txt", &sabotage::text(&trials));
+    is_on_file("prove.table.md", &sabotage::markdown(&trials));
+    let report =
+        Report::deserialize_from_str(&sabotage::junit(&trials, jiff::Timestamp::UNIX_EPOCH)).expect("it is JUnit");
+    let names: Vec<&str> = report.test_suites[0].test_cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(names, trials.iter().map(|trial| trial.id.as_str()).collect::<Vec<_>>());
 }

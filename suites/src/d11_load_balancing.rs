@@ -7,13 +7,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Ground, Use, When};
 use harness::check::tally::{Design, Judgement};
 use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::cluster::pod_ready;
 use harness::lab::probe::{Calls, Probe, ProbeError};
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::{Look, Timeout};
+use kube::ResourceExt;
 
 use crate::shared::access_log::{self, Way, tally};
 use crate::shared::peers;
@@ -27,7 +29,7 @@ pub const CASE: Case = Case {
     needs: &["D7", "D10"],
     blames: &[],
     follows: &[],
-    uses: &[],
+    uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
 };
@@ -46,6 +48,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
     }
     let servers = servers(context).await?;
+    in_the_mesh(context).await?;
     // One tally for each caller.
     let design = Design::pair(callers.len());
     let count = design.sample_size().max(seen_from_all(servers.len(), design.false_alarm_each()));
@@ -96,6 +99,24 @@ async fn servers(context: &Context) -> Result<BTreeMap<String, String>, Fault> {
     Ok(servers)
 }
 
+/// Every ready pod of echo has a sidecar: without one requests are answered, but nobody knows who asked.
+async fn in_the_mesh(context: &Context) -> Result<(), Fault> {
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        for pod in cluster.pods(NAMESPACE, "app=echo").await? {
+            if pod_ready(&pod) != Look::Yes(()) || pod.annotations().contains_key("sidecar.istio.io/status") {
+                continue;
+            }
+            let object = cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any()));
+            return Err(Finding::new(format!("{object} behind {SERVICE} has no sidecar"))
+                .expected_got("the annotation sidecar.istio.io/status, which the injection webhook sets", "absent")
+                .hint(format!("see the label istio-injection of namespace {NAMESPACE}, the label sidecar.istio.io/inject of the pod, and whether the webhook is called (D8)"))
+                .into());
+        }
+    }
+    Ok(())
+}
+
 /// How many requests it takes that a fair mesh leaves any of so many servers out no more often than this.
 fn seen_from_all(servers: usize, false_alarm: f64) -> u32 {
     if servers < 2 {
@@ -143,6 +164,7 @@ async fn sample(
             timeout.last()?
         ))
         .expected_got("answers", timeout.to_string())
+        .hint(why_refused(context, timeout.last()?))
         .evidence(evidence)
         .into());
     }
@@ -167,7 +189,7 @@ async fn sample(
         let cause = if at.is_empty() { line } else { format!("{line}; its proxy had sent them to {at}") };
         return Err(Finding::new(cause)
             .expected_got(format!("{} answers", calls.sent), calls.answered.to_string())
-            .hint("a proxy answers 503 in the server's place; its flags say why: UF no connection, UH no healthy endpoint, URX retries used up, NR no route")
+            .hint(why_refused(context, &calls.failure_line()))
             .evidence(evidence)
             .into());
     }
@@ -183,6 +205,15 @@ async fn sample(
             .evidence(evidence)
             .into()),
     }
+}
+
+/// Where to look when requests fail in this way.
+fn why_refused(context: &Context, failures: &str) -> String {
+    if failures.contains("403") {
+        let primary = &context.primary().context;
+        return format!("an AuthorizationPolicy denies them: kubectl --context {primary} get authorizationpolicies -A");
+    }
+    "a proxy answers 503 in the server's place; its flags say why: UF no connection, UH no healthy endpoint, URX retries used up, NR no route".to_string()
 }
 
 /// The cause line of an uneven split; none for an even one, and for too few answers.

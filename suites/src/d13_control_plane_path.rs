@@ -36,7 +36,7 @@ pub const CASE: Case = Case {
     blames: &["D5", "D7", "D11"],
     follows: &[],
     // A dry run of a pod shows that the webhook is called through the gateway.
-    uses: &[Use::Relies(Ground::RemoteInjection)],
+    uses: &[Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
 };
@@ -244,15 +244,14 @@ async fn workloads_go_past(context: &Context, evidence: &mut Evidence) -> Result
             let by = calls.by_cluster();
             let split: Vec<String> = by.iter().map(|(cluster, count)| format!("{cluster} {count}")).collect();
             evidence.saw(caller.object(), format!("{} calls of echo, answers by cluster", calls.sent), all_of(&split));
-            // Calls that stay at home would leave no trace in any case.
-            if by.get(there).copied().unwrap_or(0) == 0 {
-                let failures = match calls.failures.is_empty() {
-                    true => String::new(),
-                    false => format!("; failures: {}", calls.failure_line()),
-                };
+            // Calls that stay at home, or fail, would leave no trace in any case.
+            if calls.answered < calls.sent || by.get(there).copied().unwrap_or(0) == 0 {
                 return Err(Fault::unknown(format!(
-                    "{there} answered none of {} calls from {here}, so nothing crossed that could be seen at the gateway{failures}",
-                    calls.sent
+                    "of {} calls from {here} {} were answered, by {}; what does not cross cannot be seen at the gateway: {}",
+                    calls.sent,
+                    calls.answered,
+                    all_of(&split),
+                    calls.failure_line()
                 )));
             }
         }

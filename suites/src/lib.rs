@@ -1,5 +1,8 @@
-//! The catalogue of checks for Istio's "Install Primary-Remote" guide: one file a clause, listed here in order.
+//! The catalogue of checks for Istio's "Install Primary-Remote" guide: one file a clause (D), listed here in order, and one
+//! for each behaviour of the mesh that follows from them (B).
 
+mod b1_authorization;
+mod b2_strict_mutual_tls;
 mod d0_prerequisites;
 mod d10_pod_network;
 mod d11_load_balancing;
@@ -18,7 +21,7 @@ mod shared;
 
 use harness::check::Case;
 
-/// All checks, in the order of the guide's clauses.
+/// All checks: the guide's clauses in their order, then behaviours.
 pub fn registry() -> Vec<Case> {
     vec![
         d0_prerequisites::CASE,
@@ -35,6 +38,8 @@ pub fn registry() -> Vec<Case> {
         d11_load_balancing::CASE,
         d12_clean_up::CASE,
         d13_control_plane_path::CASE,
+        b1_authorization::CASE,
+        b2_strict_mutual_tls::CASE,
     ]
 }
 
@@ -51,10 +56,11 @@ mod tests {
     use super::registry;
 
     #[test]
-    fn the_catalogue_holds_the_clauses_d0_to_d13_in_order() {
+    fn the_catalogue_holds_the_clauses_d0_to_d13_in_order_and_then_behaviours() {
         let ids: Vec<String> = registry().iter().map(|case| case.id.to_string()).collect();
-        let clauses: Vec<String> = (0..=13).map(|number| format!("D{number}")).collect();
-        assert_eq!(ids, clauses);
+        let clauses = (0..=13).map(|number| format!("D{number}"));
+        let behaviours = (1..=registry().len() - 14).map(|number| format!("B{number}"));
+        assert_eq!(ids, clauses.chain(behaviours).collect::<Vec<_>>());
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub enum Ground {
     RemoteInjection,
     /// The CA configmaps of the remote cluster.
     RemoteRootCert,
+    /// Requests to the sample workloads: what they may do and how.
+    Traffic,
 }
 
 /// How a case uses a [`Ground`].
@@ -38,7 +40,7 @@ pub type Judge = for<'a> fn(&'a Context) -> BoxFuture<'a, Result<Evidence, Fault
 /// One behaviour that the guide promises.
 #[derive(Clone, Copy)]
 pub struct Case {
-    /// Stable id: `D0` to `D13`.
+    /// Stable id: `D0` to `D13` for statements of the guide, `B1` and on for behaviour that follows from them.
     pub id: &'static str,
     /// Short kebab-case name that stays the same across versions.
     pub slug: &'static str,

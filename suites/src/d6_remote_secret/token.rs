@@ -56,19 +56,20 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
     let (primary, remote) = (context.primary(), context.remote());
     let probe = Probe::outside(remote, &context.budgets).await?;
     let wait = context.wait(format!("istiod to accept a token of {}", remote.name), context.budgets.converge());
-    let answer = match until_accepted(wait, || probe.csr(address, root)).await {
-        Ok(answer) => answer,
-        Err(timeout) => {
-            return Err(Finding::new(format!(
+    let answer =
+        match until_accepted(wait, || probe.csr(address, root)).await {
+            Ok(answer) => answer,
+            Err(timeout) => {
+                return Err(Finding::new(format!(
                 "istiod of {} gives no certificate for the token of ServiceAccount {}/{ACCOUNT} of {} at {address}: {}",
                 primary.name, probe.namespace, remote.name, timeout.last()?
             ))
             .expected_got("a certificate", timeout.last()?)
-            .hint(format!("istiod asks the API server of {} who the token is, by the remote secret: see its log for `authentication failure`", remote.name))
+            .hint(why_refused(context))
             .evidence(evidence)
             .into());
-        }
-    };
+            }
+        };
     let certificate = answer.certificate.unwrap_or_default();
     let identity = probe::IDENTITY.to_string();
     let seen = format!("{} at {address}", probe.object());
@@ -129,7 +130,7 @@ pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Eviden
                     timeout.last()?
                 ))
                 .expected_got("a certificate", timeout.last()?)
-                .hint(format!("it asks the API server of {} who the token is, by the remote secret: see its log for `authentication failure`", remote.name))
+                .hint(why_refused(context))
                 .evidence(evidence)
                 .into());
             }
@@ -201,6 +202,17 @@ fn roots(pem: &str) -> Vec<String> {
         serde_json::from_value::<ByteString>(Value::String(text)).ok()
     });
     decoded.map(|ByteString(der)| sha256(&der)).collect()
+}
+
+/// Where to look when istiod does not know a token.
+fn why_refused(context: &Context) -> String {
+    let (primary, remote) = (context.primary(), context.remote());
+    format!(
+        "istiod asks the API server of {0} who the token is, by the credentials in the remote secret: see its log for \
+         `authentication failure`, and if they were revoked make the secret anew: istioctl create-remote-secret \
+         --context={1} --name={0} | kubectl apply -f - --context={2}",
+        remote.name, remote.context, primary.context
+    )
 }
 
 #[cfg(test)]

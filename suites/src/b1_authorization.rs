@@ -1,0 +1,225 @@
+//! B1: an AuthorizationPolicy of the primary cluster holds for the workloads of both, by the caller's identity, from
+//! whichever cluster it calls; one that lies in the remote cluster holds for nobody.
+
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::Cluster;
+use harness::lab::probe::{Calls, Probe};
+use harness::problem::all_of;
+use harness::role::Role;
+use harness::wait::Look;
+
+/// The check.
+pub const CASE: Case = Case {
+    id: "B1",
+    slug: "authorization-across-clusters",
+    title: "An AuthorizationPolicy of the primary cluster holds in both, by the caller's identity",
+    guide: "https://istio.io/latest/docs/tasks/security/authorization/authz-http/",
+    needs: &["D6", "workloads-primary", "workloads-remote"],
+    blames: &["D7", "D10", "D11"],
+    follows: &[],
+    uses: &[Use::Relies(Ground::Traffic)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const NAMESPACE: &str = "meshproof-sample";
+
+/// Of so many calls of echo both clusters get one, but for one row in half a million.
+const CALLS: u32 = 20;
+
+/// One part of the path, denied to whoever has `from`.
+struct Rule {
+    path: &'static str,
+    from: &'static str,
+    /// Whether the caller is meant.
+    denies: bool,
+}
+
+const RULES: [Rule; 4] = [
+    Rule { path: "principal", from: r#"principals: ["cluster.local/ns/meshproof-sample/sa/caller"]"#, denies: true },
+    Rule { path: "namespace", from: "namespaces: [meshproof-sample]", denies: true },
+    Rule { path: "others", from: r#"notPrincipals: ["cluster.local/ns/meshproof-sample/sa/caller"]"#, denies: false },
+    Rule { path: "elsewhere", from: "notNamespaces: [meshproof-sample]", denies: false },
+];
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let (primary, remote) = (context.primary(), context.remote());
+    let mut evidence = Evidence::new();
+    let mut callers = Vec::new();
+    for role in Role::ALL {
+        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
+    }
+    // Only this run's paths are denied, so nobody else's calls are.
+    let ours = policy(context, "primary");
+    primary.apply(&ours, NAMESPACE).await?;
+    let theirs = policy(context, "remote");
+    let applied = remote.apply(&theirs, NAMESPACE).await;
+    let held = futures::future::join_all(callers.iter().map(|caller| in_both(context, caller)));
+    let (held, ignored) = futures::join!(held, async {
+        match &applied {
+            Ok(_) => in_neither(context, &callers[0]).await,
+            // Where the remote cluster does not know the kind, nobody can write what would be ignored.
+            Err(error) => {
+                let mut evidence = Evidence::new();
+                evidence.note(format!("an AuthorizationPolicy in {} was refused: {error}", remote.name));
+                Ok(evidence)
+            }
+        }
+    });
+    primary.delete(&ours, NAMESPACE).await?;
+    if applied.is_ok() {
+        remote.delete(&theirs, NAMESPACE).await?;
+    }
+    for part in held.into_iter().chain([ignored]) {
+        evidence.extend(part?);
+    }
+    Ok(evidence)
+}
+
+fn path(context: &Context, place: &str, rule: &Rule) -> String {
+    format!("/{}/b1/{place}/{}", context.nonce, rule.path)
+}
+
+fn policy(context: &Context, place: &str) -> String {
+    let rules = RULES.map(|rule| {
+        let (from, path) = (rule.from, path(context, place, &rule));
+        format!("  - from: [{{source: {{{from}}}}}]\n    to: [{{operation: {{paths: [\"{path}*\"]}}}}]\n")
+    });
+    format!(
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: meshproof-b1-{}}}\nspec:\n  \
+         selector: {{matchLabels: {{app: echo}}}}\n  action: DENY\n  rules:\n{}",
+        context.nonce,
+        rules.concat()
+    )
+}
+
+fn object(cluster: &Cluster, context: &Context) -> String {
+    cluster.object("AuthorizationPolicy", &format!("{NAMESPACE}/meshproof-b1-{}", context.nonce))
+}
+
+async fn row(caller: &Probe, path: &str) -> Result<Calls, Fault> {
+    let url = format!("http://echo.{NAMESPACE}:8080{path}");
+    Ok(caller.ask(&["call", &url, "--count", &CALLS.to_string()]).await?)
+}
+
+/// How a row is otherwise than the rule says; none where it is as it says.
+fn otherwise(calls: &Calls, denies: bool, clusters: [&str; 2]) -> Option<String> {
+    let denied: u32 = calls.failures.iter().filter(|(why, _)| why.contains("403")).map(|(_, count)| count).sum();
+    if denies {
+        let by = calls.by.iter().map(|(who, count)| format!("{who} answered {count}")).collect::<Vec<_>>();
+        return (denied != calls.sent).then(|| match by.is_empty() {
+            false => format!("{} of {} are denied; {}", denied, calls.sent, all_of(&by)),
+            true => format!("{} of {} are denied; {}", denied, calls.sent, calls.failure_line()),
+        });
+    }
+    if calls.answered != calls.sent {
+        return Some(format!("{} of {} are answered; {}", calls.answered, calls.sent, calls.failure_line()));
+    }
+    let by = calls.by_cluster();
+    let silent = clusters.into_iter().find(|cluster| !by.contains_key(*cluster))?;
+    Some(format!("{silent} answers none of {}", calls.sent))
+}
+
+/// Each rule holds for this caller, whichever cluster answers.
+async fn in_both(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
+    let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
+    let policy = object(context.primary(), context);
+    let mut evidence = Evidence::new();
+    for rule in &RULES {
+        let path = path(context, "primary", rule);
+        let wait = context.wait(format!("{policy} to hold for {}", caller.object()), context.budgets.converge());
+        let held = wait.until(|| async {
+            match row(caller, &path).await {
+                Ok(calls) => match otherwise(&calls, rule.denies, clusters) {
+                    None => Look::Yes(calls),
+                    Some(why) => Look::NotYet(why),
+                },
+                Err(fault) => fault.into(),
+            }
+        });
+        let said = if rule.denies { "denied" } else { "answered by both clusters" };
+        match held.await {
+            Ok(calls) => {
+                evidence.saw(
+                    caller.object(),
+                    format!("{} calls of echo{path}, denied to `{}`", calls.sent, rule.from),
+                    said,
+                );
+            }
+            Err(timeout) => {
+                return Err(Finding::new(format!(
+                        "{policy} does not hold for calls of {} to echo: {}",
+                        caller.object(),
+                        timeout.last()?
+                    ))
+                    .expected_got(format!("calls denied to `{}` all {said}", rule.from), timeout.last()?)
+                    .hint("see the RBAC filters of echo's proxies in both clusters (istioctl proxy-config listener), EnvoyFilters, and whether mutual TLS gives the caller's identity")
+                    .evidence(&evidence)
+                    .into());
+            }
+        }
+    }
+    Ok(evidence)
+}
+
+/// Nothing that the remote cluster's policy denies is denied, for as long as the other one took to hold, and longer.
+async fn in_neither(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
+    let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
+    let policy = object(context.remote(), context);
+    let path = path(context, "remote", &RULES[0]);
+    let wait = context.wait(format!("{policy} to be ignored"), context.budgets.never());
+    let heeded = wait
+        .until(|| async {
+            match row(caller, &path).await {
+                Ok(calls) => match otherwise(&calls, false, clusters) {
+                    Some(why) => Look::Yes(why),
+                    None => Look::NotYet(format!("all {} calls are answered by both clusters", calls.sent)),
+                },
+                Err(fault) => fault.into(),
+            }
+        })
+        .await;
+    match heeded {
+        Err(timeout) => {
+            let mut evidence = Evidence::new();
+            evidence.saw(policy, "ignored, for istiod reads configuration in its own cluster", timeout.last()?);
+            Ok(evidence)
+        }
+        Ok(why) => Err(Finding::new(format!("{policy} is heeded: {why}"))
+            .expected_got("configuration in the remote cluster without effect", why)
+            .hint("Istio's configuration belongs into the primary cluster (istio/istio#31211); see whether istiod watches another configuration cluster")
+            .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use harness::lab::probe::Calls;
+    use rstest::rstest;
+
+    use super::otherwise;
+
+    fn calls(one: u32, two: u32, denied: u32) -> Calls {
+        let by = [("cluster1/v1/a".to_string(), one), ("cluster2/v2/b".to_string(), two)];
+        Calls {
+            sent: one + two + denied,
+            answered: one + two,
+            by: by.into_iter().filter(|(_, count)| *count > 0).collect(),
+            failures: BTreeMap::from([("HTTP 403: RBAC: access denied".to_string(), denied)]),
+            ..Calls::default()
+        }
+    }
+
+    #[rstest]
+    #[case::all_denied(calls(0, 0, 20), true, true)]
+    #[case::one_cluster_lets_them_in(calls(0, 9, 11), true, false)]
+    #[case::all_answered(calls(9, 11, 0), false, true)]
+    #[case::one_is_denied(calls(9, 10, 1), false, false)]
+    #[case::one_cluster_is_silent(calls(20, 0, 0), false, false)]
+    fn a_rule_holds_in_both_clusters_or_not_at_all(#[case] calls: Calls, #[case] denies: bool, #[case] holds: bool) {
+        assert_eq!(otherwise(&calls, denies, ["cluster1", "cluster2"]).is_none(), holds);
+    }
+}

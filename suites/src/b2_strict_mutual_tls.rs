@@ -1,0 +1,143 @@
+//! B2: with STRICT mutual TLS no workload of either cluster answers in plain text, and the mesh goes on across clusters.
+
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::probe::{Calls, Probe};
+use harness::role::Role;
+use harness::wait::Look;
+
+/// The check.
+pub const CASE: Case = Case {
+    id: "B2",
+    slug: "strict-mutual-tls",
+    title: "With STRICT mutual TLS plain text is refused in both clusters, and the mesh is not",
+    guide: "https://istio.io/latest/docs/tasks/security/authentication/authn-policy/",
+    needs: &["D6", "D10", "workloads-primary", "workloads-remote"],
+    blames: &["D7", "D11"],
+    follows: &[],
+    uses: &[Use::Changes(Ground::Traffic)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const NAMESPACE: &str = "meshproof-sample";
+const NAME: &str = "meshproof-b2";
+const POLICY: &str = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: meshproof-b2}\n\
+                      spec: {mtls: {mode: STRICT}}\n";
+const CALLS: u32 = 10;
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let primary = context.primary();
+    let mut evidence = Evidence::new();
+    // Each server is asked from the other cluster: what is refused there crossed.
+    let mut pairs = Vec::new();
+    for role in Role::ALL {
+        let outside = Probe::outside(context.cluster(role.other()), &context.budgets).await?;
+        for server in Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await? {
+            pairs.push((outside.clone(), server));
+        }
+    }
+    // An earlier run may have been killed in between.
+    primary.delete(POLICY, NAMESPACE).await?;
+    for (outside, server) in &pairs {
+        becomes(context, outside, server, true, &mut evidence).await?;
+    }
+    primary.apply(POLICY, NAMESPACE).await?;
+    let judged = refused(context, &pairs, &mut evidence).await;
+    primary.delete(POLICY, NAMESPACE).await?;
+    judged?;
+    for (outside, server) in &pairs {
+        becomes(context, outside, server, true, &mut evidence).await?;
+    }
+    Ok(evidence)
+}
+
+async fn refused(context: &Context, pairs: &[(Probe, Probe)], evidence: &mut Evidence) -> Result<(), Fault> {
+    for (outside, server) in pairs {
+        becomes(context, outside, server, false, evidence).await?;
+    }
+    for role in Role::ALL {
+        for caller in Probe::each_inside(context.cluster(role), &context.budgets).await? {
+            goes_on(context, &caller, evidence).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits until calls in plain text from outside the mesh are answered, or refused; before anything is refused they must
+/// have been answered, or a dead server would look like a strict one.
+async fn becomes(
+    context: &Context,
+    outside: &Probe,
+    server: &Probe,
+    answered: bool,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
+    let url = format!("http://{}:8080/{}/b2/plain", server.address, context.nonce);
+    let what = if answered { "answered" } else { "refused" };
+    let wait = context.wait(format!("plain text to {} to be {what}", server.object()), context.budgets.converge());
+    let seen = wait.until(|| async {
+        match outside.ask::<Calls>(&["call", &url, "--count", "3", "--fresh-connection", "--timeout-ms", "1000"]).await
+        {
+            Ok(calls) if answered && calls.answered == calls.sent => Look::Yes("answered".to_string()),
+            Ok(calls) if !answered && calls.answered == 0 => Look::Yes(calls.failure_line()),
+            Ok(calls) if answered => Look::NotYet(calls.failure_line()),
+            Ok(calls) => Look::NotYet(format!("{} of {} are answered", calls.answered, calls.sent)),
+            Err(error) => Look::unable(error),
+        }
+    });
+    match (seen.await, answered) {
+        (Ok(said), _) => {
+            let mode = if answered { "PERMISSIVE" } else { "STRICT" };
+            evidence.saw(server.object(), format!("plain text from {}, {mode}", outside.object()), said);
+            Ok(())
+        }
+        // The control: without it nothing can be said of the rest.
+        (Err(timeout), true) => {
+            Err(Fault::unknown(format!("plain text to {} is not answered even without STRICT: {}", server.object(), timeout.last()?)))
+        }
+        (Err(timeout), false) => Err(Finding::new(format!(
+            "{} answers plain text from {} although PeerAuthentication {NAMESPACE}/{NAME} of {} is STRICT",
+            server.object(),
+            outside.object(),
+            context.primary().name
+        ))
+        .expected_got("every call refused", timeout.last()?)
+        .hint("see for another PeerAuthentication that names these workloads, and whether istiod's configuration reaches their proxies: istioctl proxy-status")
+        .evidence(evidence)
+        .into()),
+    }
+}
+
+/// Calls inside the mesh are answered by both clusters all the same.
+async fn goes_on(context: &Context, caller: &Probe, evidence: &mut Evidence) -> Result<(), Fault> {
+    let url = format!("http://echo.{NAMESPACE}:8080/{}/b2/mesh", context.nonce);
+    let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
+    let wait = context.wait(format!("{} to be answered by both clusters", caller.object()), context.budgets.converge());
+    let seen = wait.until(|| async {
+        match caller.ask::<Calls>(&["call", &url, "--count", &CALLS.to_string()]).await {
+            Ok(calls) if calls.answered < calls.sent => Look::NotYet(calls.failure_line()),
+            Ok(calls) => match clusters.iter().find(|cluster| !calls.by_cluster().contains_key(**cluster)) {
+                None => Look::Yes(calls),
+                Some(silent) => Look::NotYet(format!("{silent} answers none of {}", calls.sent)),
+            },
+            Err(error) => Look::unable(error),
+        }
+    });
+    match seen.await {
+        Ok(calls) => {
+            let by: Vec<String> = calls.by_cluster().iter().map(|(who, count)| format!("{who} {count}")).collect();
+            evidence.saw(caller.object(), format!("{} calls of echo under STRICT", calls.sent), by.join(", "));
+            Ok(())
+        }
+        Err(timeout) => Err(Finding::new(format!(
+            "{} is not answered by both clusters under STRICT mutual TLS: {}",
+            caller.object(),
+            timeout.last()?
+        ))
+        .expected_got("answers of both clusters", timeout.last()?)
+        .hint("see DestinationRules that switch TLS off, and the roots of both clusters' workloads")
+        .evidence(evidence)
+        .into()),
+    }
+}
