@@ -245,6 +245,12 @@ pub struct Run {
     /// times --slow]. What was not judged by then has no verdict. Diagnostics and removal come on top: up to 3 minutes.
     #[arg(long, value_name = "TIME")]
     pub deadline: Option<String>,
+    /// Do all of it so many times, each on a new lab, and sum up: passes, failures by check, and how long each part took.
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    pub repeat: Option<String>,
+    /// Repeat until a run is not green, and stop there; with --repeat at most so many times.
+    #[arg(long)]
+    pub until_fail: bool,
     /// Wait for Enter after this step of the install, to look or to break something by hand; `meshproof plan` lists them.
     #[arg(long, value_name = "STEP")]
     pub pause_after: Option<String>,

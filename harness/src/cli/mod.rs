@@ -5,6 +5,7 @@ mod claim;
 mod interrupt;
 mod preflight;
 mod prove;
+mod repeat;
 mod session;
 mod verbs;
 

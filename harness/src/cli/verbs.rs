@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{preflight, prove};
+use super::{preflight, prove, repeat};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -21,7 +21,7 @@ use crate::lab::{Engine, Home, LabLock, down, images, status};
 use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::report::terminal::{Mode, Terminal};
-use crate::report::{self, jsonl, junit};
+use crate::report::{self, Summary, jsonl, junit};
 use crate::sabotage;
 use crate::topology::Topology;
 use crate::versions::Versions;
@@ -120,7 +120,10 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         }
         Verb::Run(_) => {
             let phases = Phases { up: true, install: true, check: true, clean_up: true, down: true };
-            with_session(&request, catalogue, &home, &root, &picked, phases).await
+            if request.repeat.is_once() {
+                return with_session(&request, catalogue, &home, &root, &picked, phases).await;
+            }
+            repeat::repeat(&request, catalogue, &home, &root, &picked).await
         }
         Verb::Install(_) => {
             with_session(&request, catalogue, &home, &root, &picked, Phases { install: true, ..Phases::default() })
@@ -161,6 +164,23 @@ async fn with_session(
     picked: &crate::versions::Picked,
     phases: Phases,
 ) -> Result<Exit, Problems> {
+    let listen = |recorder: &Recorder, left: &str| Interrupt::listen(recorder.clone(), left.to_string());
+    Ok(session(request, catalogue, home, root, picked, phases, listen).await?.0)
+}
+
+/// One call of a verb on a lab, and what it came to; `interrupt` says what ends it early.
+///
+/// # Errors
+/// What keeps it from beginning.
+pub async fn session(
+    request: &Request,
+    catalogue: &[Case],
+    home: &Home,
+    root: &std::path::Path,
+    picked: &crate::versions::Picked,
+    phases: Phases,
+    interrupt: impl FnOnce(&Recorder, &str) -> Interrupt,
+) -> Result<(Exit, Summary), Problems> {
     let lab = request.scenario().lab.clone();
     let engine = if phases.up { request.engine } else { EngineUse::Existing };
     let claim = Claim::take(request, catalogue, home, root, picked, engine).await?;
@@ -173,15 +193,16 @@ async fn with_session(
     let made = session::folder(&request.runs, &lab).and_then(|folder| Ok((session::recorder(&folder, true)?, folder)));
     let (recorder, folder) = made.map_err(|error| runs_problem(&request.runs, &error))?;
     let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
-    let interrupt = Interrupt::listen(recorder.clone(), left.clone());
-    let session = claim.session(&request, interrupt, recorder, folder);
+    let interrupt = interrupt(&recorder, &left);
+    let session = claim.session(&request, interrupt.clone(), recorder.clone(), folder);
     let exit = session.go(phases, picked, &topology, existing).await;
+    interrupt.over();
     if home.lab(&lab).join("lab.json").is_file() {
         eprint!("{}", status::look_inside(home, &lab));
     } else if home.lab(&lab).exists() {
         eprintln!("  {left}");
     }
-    Ok(exit)
+    Ok((exit, Summary::of(&recorder.records())))
 }
 
 /// Removes one lab between its two events.

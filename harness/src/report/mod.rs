@@ -1,6 +1,7 @@
 //! Reporters: pure folds over events.
 
 pub mod facts;
+pub mod history;
 pub mod jsonl;
 pub mod junit;
 pub mod open;
@@ -11,5 +12,6 @@ pub mod text;
 pub mod times;
 pub mod trouble;
 
+pub use history::History;
 pub use summary::Summary;
 pub use trouble::Trouble;

@@ -58,6 +58,25 @@ pub enum EngineUse {
     Existing,
 }
 
+/// How often a run is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeat {
+    /// At most so many times; none for no limit.
+    pub most: Option<u32>,
+    /// Whether the first run that is not green is the last.
+    pub until_fail: bool,
+}
+
+impl Repeat {
+    /// Once, which is no repetition.
+    pub const ONCE: Repeat = Repeat { most: Some(1), until_fail: false };
+
+    /// Whether nothing is repeated.
+    pub fn is_once(self) -> bool {
+        self == Repeat::ONCE
+    }
+}
+
 /// What is asked for, complete and found to be possible.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -73,6 +92,8 @@ pub struct Request {
     pub pause_after: Option<String>,
     /// Whether the lab is kept.
     pub keep: Keep,
+    /// How often a run is done.
+    pub repeat: Repeat,
     /// How long the run may take, if it was said.
     pub deadline: Option<Duration>,
     /// Time limits.
@@ -133,11 +154,21 @@ impl Cli {
         let mut keep = Keep::default_for(around.terminal, around.ci);
         let mut pause_after = None;
         let mut deadline = None;
+        let mut repeat = Repeat::ONCE;
         match &self.verb {
             Verb::Run(run) => {
                 keep = problems.keep(self::keep(run.keep.as_deref(), keep)).unwrap_or(keep);
                 deadline = problems.keep(self::deadline(run.deadline.as_deref())).flatten();
                 pause_after.clone_from(&run.pause_after);
+                if let Some(most) = problems.keep(times(run.repeat.as_deref())).flatten() {
+                    repeat = Repeat { most: Some(most), until_fail: run.until_fail };
+                } else if run.until_fail {
+                    repeat = Repeat { most: None, until_fail: true };
+                }
+                if run.pause_after.is_some() && !repeat.is_once() {
+                    let message = "nobody waits at a lab that is made again and again";
+                    problems.push("--pause-after", message, "one of them: --pause-after, or --repeat and --until-fail");
+                }
                 problems.0.extend(run.pause_after.as_deref().and_then(|step| unknown_step(step, around.steps)));
             }
             Verb::Prove(proving) => {
@@ -166,6 +197,7 @@ impl Cli {
             selection,
             pause_after,
             keep,
+            repeat,
             deadline,
             budgets: Budgets { slow },
             runs: common.runs,
@@ -200,6 +232,17 @@ fn slow(text: Option<&str>) -> Result<f64, Problems> {
     match text.parse::<f64>() {
         Ok(factor) if (1.0..=100.0).contains(&factor) => Ok(factor),
         _ => Err(Problem::new("--slow", format!("`{text}` is no factor"), "a number from 1 to 100, such as 2").into()),
+    }
+}
+
+fn times(text: Option<&str>) -> Result<Option<u32>, Problems> {
+    let Some(text) = text else { return Ok(None) };
+    match text.parse::<u32>() {
+        Ok(times) if times > 0 => Ok(Some(times)),
+        _ => {
+            let message = format!("`{text}` is no number of runs");
+            Err(Problem::new("--repeat", message, "a whole number from 1, such as 20").into())
+        }
     }
 }
 

@@ -1,0 +1,55 @@
+//! `run --repeat`: the whole run again and again, each on a new lab, and what they come to.
+
+use std::path::Path;
+
+use super::args::Request;
+use super::claim::runs_problem;
+use super::interrupt::Interrupt;
+use super::session::{self, Phases};
+use super::verbs;
+use crate::check::Case;
+use crate::event::Recorder;
+use crate::exit::Exit;
+use crate::lab::Home;
+use crate::problem::Problems;
+use crate::report::History;
+use crate::versions::Picked;
+
+/// Runs as often as is asked for; ends at a signal, and with `--until-fail` at the first run that is not green.
+///
+/// The exit code is that of the worst run: red before no verdict before left over.
+///
+/// # Errors
+/// What keeps a run from beginning.
+pub async fn repeat(
+    request: &Request,
+    catalogue: &[Case],
+    home: &Home,
+    root: &Path,
+    picked: &Picked,
+) -> Result<Exit, Problems> {
+    let phases = Phases { up: true, install: true, check: true, clean_up: true, down: true };
+    let lab = &request.scenario().lab;
+    let folder = session::folder(&request.runs, &format!("{lab}-repeat"));
+    let folder = folder.map_err(|error| runs_problem(&request.runs, &error))?;
+    let mut request = request.clone();
+    request.runs.clone_from(&folder);
+    let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
+    let whole = Interrupt::listen(Recorder::new(Vec::new()), left);
+    let mut history = History::default();
+    while request.repeat.most.is_none_or(|most| history.runs() < most) {
+        let part = |recorder: &Recorder, _: &str| whole.part(recorder.clone());
+        let (exit, summary) = verbs::session(&request, catalogue, home, root, picked, phases, part).await?;
+        history.add(exit, &summary);
+        if let Err(error) = std::fs::write(folder.join("history.txt"), history.text()) {
+            eprintln!("        Note history.txt cannot be written: {error}");
+        }
+        // A lab that is kept to look at is in the way of the next.
+        let kept = home.lab(lab).exists();
+        if whole.by().is_some() || kept || (request.repeat.until_fail && exit != Exit::Green) {
+            break;
+        }
+    }
+    verbs::out(&history.text());
+    Ok(history.exit())
+}
