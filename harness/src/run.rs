@@ -208,6 +208,7 @@ impl Run {
     ///
     /// `known` holds verdicts of earlier cases of this run, on which these may depend.
     pub async fn cases(&self, cases: &[Case], known: &BTreeMap<String, Verdict>) -> BTreeMap<String, Verdict> {
+        let told = Mutex::new(known.clone());
         let mut verdicts = known.clone();
         let mut waiting: Vec<&Case> = cases.iter().collect();
         let mut in_use: Vec<(&str, Use)> = Vec::new();
@@ -236,13 +237,14 @@ impl Run {
                     Readiness::Ready if case.uses.iter().all(|wish| is_free(*wish, &in_use)) => {
                         waiting.remove(index);
                         in_use.extend(case.uses.iter().map(|wish| (case.id, *wish)));
-                        running.push(self.case(case));
+                        running.push(self.case(case, &told));
                         continue;
                     }
                     _ => {}
                 }
                 index += 1;
             }
+            told.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone_from(&verdicts);
             // What is told of one may be what another waits or is held for.
             if let Some(index) = held.iter().position(|judged| may_be_told(judged, cases, &verdicts)) {
                 self.tell(held.remove(index), &mut verdicts);
@@ -296,7 +298,7 @@ impl Run {
         readiness
     }
 
-    async fn case<'c>(&self, case: &'c Case) -> Judged<'c> {
+    async fn case<'c>(&self, case: &'c Case, told: &Mutex<BTreeMap<String, Verdict>>) -> Judged<'c> {
         let context = self.context.scoped(case.id);
         let began = Instant::now();
         let limit = Duration::from_secs_f64(240.0 * context.budgets.slow);
@@ -311,8 +313,10 @@ impl Run {
                 Err(_) => Err(Fault::Unknown("the check panicked; this is a defect of meshproof".to_string())),
             };
             let verdict = decide(result);
-            // A check that could not tell is asked once more; one that found the mesh wrong is not.
-            if attempt == 1 && matches!(verdict, Verdict::Inconclusive { .. }) {
+            // A check that could not tell is asked once more, unless another takes the blame; one that found the mesh wrong is
+            // not.
+            let blamed = taking_blame(case, &told.lock().unwrap_or_else(|poisoned| poisoned.into_inner())).is_some();
+            if attempt == 1 && matches!(verdict, Verdict::Inconclusive { .. }) && !blamed {
                 failed_attempts.push(verdict.cause());
                 attempt += 1;
                 continue;
@@ -337,15 +341,20 @@ fn may_be_told(judged: &Judged<'_>, cases: &[Case], verdicts: &BTreeMap<String, 
     judged.verdict.is_passed() || !judged.case.blames.iter().any(to_come)
 }
 
+/// The first clause that takes the blame for this one.
+fn taking_blame(case: &Case, verdicts: &BTreeMap<String, Verdict>) -> Option<&'static str> {
+    let broken = |id: &&str| matches!(verdicts.get(*id), Some(Verdict::Failed { .. } | Verdict::Blocked { .. }));
+    case.blames.iter().copied().find(broken)
+}
+
 /// The verdict as it is told: blocked by the first clause that takes the blame.
 fn blamed(case: &Case, verdict: Verdict, verdicts: &BTreeMap<String, Verdict>) -> Verdict {
     if verdict.is_passed() {
         return verdict;
     }
-    let broken = |id: &&&str| matches!(verdicts.get(**id), Some(Verdict::Failed { .. } | Verdict::Blocked { .. }));
-    match case.blames.iter().find(broken) {
+    match taking_blame(case, verdicts) {
         Some(by) => {
-            let reason = format!("{}; so {}", verdicts[*by].cause(), verdict.cause());
+            let reason = format!("{}; so {}", verdicts[by].cause(), verdict.cause());
             Verdict::Blocked { by: by.to_string(), reason }
         }
         None => verdict,

@@ -187,8 +187,10 @@ impl Proof<'_> {
         let opened = Lab::open(self.claim.home, file, self.claim.engine.clone()).await;
         let opened = opened.map_err(|error| Ended::Unable(error.to_string()))?;
         let interrupt = self.interrupt.part(self.recorder.clone());
-        let session = self.claim.session(&self.request, interrupt, self.recorder.clone(), self.folder.clone());
-        Ok(session.context(opened).scoped("prove"))
+        let session = self.claim.session(&self.request, interrupt.clone(), self.recorder.clone(), self.folder.clone());
+        let context = session.context(opened).scoped("prove");
+        interrupt.over();
+        Ok(context)
     }
 
     /// What the suite says of the broken lab.
