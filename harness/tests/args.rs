@@ -71,6 +71,26 @@ fn flags_are_taken() {
     assert_eq!((request.runs, request.engine), (PathBuf::from("/tmp/r"), EngineUse::Existing));
 }
 
+#[rstest]
+#[case::once(&["run"], Some(1), false)]
+#[case::so_often(&["run", "--repeat", "20"], Some(20), false)]
+#[case::until_one_is_not_green(&["run", "--until-fail"], None, true)]
+#[case::until_one_is_not_green_at_most(&["run", "--until-fail", "--repeat", "5"], Some(5), true)]
+fn a_run_is_repeated_as_said(#[case] flags: &[&str], #[case] most: Option<u32>, #[case] until_fail: bool) {
+    let repeat = request(flags).unwrap().repeat;
+    assert_eq!((repeat.most, repeat.until_fail), (most, until_fail));
+    assert_eq!(repeat.is_once(), flags.len() == 1);
+}
+
+#[rstest]
+#[case::never(&["run", "--repeat", "0"], "--repeat")]
+#[case::less_than_never(&["run", "--repeat", "-1"], "--repeat")]
+#[case::with_a_person(&["run", "--repeat", "2", "--pause-after", "remote-secret"], "--pause-after")]
+fn what_cannot_be_repeated_is_refused(#[case] flags: &[&str], #[case] place: &str) {
+    let problems = request(flags).unwrap_err();
+    assert_eq!(problems.0.iter().map(|problem| problem.place.as_str()).collect::<Vec<_>>(), [place]);
+}
+
 #[test]
 fn the_name_of_the_lab_on_the_command_line_wins() {
     let folder = tempfile::tempdir().unwrap();

@@ -246,6 +246,7 @@ pub struct Run {
     #[arg(long, value_name = "TIME")]
     pub deadline: Option<String>,
     /// Do all of it so many times, each on a new lab, and sum up: passes, failures by check, and how long each part took.
+    /// No lab is kept then unless --keep says so, which ends the row.
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub repeat: Option<String>,
     /// Repeat until a run is not green, and stop there; with --repeat at most so many times.
@@ -271,8 +272,8 @@ pub struct Proving {
     /// List the sabotages, and break nothing.
     #[arg(long)]
     pub list: bool,
-    /// Keep a lab that was made for this: always, on-failure or never [default: on-failure on a terminal, never in CI].
-    /// A lab that was there before is always kept.
+    /// Keep a lab that was made for this: always, on-failure or never [default: on-failure on a terminal, else never].
+    /// A lab that was there before is always kept; if it cannot be mended, the proof ends there.
     #[arg(long, value_name = "WHEN")]
     pub keep: Option<String>,
 }

@@ -45,10 +45,16 @@ pub async fn prove(
     let home = Home::from_environment();
     let picked = versions.pick(request.scenario());
     let lab = request.scenario().lab.clone();
-    let there = home.lab(&lab).join("lab.json").is_file();
-    let engine = if there { EngineUse::Existing } else { request.engine };
+    let file = home.lab(&lab).join("lab.json");
+    let engine = if file.is_file() { EngineUse::Existing } else { request.engine };
     let claim = Claim::take(request, catalogue, &home, root, &picked, engine).await?;
+    // Asked again now that nobody else can make or remove it.
+    let there = file.is_file();
     let request = if there { claim.existing(request)?.1 } else { request.clone() };
+    if !there {
+        // Somebody else's lab of this name, or half of one, is refused here: whatever is made after this is ours to remove.
+        claim.free(&request).await?;
+    }
     let folder = session::folder(&request.runs, &lab).map_err(|error| runs_problem(&request.runs, &error))?;
     let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
     let left = format!("lab {lab} may be broken; remove it: meshproof down --lab {lab}");
@@ -125,6 +131,13 @@ impl Proof<'_> {
             let mended = trial.unmended.is_empty();
             trials.push(trial);
             self.write(trials);
+            if !mended && there {
+                let id = &sabotage.id;
+                return Err(Ended::Unable(format!(
+                    "lab {lab} is not as it was before {id}; it is left as it is, for it was there before. Make it again: \
+                     meshproof down --lab {lab}"
+                )));
+            }
             if !mended && number + 1 < sabotages.len() {
                 say("Making", "the lab anew, for it could not be mended");
                 let removed =

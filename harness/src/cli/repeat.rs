@@ -12,7 +12,7 @@ use crate::event::Recorder;
 use crate::exit::Exit;
 use crate::lab::Home;
 use crate::problem::Problems;
-use crate::report::History;
+use crate::report::{History, Summary};
 use crate::versions::Picked;
 
 /// Runs as often as is asked for; ends at a signal, and with `--until-fail` at the first run that is not green.
@@ -39,13 +39,27 @@ pub async fn repeat(
     let mut history = History::default();
     while request.repeat.most.is_none_or(|most| history.runs() < most) {
         let part = |recorder: &Recorder, _: &str| whole.part(recorder.clone());
-        let (exit, summary) = verbs::session(&request, catalogue, home, root, picked, phases, part).await?;
+        let done = verbs::session(&request, catalogue, home, root, picked, phases, part).await;
+        let (exit, summary) = match done {
+            Ok(done) => done,
+            Err(problems) if history.runs() == 0 => return Err(problems),
+            // What the runs before it came to is not lost.
+            Err(problems) => {
+                eprintln!("{problems}");
+                history.add(Exit::NoVerdict, &Summary::default());
+                break;
+            }
+        };
         history.add(exit, &summary);
         if let Err(error) = std::fs::write(folder.join("history.txt"), history.text()) {
             eprintln!("        Note history.txt cannot be written: {error}");
         }
         // A lab that is kept to look at is in the way of the next.
         let kept = home.lab(lab).exists();
+        if kept && request.repeat.most.is_none_or(|most| history.runs() < most) {
+            let why = if exit == Exit::LeftOver { "could not be removed" } else { "is kept; --keep never goes on" };
+            eprintln!("     Stopped repeating: lab {lab} {why}");
+        }
         if whole.by().is_some() || kept || (request.repeat.until_fail && exit != Exit::Green) {
             break;
         }

@@ -79,7 +79,7 @@ fn parse(text: &str, id: &str, place: &str, cases: &[Case]) -> Result<Sabotage, 
     let parsed: Result<Sabotage, _> = serde_yaml_ng::with::singleton_map_recursive::deserialize(document);
     let mut sabotage = parsed.map_err(|error| {
         let at = error.location().map(|at| format!("{place}:{}:{}", at.line(), at.column()));
-        Problem::new(at.unwrap_or_else(|| place.to_string()), error.to_string(), "harness/DESIGN.md says what it holds")
+        Problem::new(at.unwrap_or_else(|| place.to_string()), error.to_string(), "CONTRIBUTING.md says what it holds")
     })?;
     sabotage.id = id.to_string();
     let mut problems = Problems::new();

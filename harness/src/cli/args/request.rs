@@ -165,6 +165,10 @@ impl Cli {
                 } else if run.until_fail {
                     repeat = Repeat { most: None, until_fail: true };
                 }
+                if run.keep.is_none() && !repeat.is_once() && !repeat.until_fail {
+                    // A lab that is kept would be in the way of the next run.
+                    keep = Keep::Never;
+                }
                 if run.pause_after.is_some() && !repeat.is_once() {
                     let message = "nobody waits at a lab that is made again and again";
                     problems.push("--pause-after", message, "one of them: --pause-after, or --repeat and --until-fail");
