@@ -34,6 +34,18 @@ pub struct Context {
 pub struct UnknownFact(&'static str);
 
 impl Context {
+    /// For a lab; the facts are those that it has learnt.
+    pub fn new(lab: Lab, recorder: Recorder, budgets: Budgets) -> Context {
+        Context {
+            facts: lab.file.facts.clone(),
+            lab: Arc::new(lab),
+            recorder,
+            budgets,
+            scope: String::new(),
+            nonce: format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32),
+        }
+    }
+
     /// The same, for another step or case.
     pub fn scoped(&self, scope: &str) -> Context {
         Context { scope: scope.to_string(), ..self.clone() }

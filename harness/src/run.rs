@@ -208,7 +208,6 @@ impl Run {
     ///
     /// `known` holds verdicts of earlier cases of this run, on which these may depend.
     pub async fn cases(&self, cases: &[Case], known: &BTreeMap<String, Verdict>) -> BTreeMap<String, Verdict> {
-        let told = Mutex::new(known.clone());
         let mut verdicts = known.clone();
         let mut waiting: Vec<&Case> = cases.iter().collect();
         let mut in_use: Vec<(&str, Use)> = Vec::new();
@@ -237,14 +236,13 @@ impl Run {
                     Readiness::Ready if case.uses.iter().all(|wish| is_free(*wish, &in_use)) => {
                         waiting.remove(index);
                         in_use.extend(case.uses.iter().map(|wish| (case.id, *wish)));
-                        running.push(self.case(case, &told));
+                        running.push(self.attempt(case, Instant::now(), Vec::new()));
                         continue;
                     }
                     _ => {}
                 }
                 index += 1;
             }
-            told.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).clone_from(&verdicts);
             // What is told of one may be what another waits or is held for.
             if let Some(index) = held.iter().position(|judged| may_be_told(judged, cases, &verdicts)) {
                 self.tell(held.remove(index), &mut verdicts);
@@ -254,10 +252,18 @@ impl Run {
                 next = running.next() => next,
                 () = self.cancel.cancelled() => break,
             };
-            let Some(judged) = next else {
+            let Some(mut judged) = next else {
                 debug_assert!(held.is_empty(), "no clause is blamed by one that it blames");
                 break;
             };
+            // A check that could not tell is asked once more, unless another takes the blame; one that found the mesh wrong is
+            // not.
+            let untold = matches!(judged.verdict, Verdict::Inconclusive { .. });
+            if untold && judged.failed_attempts.is_empty() && taking_blame(judged.case, &verdicts).is_none() {
+                judged.failed_attempts.push(judged.verdict.cause());
+                running.push(self.attempt(judged.case, judged.began, judged.failed_attempts));
+                continue;
+            }
             in_use.retain(|(user, _)| *user != judged.case.id);
             held.push(judged);
         }
@@ -269,7 +275,7 @@ impl Run {
     }
 
     fn tell(&self, judged: Judged<'_>, verdicts: &mut BTreeMap<String, Verdict>) {
-        let Judged { case, verdict, failed_attempts, seconds } = judged;
+        let Judged { case, verdict, failed_attempts, seconds, .. } = judged;
         let verdict = blamed(case, verdict, verdicts);
         verdicts.insert(case.id.to_string(), verdict.clone());
         let id = case.id.to_string();
@@ -298,32 +304,19 @@ impl Run {
         readiness
     }
 
-    async fn case<'c>(&self, case: &'c Case, told: &Mutex<BTreeMap<String, Verdict>>) -> Judged<'c> {
+    /// Asks a case that was first asked when it `began`, and could not tell at these attempts.
+    async fn attempt<'c>(&self, case: &'c Case, began: Instant, failed_attempts: Vec<String>) -> Judged<'c> {
         let context = self.context.scoped(case.id);
-        let began = Instant::now();
         let limit = Duration::from_secs_f64(240.0 * context.budgets.slow);
-        let mut failed_attempts = Vec::new();
-        let mut attempt = 1;
-        let verdict = loop {
-            context.recorder.emit(Event::CaseStarted { id: case.id.to_string(), attempt });
-            let judged = AssertUnwindSafe(tokio::time::timeout(limit, (case.judge)(&context))).catch_unwind().await;
-            let result = match judged {
-                Ok(Ok(result)) => result,
-                Ok(Err(_)) => Err(Fault::Unknown(format!("the check did not end within {} s", limit.as_secs()))),
-                Err(_) => Err(Fault::Unknown("the check panicked; this is a defect of meshproof".to_string())),
-            };
-            let verdict = decide(result);
-            // A check that could not tell is asked once more, unless another takes the blame; one that found the mesh wrong is
-            // not.
-            let blamed = taking_blame(case, &told.lock().unwrap_or_else(|poisoned| poisoned.into_inner())).is_some();
-            if attempt == 1 && matches!(verdict, Verdict::Inconclusive { .. }) && !blamed {
-                failed_attempts.push(verdict.cause());
-                attempt += 1;
-                continue;
-            }
-            break verdict;
+        let attempt = 1 + failed_attempts.len() as u32;
+        context.recorder.emit(Event::CaseStarted { id: case.id.to_string(), attempt });
+        let judged = AssertUnwindSafe(tokio::time::timeout(limit, (case.judge)(&context))).catch_unwind().await;
+        let result = match judged {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Fault::Unknown(format!("the check did not end within {} s", limit.as_secs()))),
+            Err(_) => Err(Fault::Unknown("the check panicked; this is a defect of meshproof".to_string())),
         };
-        Judged { case, verdict, failed_attempts, seconds: began.elapsed().as_secs_f64() }
+        Judged { case, verdict: decide(result), failed_attempts, began, seconds: began.elapsed().as_secs_f64() }
     }
 }
 
@@ -332,6 +325,7 @@ struct Judged<'c> {
     case: &'c Case,
     verdict: Verdict,
     failed_attempts: Vec<String>,
+    began: Instant,
     seconds: f64,
 }
 

@@ -116,9 +116,7 @@ fn otherwise(calls: &Calls, denies: bool, clusters: [&str; 2]) -> Option<String>
     if calls.answered != calls.sent {
         return Some(format!("{} of {} are answered; {}", calls.answered, calls.sent, calls.failure_line()));
     }
-    let by = calls.by_cluster();
-    let silent = clusters.into_iter().find(|cluster| !by.contains_key(*cluster))?;
-    Some(format!("{silent} answers none of {}", calls.sent))
+    calls.silent(&clusters).map(|silent| format!("{silent} answers none of {}", calls.sent))
 }
 
 /// Each rule holds for this caller, whichever cluster answers.

@@ -117,7 +117,7 @@ async fn goes_on(context: &Context, caller: &Probe, evidence: &mut Evidence) -> 
     let seen = wait.until(|| async {
         match caller.ask::<Calls>(&["call", &url, "--count", &CALLS.to_string()]).await {
             Ok(calls) if calls.answered < calls.sent => Look::NotYet(calls.failure_line()),
-            Ok(calls) => match clusters.iter().find(|cluster| !calls.by_cluster().contains_key(**cluster)) {
+            Ok(calls) => match calls.silent(&clusters) {
                 None => Look::Yes(calls),
                 Some(silent) => Look::NotYet(format!("{silent} answers none of {}", calls.sent)),
             },

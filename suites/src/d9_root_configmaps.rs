@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::shared::certificate::{fingerprint, normal};
 use crate::shared::istiod;
-use crate::shared::leading::{decisions, leads_not, root_of_primary};
+use crate::shared::leading::{decisions, how_to_lead, leads_not, root_of_primary};
 use crate::shared::writer::{audit, manager_of};
 
 /// The clause.
@@ -207,7 +207,7 @@ async fn willing(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
             remote.name
         ))
         .expected_got("every replica willing to lead", format!("{pod} is not"))
-        .hint(format!("namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew", remote.name))
+        .hint(how_to_lead(context))
         .evidence(evidence)
         .into()),
     }

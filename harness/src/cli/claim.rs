@@ -16,8 +16,9 @@ use crate::stray;
 use crate::topology::Topology;
 use crate::versions::Picked;
 
-/// A lab of which nobody else may change anything.
-pub struct Claim<'a> {
+/// What every verb on a lab is given besides its request.
+#[derive(Clone, Copy)]
+pub struct Base<'a> {
     /// The catalogue.
     pub catalogue: &'a [Case],
     /// Where labs are remembered.
@@ -26,6 +27,12 @@ pub struct Claim<'a> {
     pub root: &'a Path,
     /// The versions that the lab has or gets.
     pub picked: &'a Picked,
+}
+
+/// A lab of which nobody else may change anything.
+pub struct Claim<'a> {
+    /// What the verb is given.
+    pub base: Base<'a>,
     /// The engine.
     pub engine: Engine,
     /// What the host allows.
@@ -38,16 +45,9 @@ impl<'a> Claim<'a> {
     ///
     /// # Errors
     /// A [`Problem`] where there is no engine, or somebody else has the lab.
-    pub async fn take(
-        request: &Request,
-        catalogue: &'a [Case],
-        home: &'a Home,
-        root: &'a Path,
-        picked: &'a Picked,
-        engine: EngineUse,
-    ) -> Result<Claim<'a>, Problems> {
-        let lab = &request.scenario().lab;
-        let engine = preflight::engine(root, engine).await?;
+    pub async fn take(request: &Request, base: Base<'a>, engine: EngineUse) -> Result<Claim<'a>, Problems> {
+        let (home, lab) = (base.home, &request.scenario().lab);
+        let engine = preflight::engine(base.root, engine).await?;
         // Read after the engine is there: getting one running may have raised limits of the host.
         let host = Host::read().map_err(host_problem)?;
         let lock = LabLock::take(home, lab)?;
@@ -56,7 +56,7 @@ impl<'a> Claim<'a> {
         ended.map_err(|error| {
             Problem::new(format!("lab {lab}"), error.to_string(), "end these processes, and call again")
         })?;
-        Ok(Claim { catalogue, home, root, picked, engine, host, _lock: lock })
+        Ok(Claim { base, engine, host, _lock: lock })
     }
 
     /// The topology of a lab that shall be made, if nothing stands in its way.
@@ -65,9 +65,21 @@ impl<'a> Claim<'a> {
     /// Everything that stands in its way.
     pub async fn free(&self, request: &Request) -> Result<Topology, Problems> {
         let recorder = Recorder::new(Vec::new());
-        let site = image_site(request, self.home, self.root, self.picked, &self.engine, &self.host, &recorder);
+        let site = image_site(request, self.base, &self.engine, &self.host, &recorder);
         let readiness = images::readiness(&site).await;
-        preflight::lab(request, &self.engine, self.home, &self.host, readiness).await
+        preflight::lab(request, &self.engine, self.base.home, &self.host, readiness).await
+    }
+
+    /// The topology of the lab that a verb `makes`, or the lab that is there with its own; and the request for it.
+    ///
+    /// # Errors
+    /// As [`Claim::free`] and [`Claim::existing`].
+    pub async fn lab(&self, request: &Request, makes: bool) -> Result<(Request, Topology, Option<LabFile>), Problems> {
+        if makes {
+            return Ok((request.clone(), self.free(request).await?, None));
+        }
+        let (file, request) = self.existing(request)?;
+        Ok((request, file.topology.clone(), Some(file)))
     }
 
     /// The lab that is there, and the request as that lab was made.
@@ -76,7 +88,7 @@ impl<'a> Claim<'a> {
     /// A [`Problem`] where there is none, or the request asks for another.
     pub fn existing(&self, request: &Request) -> Result<(LabFile, Request), Problems> {
         let lab = &request.scenario().lab;
-        let file = LabFile::read(self.home, lab)?;
+        let file = LabFile::read(self.base.home, lab)?;
         let mut request = request.clone();
         // A lab stays what it was made as; only a file that says otherwise is a mistake.
         if request.from_file && !request.scenario().asks_for_lab(&file.scenario) {
@@ -99,7 +111,7 @@ impl<'a> Claim<'a> {
         recorder: Recorder,
         folder: PathBuf,
     ) -> Session<'s> {
-        let Claim { catalogue, home, root, engine, host, .. } = self;
+        let Claim { base: Base { catalogue, home, root, .. }, engine, host, .. } = self;
         Session { request, catalogue, home, root, engine, host, interrupt, recorder, folder }
     }
 }
@@ -107,13 +119,12 @@ impl<'a> Claim<'a> {
 /// What is needed to get the images of this request.
 pub fn image_site<'a>(
     request: &'a Request,
-    home: &'a Home,
-    root: &'a Path,
-    picked: &'a Picked,
+    base: Base<'a>,
     engine: &'a Engine,
     host: &'a Host,
     recorder: &'a Recorder,
 ) -> images::Site<'a> {
+    let Base { home, root, picked, .. } = base;
     let (source, origins, budgets) = (request.scenario().images, &request.origins, &request.budgets);
     images::Site { home, root, picked, engine, host, source, origins, recorder, budgets }
 }

@@ -1,53 +1,43 @@
 //! `prove`: breaks a healthy lab in every way of the catalogue, and sees what the suite says of it.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use super::args::{EngineUse, Keep, Request, Verb};
-use super::claim::{Claim, runs_problem};
+use super::args::{EngineUse, Request, Verb};
+use super::claim::{Base, Claim, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases};
 use super::verbs;
-use crate::check::Case;
 use crate::check::verdict::chain;
 use crate::context::Context;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
-use crate::lab::{Home, Lab, LabFile};
+use crate::lab::{Lab, LabFile};
 use crate::problem::Problems;
-use crate::report::Summary;
 use crate::report::terminal::{Mode, Terminal};
+use crate::report::{Summary, junit};
 use crate::sabotage::{self, After, Breakage, Got, Names, Sabotage, Trial};
-use crate::versions::Versions;
 
-/// Carries out these sabotages in turn; with `list` only says what they are.
+/// What these sabotages are, a line each.
+pub fn list(request: &Request, sabotages: &[Sabotage]) -> String {
+    let names = Names::planned(request.scenario());
+    let line = |sabotage: &Sabotage| {
+        let what = names.fill(&sabotage.what);
+        format!("{:34} {:15} {:4} {what}\n", sabotage.id, sabotage.layer.as_str(), sabotage.first())
+    };
+    sabotages.iter().map(line).collect()
+}
+
+/// Carries out these sabotages in turn.
 ///
 /// # Errors
 /// What keeps it from beginning: nothing was broken then.
-pub async fn prove(
-    request: &Request,
-    sabotages: &[Sabotage],
-    list: bool,
-    catalogue: &[Case],
-    root: &Path,
-    versions: &Versions,
-) -> Result<Exit, Problems> {
-    if list {
-        let names = Names::planned(request.scenario());
-        for sabotage in sabotages {
-            let first = sabotage.red.iter().chain(&sabotage.untold).next().map_or("", String::as_str);
-            let what = names.fill(&sabotage.what);
-            verbs::out(&format!("{:34} {:15} {first:4} {what}\n", sabotage.id, sabotage.layer.as_str()));
-        }
-        return Ok(Exit::Green);
-    }
-    let home = Home::from_environment();
-    let picked = versions.pick(request.scenario());
-    let lab = request.scenario().lab.clone();
+pub async fn prove(request: &Request, sabotages: &[Sabotage], base: Base<'_>) -> Result<Exit, Problems> {
+    let (home, lab) = (base.home, request.scenario().lab.clone());
     let file = home.lab(&lab).join("lab.json");
     let engine = if file.is_file() { EngineUse::Existing } else { request.engine };
-    let claim = Claim::take(request, catalogue, &home, root, &picked, engine).await?;
+    let claim = Claim::take(request, base, engine).await?;
     // Asked again now that nobody else can make or remove it.
     let there = file.is_file();
     let request = if there { claim.existing(request)?.1 } else { request.clone() };
@@ -61,13 +51,9 @@ pub async fn prove(
     let interrupt = Interrupt::listen(recorder.clone(), left);
     let proof = Proof { claim, request, folder, interrupt, recorder, began: jiff::Timestamp::now() };
     let exit = proof.go(sabotages, there).await;
-    let keep = match proof.request.keep {
-        Keep::Always => true,
-        Keep::Never => there,
-        Keep::OnFailure => there || (exit != Exit::Green && exit != Exit::Interrupted),
-    };
-    if !keep {
-        let removed = verbs::remove(&proof.recorder, &proof.claim.engine, &home, &lab, &proof.request.budgets).await;
+    let by_signal = exit == Exit::Interrupted;
+    if !there && !proof.request.keep.keeps(exit == Exit::Green, by_signal) {
+        let removed = verbs::remove(&proof.recorder, &proof.claim.engine, home, &lab, &proof.request.budgets).await;
         if removed.is_err() && exit == Exit::Green {
             return Ok(Exit::LeftOver);
         }
@@ -141,7 +127,7 @@ impl Proof<'_> {
             if !mended && number + 1 < sabotages.len() {
                 say("Making", "the lab anew, for it could not be mended");
                 let removed =
-                    verbs::remove(&self.recorder, &self.claim.engine, self.claim.home, lab, &self.request.budgets);
+                    verbs::remove(&self.recorder, &self.claim.engine, self.claim.base.home, lab, &self.request.budgets);
                 removed.await.map_err(|error| Ended::Unable(error.to_string()))?;
                 self.make(&format!("lab-after-{}", sabotage.id)).await?;
             }
@@ -196,14 +182,10 @@ impl Proof<'_> {
 
     async fn context(&self) -> Result<Context, Ended> {
         let lab = &self.request.scenario().lab;
-        let file = LabFile::read(self.claim.home, lab).map_err(|problem| Ended::Unable(problem.to_string()))?;
-        let opened = Lab::open(self.claim.home, file, self.claim.engine.clone()).await;
+        let file = LabFile::read(self.claim.base.home, lab).map_err(|problem| Ended::Unable(problem.to_string()))?;
+        let opened = Lab::open(self.claim.base.home, file, self.claim.engine.clone()).await;
         let opened = opened.map_err(|error| Ended::Unable(error.to_string()))?;
-        let interrupt = self.interrupt.part(self.recorder.clone());
-        let session = self.claim.session(&self.request, interrupt.clone(), self.recorder.clone(), self.folder.clone());
-        let context = session.context(opened).scoped("prove");
-        interrupt.over();
-        Ok(context)
+        Ok(Context::new(opened, self.recorder.clone(), self.request.budgets).scoped("prove"))
     }
 
     /// What the suite says of the broken lab.
@@ -223,10 +205,7 @@ impl Proof<'_> {
     async fn install(&self, folder: &str) -> Result<(), Ended> {
         let phases = Phases { install: true, ..Phases::default() };
         let summary = self.session(folder, Verb::Install(Default::default()), phases).await?;
-        match summary.obstacles().into_iter().next() {
-            None => Ok(()),
-            Some(trouble) => Err(Ended::Unable(format!("the mesh could not be installed: {}", trouble.cause))),
-        }
+        whole(&summary, "the mesh could not be installed")
     }
 
     /// Asks every clause of the lab as it is now.
@@ -245,31 +224,22 @@ impl Proof<'_> {
         say("Making", &format!("lab {}", self.request.scenario().lab));
         let phases = Phases { up: true, install: true, ..Phases::default() };
         let summary = self.session(folder, Verb::Up(Default::default()), phases).await?;
-        match summary.obstacles().into_iter().next() {
-            None => {
-                say("Made", &format!("the lab, with the mesh installed  ({})", took(began)));
-                Ok(())
-            }
-            Some(trouble) => Err(Ended::Unable(format!("the lab could not be made: {}", trouble.cause))),
-        }
+        whole(&summary, "the lab could not be made")?;
+        say("Made", &format!("the lab, with the mesh installed  ({})", took(began)));
+        Ok(())
     }
 
     async fn session(&self, name: &str, verb: Verb, phases: Phases) -> Result<Summary, Ended> {
         let unable = |error: &dyn std::fmt::Display| Ended::Unable(error.to_string());
-        let mut request = Request { verb, ..self.request.clone() };
+        let request = Request { verb, ..self.request.clone() };
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).map_err(|error| unable(&error))?;
         let recorder = session::recorder(&folder, request.verbose > 0).map_err(|error| unable(&error))?;
-        let (topology, existing) = if phases.up {
-            (self.claim.free(&request).await.map_err(|problems| unable(&problems))?, None)
-        } else {
-            let (file, own) = self.claim.existing(&request).map_err(|problems| unable(&problems))?;
-            request = own;
-            (file.topology.clone(), Some(file))
-        };
+        let (request, topology, existing) =
+            self.claim.lab(&request, phases.up).await.map_err(|problems| unable(&problems))?;
         let interrupt = self.interrupt.part(recorder.clone());
         let session = self.claim.session(&request, interrupt.clone(), recorder.clone(), folder);
-        let exit = session.go(phases, self.claim.picked, &topology, existing).await;
+        let exit = session.go(phases, self.claim.base.picked, &topology, existing).await;
         interrupt.over();
         if exit == Exit::Interrupted {
             return Err(Ended::Interrupted);
@@ -287,16 +257,24 @@ impl Proof<'_> {
             ("junit.xml", sabotage::junit(trials, self.began)),
         ] {
             let path = self.folder.join(name);
-            if let Err(error) = std::fs::write(&path, text) {
+            if let Err(error) = junit::replace(&path, &text) {
                 self.recorder.emit(Event::Note { text: format!("{} cannot be written: {error}", path.display()) });
             }
         }
     }
 }
 
+/// Whether all that a session made is there.
+fn whole(summary: &Summary, otherwise: &str) -> Result<(), Ended> {
+    match summary.obstacles().into_iter().next() {
+        None => Ok(()),
+        Some(trouble) => Err(Ended::Unable(format!("{otherwise}: {}", trouble.cause))),
+    }
+}
+
 fn tell(trial: &Trial) {
     let seconds = format!("({:.1} s to the verdict)", trial.to_verdict);
-    let cause = trial.got.causes.get(&trial.first).map(String::as_str).unwrap_or_default();
+    let cause = trial.cause();
     if trial.misses.is_empty() {
         say("Detected", &format!("{}  {}: {cause}  {seconds}", trial.id, trial.first));
         return;

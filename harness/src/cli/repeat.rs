@@ -1,19 +1,14 @@
 //! `run --repeat`: the whole run again and again, each on a new lab, and what they come to.
 
-use std::path::Path;
-
 use super::args::Request;
-use super::claim::runs_problem;
+use super::claim::{Base, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases};
 use super::verbs;
-use crate::check::Case;
 use crate::event::Recorder;
 use crate::exit::Exit;
-use crate::lab::Home;
 use crate::problem::Problems;
 use crate::report::{History, Summary};
-use crate::versions::Picked;
 
 /// Runs as often as is asked for; ends at a signal, and with `--until-fail` at the first run that is not green.
 ///
@@ -21,14 +16,7 @@ use crate::versions::Picked;
 ///
 /// # Errors
 /// What keeps a run from beginning.
-pub async fn repeat(
-    request: &Request,
-    catalogue: &[Case],
-    home: &Home,
-    root: &Path,
-    picked: &Picked,
-) -> Result<Exit, Problems> {
-    let phases = Phases { up: true, install: true, check: true, clean_up: true, down: true };
+pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems> {
     let lab = &request.scenario().lab;
     let folder = session::folder(&request.runs, &format!("{lab}-repeat"));
     let folder = folder.map_err(|error| runs_problem(&request.runs, &error))?;
@@ -39,7 +27,7 @@ pub async fn repeat(
     let mut history = History::default();
     while request.repeat.most.is_none_or(|most| history.runs() < most) {
         let part = |recorder: &Recorder, _: &str| whole.part(recorder.clone());
-        let done = verbs::session(&request, catalogue, home, root, picked, phases, part).await;
+        let done = verbs::session(&request, base, Phases::ALL, part).await;
         let (exit, summary) = match done {
             Ok(done) => done,
             Err(problems) if history.runs() == 0 => return Err(problems),
@@ -55,7 +43,7 @@ pub async fn repeat(
             eprintln!("        Note history.txt cannot be written: {error}");
         }
         // A lab that is kept to look at is in the way of the next.
-        let kept = home.lab(lab).exists();
+        let kept = base.home.lab(lab).exists();
         if kept && request.repeat.most.is_none_or(|most| history.runs() < most) {
             let why = if exit == Exit::LeftOver { "could not be removed" } else { "is kept; --keep never goes on" };
             eprintln!("     Stopped repeating: lab {lab} {why}");

@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, Either};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::args::{Keep, Request};
+use super::args::Request;
 use super::interrupt::Interrupt;
 use crate::check::Verdict;
 use crate::check::case::{Case, When};
@@ -47,6 +47,11 @@ pub struct Phases {
     pub clean_up: bool,
     /// Remove the lab.
     pub down: bool,
+}
+
+impl Phases {
+    /// All of them, as `run` goes.
+    pub const ALL: Phases = Phases { up: true, install: true, check: true, clean_up: true, down: true };
 }
 
 /// A lab that cannot be used any more.
@@ -299,16 +304,8 @@ impl Session<'_> {
         all.into_iter().filter(|step| step.phase == phase).collect()
     }
 
-    /// What steps, checks and sabotages on this lab are given.
-    pub fn context(&self, lab: Lab) -> Context {
-        Context {
-            facts: lab.file.facts.clone(),
-            lab: Arc::new(lab),
-            recorder: self.recorder.clone(),
-            budgets: self.request.budgets,
-            scope: String::new(),
-            nonce: format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32),
-        }
+    fn context(&self, lab: Lab) -> Context {
+        Context::new(lab, self.recorder.clone(), self.request.budgets)
     }
 
     /// What is left to do where there is no lab; says whether something of it stays.
@@ -339,12 +336,7 @@ impl Session<'_> {
 
     /// Whether the lab stays after a run that was green or not.
     fn stays_unless_green(&self, green: bool) -> bool {
-        match self.request.keep {
-            Keep::Always => true,
-            Keep::Never => false,
-            // Who ends a run by hand has seen enough; who finds it ended wants to look.
-            Keep::OnFailure => !self.interrupt.by_signal() && !green,
-        }
+        self.request.keep.keeps(green, self.interrupt.by_signal())
     }
 
     /// Everything that happens after the install on a lab that is up; says whether the lab stays.

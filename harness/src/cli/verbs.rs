@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Parser;
 
 use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
-use super::claim::{Claim, host_problem, image_site, runs_problem};
+use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
 use super::{preflight, prove, repeat};
@@ -55,28 +55,21 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     let terminal = std::io::stderr().is_terminal();
     let around = Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, terminal, ci };
-    let request = match &cli.verb {
-        // What is wrong with its own flags is said with the rest.
-        Verb::Prove(proving) => {
-            let mut problems = Problems::new();
-            let request = problems.keep(cli.request(&around));
-            let chosen = problems.keep(sabotage::choose(&root, &proving.only, catalogue));
-            match (request, chosen) {
-                (Some(request), Some(chosen)) => {
-                    log(request.verbose);
-                    return prove::prove(&request, &chosen, proving.list, catalogue, &root, &versions).await;
-                }
-                _ => return Err(problems),
-            }
-        }
-        _ => cli.request(&around)?,
+    let mut problems = Problems::new();
+    let request = problems.keep(cli.request(&around));
+    let sabotages = match &cli.verb {
+        Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue)),
+        _ => Some(Vec::new()),
     };
+    let (Some(request), Some(sabotages)) = (request, sabotages) else { return Err(problems) };
     log(request.verbose);
     let home = Home::from_environment();
     let mut picked = versions.pick(request.scenario());
     if let Some(file) = cli.verb.common().and_then(|common| common.scenario.as_ref()) {
         picked = picked.by_flag(format!("--scenario {}", crate::tool::quote(&file.to_string_lossy())));
     }
+    let base = Base { catalogue, home: &home, root: &root, picked: &picked };
+    let phases = Phases::default();
     match &cli.verb {
         Verb::Plan(_) => {
             // Subnets that the host has taken are known without an engine as far as routes show them; what other labs
@@ -97,9 +90,13 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             }
             Ok(Exit::Green)
         }
-        Verb::Prove(_) => unreachable!("it was done above"),
+        Verb::Prove(proving) if proving.list => {
+            out(&prove::list(&request, &sabotages));
+            Ok(Exit::Green)
+        }
+        Verb::Prove(_) => prove::prove(&request, &sabotages, base).await,
         Verb::Report(args) => rebuild(&args.events, &args.out),
-        Verb::Images(args) => image_verb(&args.verb, &request, &home, &root, &picked).await,
+        Verb::Images(args) => image_verb(&args.verb, &request, base).await,
         Verb::Status(_) => {
             let engine = preflight::engine(&root, EngineUse::Existing).await.ok();
             out(&status::render(&home, engine.as_ref()).await);
@@ -115,27 +112,12 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             }
             remove_labs(&engine, &home, &labs, &request.budgets).await
         }
-        Verb::Up(_) => {
-            with_session(&request, catalogue, &home, &root, &picked, Phases { up: true, ..Phases::default() }).await
-        }
-        Verb::Run(_) => {
-            let phases = Phases { up: true, install: true, check: true, clean_up: true, down: true };
-            if request.repeat.is_once() {
-                return with_session(&request, catalogue, &home, &root, &picked, phases).await;
-            }
-            repeat::repeat(&request, catalogue, &home, &root, &picked).await
-        }
-        Verb::Install(_) => {
-            with_session(&request, catalogue, &home, &root, &picked, Phases { install: true, ..Phases::default() })
-                .await
-        }
-        Verb::Check(_) => {
-            with_session(&request, catalogue, &home, &root, &picked, Phases { check: true, ..Phases::default() }).await
-        }
-        Verb::Uninstall(_) => {
-            with_session(&request, catalogue, &home, &root, &picked, Phases { clean_up: true, ..Phases::default() })
-                .await
-        }
+        Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,
+        Verb::Run(_) => with_session(&request, base, Phases::ALL).await,
+        Verb::Up(_) => with_session(&request, base, Phases { up: true, ..phases }).await,
+        Verb::Install(_) => with_session(&request, base, Phases { install: true, ..phases }).await,
+        Verb::Check(_) => with_session(&request, base, Phases { check: true, ..phases }).await,
+        Verb::Uninstall(_) => with_session(&request, base, Phases { clean_up: true, ..phases }).await,
     }
 }
 
@@ -156,16 +138,9 @@ fn log(verbose: u8) {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
 }
 
-async fn with_session(
-    request: &Request,
-    catalogue: &[Case],
-    home: &Home,
-    root: &std::path::Path,
-    picked: &crate::versions::Picked,
-    phases: Phases,
-) -> Result<Exit, Problems> {
+async fn with_session(request: &Request, base: Base<'_>, phases: Phases) -> Result<Exit, Problems> {
     let listen = |recorder: &Recorder, left: &str| Interrupt::listen(recorder.clone(), left.to_string());
-    Ok(session(request, catalogue, home, root, picked, phases, listen).await?.0)
+    Ok(session(request, base, phases, listen).await?.0)
 }
 
 /// One call of a verb on a lab, and what it came to; `interrupt` says what ends it early.
@@ -174,28 +149,20 @@ async fn with_session(
 /// What keeps it from beginning.
 pub async fn session(
     request: &Request,
-    catalogue: &[Case],
-    home: &Home,
-    root: &std::path::Path,
-    picked: &crate::versions::Picked,
+    base: Base<'_>,
     phases: Phases,
     interrupt: impl FnOnce(&Recorder, &str) -> Interrupt,
 ) -> Result<(Exit, Summary), Problems> {
-    let lab = request.scenario().lab.clone();
+    let (home, lab) = (base.home, request.scenario().lab.clone());
     let engine = if phases.up { request.engine } else { EngineUse::Existing };
-    let claim = Claim::take(request, catalogue, home, root, picked, engine).await?;
-    let (topology, existing, request) = if phases.up {
-        (claim.free(request).await?, None, request.clone())
-    } else {
-        let (file, request) = claim.existing(request)?;
-        (file.topology.clone(), Some(file), request)
-    };
+    let claim = Claim::take(request, base, engine).await?;
+    let (request, topology, existing) = claim.lab(request, phases.up).await?;
     let made = session::folder(&request.runs, &lab).and_then(|folder| Ok((session::recorder(&folder, true)?, folder)));
     let (recorder, folder) = made.map_err(|error| runs_problem(&request.runs, &error))?;
     let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
     let interrupt = interrupt(&recorder, &left);
     let session = claim.session(&request, interrupt.clone(), recorder.clone(), folder);
-    let exit = session.go(phases, picked, &topology, existing).await;
+    let exit = session.go(phases, base.picked, &topology, existing).await;
     interrupt.over();
     if home.lab(&lab).join("lab.json").is_file() {
         eprint!("{}", status::look_inside(home, &lab));
@@ -280,13 +247,7 @@ fn rebuild(events: &std::path::Path, out: &std::path::Path) -> Result<Exit, Prob
     Ok(Exit::Green)
 }
 
-async fn image_verb(
-    verb: &ImagesVerb,
-    request: &Request,
-    home: &Home,
-    root: &std::path::Path,
-    picked: &crate::versions::Picked,
-) -> Result<Exit, Problems> {
+async fn image_verb(verb: &ImagesVerb, request: &Request, base: Base<'_>) -> Result<Exit, Problems> {
     let refused = |error: images::ImageError| match error {
         images::ImageError::Problems(problems) => problems,
         other => Problem::new("images", crate::check::verdict::chain(&other), "see kind/README.md").into(),
@@ -294,13 +255,13 @@ async fn image_verb(
     if let ImagesVerb::List(listing) = verb
         && listing.print
     {
-        out(&images::print_needs(home, picked, &request.origins).map_err(refused)?);
+        out(&images::print_needs(base.home, base.picked, &request.origins).map_err(refused)?);
         return Ok(Exit::Green);
     }
-    let engine = preflight::engine(root, request.engine).await?;
+    let engine = preflight::engine(base.root, request.engine).await?;
     let host = Host::read().map_err(host_problem)?;
     let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
-    let site = image_site(request, home, root, picked, &engine, &host, &recorder);
+    let site = image_site(request, base, &engine, &host, &recorder);
     match verb {
         ImagesVerb::List(_) => out(&images::print_list(&images::list(&site).await.map_err(refused)?)),
         ImagesVerb::Build(_) => {
@@ -309,7 +270,7 @@ async fn image_verb(
             let built = tokio::select! {
                 built = images::ensure(&site) => built,
                 () = interrupt.cancel.cancelled() => {
-                    images::end_strays(home).await;
+                    images::end_strays(base.home).await;
                     return Ok(Exit::Interrupted);
                 }
             };

@@ -137,6 +137,12 @@ impl Calls {
         clusters
     }
 
+    /// The first of these clusters that answered none of them.
+    pub fn silent<'a>(&self, clusters: &[&'a str]) -> Option<&'a str> {
+        let by = self.by_cluster();
+        clusters.iter().copied().find(|cluster| !by.contains_key(*cluster))
+    }
+
     /// Failures in one line, most frequent first.
     pub fn failure_line(&self) -> String {
         let mut failures: Vec<(&String, &u32)> = self.failures.iter().collect();

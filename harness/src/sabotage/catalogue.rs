@@ -21,6 +21,7 @@ pub fn choose(root: &Path, only: &[String], cases: &[Case]) -> Result<Vec<Sabota
     let mut problems = Problems::new();
     let Some(all) = problems.keep(read(&root.join(FOLDER), cases)) else { return Err(problems) };
     let ids: Vec<&str> = all.iter().map(|sabotage| sabotage.id.as_str()).collect();
+    let mut globs = Vec::new();
     for pattern in only.iter().map(|pattern| pattern.trim()) {
         let glob = WildMatch::new_case_insensitive(pattern);
         if !ids.iter().any(|id| glob.matches(id)) {
@@ -30,12 +31,11 @@ pub fn choose(root: &Path, only: &[String], cases: &[Case]) -> Result<Vec<Sabota
             };
             problems.push("--only", format!("no sabotage matches `{pattern}`"), instead);
         }
+        globs.push(glob);
     }
     problems.or(())?;
-    let wanted = |sabotage: &Sabotage| {
-        only.is_empty() || only.iter().any(|glob| WildMatch::new_case_insensitive(glob.trim()).matches(&sabotage.id))
-    };
-    Ok(all.into_iter().filter(wanted).collect())
+    let wanted = |id: &str| globs.is_empty() || globs.iter().any(|glob| glob.matches(id));
+    Ok(all.into_iter().filter(|sabotage| wanted(&sabotage.id)).collect())
 }
 
 fn read(folder: &Path, cases: &[Case]) -> Result<Vec<Sabotage>, Problems> {

@@ -63,6 +63,13 @@ pub struct Sabotage {
     pub hint: Vec<String>,
 }
 
+impl Sabotage {
+    /// The clause that must notice first: its cause and hint are looked at.
+    pub fn first(&self) -> &str {
+        self.red.iter().chain(&self.untold).next().map_or("", String::as_str)
+    }
+}
+
 /// After which phase the suite is asked what it says.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]

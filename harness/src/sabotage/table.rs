@@ -83,8 +83,13 @@ pub fn markdown(trials: &[Trial]) -> String {
         "| --- | --- | --- | --- |".to_string(),
     ]);
     for trial in trials {
-        let cause = trial.got.causes.get(&trial.first).map(String::as_str).unwrap_or_default();
-        lines.push(format!("| {} | {} | {} | {} |", trial.id, escaped(&trial.what), trial.first, escaped(cause)));
+        lines.push(format!(
+            "| {} | {} | {} | {} |",
+            trial.id,
+            escaped(&trial.what),
+            trial.first,
+            escaped(trial.cause())
+        ));
     }
     lines.join("\n") + "\n"
 }
@@ -101,8 +106,7 @@ pub fn junit(trials: &[Trial], began: jiff::Timestamp) -> String {
             Some(first) => TestCase::failure(&attribute(&trial.id), time, "unproved", &attribute(first)),
         };
         case.set_classname(trial.layer.as_str());
-        let cause = trial.got.causes.get(&trial.first).map(String::as_str).unwrap_or_default();
-        let told = format!("{}\n{} says: {cause}\n{}", trial.what, trial.first, lines.join("\n"));
+        let told = format!("{}\n{} says: {}\n{}", trial.what, trial.first, trial.cause(), lines.join("\n"));
         case.set_system_out(&cdata(&told));
         suite.add_testcase(case);
     }

@@ -87,6 +87,11 @@ impl Trial {
         self.misses.is_empty() && self.unmended.is_empty()
     }
 
+    /// The cause line of the first clause; empty where it passed.
+    pub fn cause(&self) -> &str {
+        self.got.causes.get(&self.first).map_or("", String::as_str)
+    }
+
     /// Judges what a check said against what the sabotage expects; `fill` puts in the names of the lab.
     pub fn judge(sabotage: &Sabotage, got: Got, fill: impl Fn(&str) -> String) -> Trial {
         let mut expected = BTreeMap::new();
@@ -105,7 +110,7 @@ impl Trial {
         }
         let judged = |id: &str| got.verdicts.iter().any(|(other, verdict)| other == id && verdict != "skipped");
         misses.extend(expected.keys().filter(|id| !judged(id)).map(|id| format!("{id} is not judged")));
-        let first = sabotage.red.first().or(sabotage.untold.first()).cloned().unwrap_or_default();
+        let first = sabotage.first().to_string();
         for (what, words, said) in [("cause", &sabotage.cause, &got.causes), ("hint", &sabotage.hint, &got.hints)] {
             let said = said.get(&first).map(String::as_str).unwrap_or_default();
             let lacks = |word: &&String| !said.to_lowercase().contains(&fill(word).to_lowercase());

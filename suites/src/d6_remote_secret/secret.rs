@@ -86,11 +86,17 @@ async fn missing(context: &Context, labelled: &[Secret], evidence: &mut Evidence
     let got = if others.is_empty() { "no remote secret".to_string() } else { others.join("; ") };
     Ok(Finding::new(cause)
         .expected_got(format!("a Secret with the label {LABEL}=true and the key {}", remote.name), got)
-        .hint(format!(
-            "istioctl create-remote-secret --context={} --name={} | kubectl apply -f - --context={}",
-            remote.context, remote.name, primary.context
-        ))
+        .hint(made_anew(context))
         .evidence(evidence))
+}
+
+/// The guide's command that makes the remote secret.
+pub fn made_anew(context: &Context) -> String {
+    let (primary, remote) = (context.primary(), context.remote());
+    format!(
+        "istioctl create-remote-secret --context={} --name={} | kubectl apply -f - --context={}",
+        remote.context, remote.name, primary.context
+    )
 }
 
 /// The server in a kubeconfig as host and port, and nothing else of it.

@@ -11,6 +11,7 @@ use k8s_openapi::ByteString;
 use kube::ResourceExt;
 use serde_json::Value;
 
+use super::secret::made_anew;
 use crate::shared::certificate::sha256;
 use crate::shared::istiod;
 
@@ -206,12 +207,11 @@ fn roots(pem: &str) -> Vec<String> {
 
 /// Where to look when istiod does not know a token.
 fn why_refused(context: &Context) -> String {
-    let (primary, remote) = (context.primary(), context.remote());
     format!(
-        "istiod asks the API server of {0} who the token is, by the credentials in the remote secret: see its log for \
-         `authentication failure`, and if they were revoked make the secret anew: istioctl create-remote-secret \
-         --context={1} --name={0} | kubectl apply -f - --context={2}",
-        remote.name, remote.context, primary.context
+        "istiod asks the API server of {} who the token is, by the credentials in the remote secret: see its log for \
+         `authentication failure`, and if they were revoked make the secret anew: {}",
+        context.remote().name,
+        made_anew(context)
     )
 }
 

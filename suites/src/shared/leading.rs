@@ -53,6 +53,14 @@ pub async fn decisions(
     Ok(told)
 }
 
+/// What makes an istiod lead that decided against it.
+pub fn how_to_lead(context: &Context) -> String {
+    format!(
+        "namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew",
+        context.remote().name
+    )
+}
+
 /// Why istiod does not lead, by what its replicas have decided; returns the end of a cause line, and a hint.
 pub async fn leads_not(context: &Context, evidence: &mut Evidence) -> (String, String) {
     let (primary, remote) = (context.primary(), context.remote());
@@ -67,10 +75,7 @@ pub async fn leads_not(context: &Context, evidence: &mut Evidence) -> (String, S
     if !refused.is_empty() {
         return (
             format!(": istiod of {}{who} decided not to lead in {}", primary.name, remote.name),
-            format!(
-                "namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew",
-                remote.name
-            ),
+            how_to_lead(context),
         );
     }
     if told.values().any(Option::is_some) {

@@ -43,6 +43,16 @@ impl Keep {
     const NAMES: [(&'static str, Keep); 3] =
         [("always", Keep::Always), ("on-failure", Keep::OnFailure), ("never", Keep::Never)];
 
+    /// Whether a lab stays after what was green or not, and ended by a signal or not.
+    pub fn keeps(self, green: bool, by_signal: bool) -> bool {
+        match self {
+            Keep::Always => true,
+            Keep::Never => false,
+            // Who ends a run by hand has seen enough; who finds it ended wants to look.
+            Keep::OnFailure => !by_signal && !green,
+        }
+    }
+
     /// What holds if nobody says: a person may want to look, a CI job cannot.
     pub fn default_for(terminal: bool, ci: bool) -> Keep {
         if terminal && !ci { Keep::OnFailure } else { Keep::Never }
