@@ -77,8 +77,11 @@ fn a_recorded_proof_gives_the_table_on_file() {
     let trials: Vec<Trial> = text.lines().map(|line| serde_json::from_str(line).expect("a trial a line")).collect();
     is_on_file("prove.table.txt", &sabotage::text(&trials));
     is_on_file("prove.table.md", &sabotage::markdown(&trials));
-    let report =
-        Report::deserialize_from_str(&sabotage::junit(&trials, jiff::Timestamp::UNIX_EPOCH)).expect("it is JUnit");
+    let planned: Vec<_> = trials.iter().map(|trial| (trial.id.as_str(), trial.layer)).collect();
+    let junit = |trials: &[Trial]| sabotage::junit(&planned, trials, "interrupted", jiff::Timestamp::UNIX_EPOCH);
+    let report = Report::deserialize_from_str(&junit(&trials)).expect("it is JUnit");
     let names: Vec<&str> = report.test_suites[0].test_cases.iter().map(|case| case.name.as_str()).collect();
-    assert_eq!(names, trials.iter().map(|trial| trial.id.as_str()).collect::<Vec<_>>());
+    assert_eq!(names, planned.iter().map(|(id, _)| *id).collect::<Vec<_>>());
+    let errors = |text: &str| text.matches("not carried out: interrupted").count();
+    assert_eq!((errors(&junit(&trials)), errors(&junit(&trials[1..]))), (0, 1), "what was not carried out is an error");
 }

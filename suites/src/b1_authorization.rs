@@ -4,6 +4,7 @@
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
+use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
 use harness::role::Role;
@@ -24,6 +25,7 @@ pub const CASE: Case = Case {
 };
 
 const NAMESPACE: &str = "meshproof-sample";
+const NAME: &str = "meshproof-b1";
 
 /// Of so many calls of echo both clusters get one, but for one row in half a million.
 const CALLS: u32 = 20;
@@ -50,11 +52,17 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     for role in Role::ALL {
         callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
     }
-    // Only this run's paths are denied, so nobody else's calls are.
+    // Only this run's paths are denied, so nobody else's calls are. One that a killed run left is written over.
     let ours = policy(context, "primary");
     primary.apply(&ours, NAMESPACE).await?;
     let theirs = policy(context, "remote");
-    let applied = remote.apply(&theirs, NAMESPACE).await;
+    let applied = match remote.apply(&theirs, NAMESPACE).await {
+        Err(error) if !is_unknown_kind(&error) => {
+            primary.delete(&ours, NAMESPACE).await?;
+            return Err(error.into());
+        }
+        applied => applied,
+    };
     let held = futures::future::join_all(callers.iter().map(|caller| in_both(context, caller)));
     let (held, ignored) = futures::join!(held, async {
         match &applied {
@@ -67,14 +75,25 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             }
         }
     });
-    primary.delete(&ours, NAMESPACE).await?;
+    let deleted = primary.delete(&ours, NAMESPACE).await;
     if applied.is_ok() {
         remote.delete(&theirs, NAMESPACE).await?;
     }
+    deleted?;
     for part in held.into_iter().chain([ignored]) {
         evidence.extend(part?);
     }
     Ok(evidence)
+}
+
+/// Whether the API server has no such kind.
+fn is_unknown_kind(error: &ClusterError) -> bool {
+    let ClusterError::Api { source, .. } = error else { return false };
+    match &**source {
+        kube::Error::Api(status) => status.is_not_found(),
+        kube::Error::Discovery(_) => true,
+        _ => false,
+    }
 }
 
 fn path(context: &Context, place: &str, rule: &Rule) -> String {
@@ -87,15 +106,14 @@ fn policy(context: &Context, place: &str) -> String {
         format!("  - from: [{{source: {{{from}}}}}]\n    to: [{{operation: {{paths: [\"{path}*\"]}}}}]\n")
     });
     format!(
-        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: meshproof-b1-{}}}\nspec:\n  \
+        "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {{name: {NAME}}}\nspec:\n  \
          selector: {{matchLabels: {{app: echo}}}}\n  action: DENY\n  rules:\n{}",
-        context.nonce,
         rules.concat()
     )
 }
 
-fn object(cluster: &Cluster, context: &Context) -> String {
-    cluster.object("AuthorizationPolicy", &format!("{NAMESPACE}/meshproof-b1-{}", context.nonce))
+fn object(cluster: &Cluster) -> String {
+    cluster.object("AuthorizationPolicy", &format!("{NAMESPACE}/{NAME}"))
 }
 
 async fn row(caller: &Probe, path: &str) -> Result<Calls, Fault> {
@@ -122,7 +140,7 @@ fn otherwise(calls: &Calls, denies: bool, clusters: [&str; 2]) -> Option<String>
 /// Each rule holds for this caller, whichever cluster answers.
 async fn in_both(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
     let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
-    let policy = object(context.primary(), context);
+    let policy = object(context.primary());
     let mut evidence = Evidence::new();
     for rule in &RULES {
         let path = path(context, "primary", rule);
@@ -164,7 +182,7 @@ async fn in_both(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
 /// What the remote cluster's policy denies is answered by both clusters, after longer than the other policy takes to hold.
 async fn in_neither(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
     let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
-    let policy = object(context.remote(), context);
+    let policy = object(context.remote());
     let path = path(context, "remote", &RULES[0]);
     pause(context.budgets.never()).await;
     // A policy that holds goes on holding; what is refused for a moment is refused for another reason.

@@ -46,16 +46,21 @@ pub struct Interrupt {
     recorder: Recorder,
     /// Cancelled when a part of a longer call is over, and hears no more of it.
     over: CancellationToken,
+    /// Reports of the part under way; shared with the whole.
+    part: Arc<Mutex<Option<Recorder>>>,
 }
 
 impl Interrupt {
     fn new(recorder: Recorder) -> Interrupt {
-        Interrupt { cancel: CancellationToken::new(), end: Arc::default(), recorder, over: CancellationToken::new() }
+        let (cancel, over) = (CancellationToken::new(), CancellationToken::new());
+        Interrupt { cancel, end: Arc::default(), recorder, over, part: Arc::default() }
     }
 
     /// For a part of this call that has reports of its own: what ends the call ends the part, until that is over.
     pub fn part(&self, recorder: Recorder) -> Interrupt {
-        let (whole, part) = (self.clone(), Interrupt::new(recorder));
+        let (whole, mut part) = (self.clone(), Interrupt::new(recorder.clone()));
+        part.part = self.part.clone();
+        *lock(&self.part) = Some(recorder);
         let told = part.clone();
         tokio::spawn(async move {
             tokio::select! {
@@ -72,6 +77,7 @@ impl Interrupt {
 
     /// This part of a call is over.
     pub fn over(&self) {
+        *lock(&self.part) = None;
         self.over.cancel();
     }
 
@@ -97,10 +103,13 @@ impl Interrupt {
                 }
                 stray::kill_own();
                 let exit = Exit::Interrupted.code();
-                told.recorder.emit(Event::Interrupted { by: by.to_string() });
-                let meaning = format!("interrupted twice; {left}");
-                let usage = Usage::of_this_process();
-                told.recorder.emit(Event::RunFinished { exit, meaning, lab_kept: false, usage });
+                let part = lock(&told.part).clone();
+                for recorder in [&told.recorder].into_iter().chain(&part) {
+                    recorder.emit(Event::Interrupted { by: by.to_string() });
+                    let meaning = format!("interrupted twice; {left}");
+                    let usage = Usage::of_this_process();
+                    recorder.emit(Event::RunFinished { exit, meaning, lab_kept: false, usage });
+                }
                 std::process::exit(i32::from(exit));
             }
         });
@@ -118,12 +127,12 @@ impl Interrupt {
 
     /// All that the deadline could cut off is done.
     pub fn done(&self) {
-        self.lock().done = true;
+        lock(&self.end).done = true;
     }
 
     /// What ended the run, if anything did.
     pub fn by(&self) -> Option<&'static str> {
-        self.lock().by
+        lock(&self.end).by
     }
 
     /// Whether a person or the system ended it.
@@ -133,17 +142,17 @@ impl Interrupt {
 
     /// Ends the run if that counts; says whether it did.
     fn end(&self, by: &'static str) -> bool {
-        let counts = self.lock().comes(by);
+        let counts = lock(&self.end).comes(by);
         if counts {
             self.recorder.emit(Event::Interrupted { by: by.to_string() });
             self.cancel.cancel();
         }
         counts
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, End> {
-        self.end.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 #[cfg(test)]

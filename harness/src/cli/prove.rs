@@ -19,6 +19,9 @@ use crate::report::terminal::{Mode, Terminal};
 use crate::report::{Summary, junit};
 use crate::sabotage::{self, After, Breakage, Got, Names, Sabotage, Trial};
 
+/// Why a sabotage was not carried out when the process is killed.
+const UNDER_WAY: &str = "the proof was under way, and did not end";
+
 /// What these sabotages are, a line each.
 pub fn list(request: &Request, sabotages: &[Sabotage]) -> String {
     let names = Names::planned(request.scenario());
@@ -82,7 +85,14 @@ enum Ended {
 impl Proof<'_> {
     async fn go(&self, sabotages: &[Sabotage], there: bool) -> Exit {
         let mut trials = Vec::new();
+        // A proof that is killed before its first trial is not green either.
+        self.write(sabotages, &trials, UNDER_WAY);
         let ended = self.all(sabotages, there, &mut trials).await;
+        match &ended {
+            Ok(()) => self.write(sabotages, &trials, ""),
+            Err(Ended::Interrupted) => self.write(sabotages, &trials, "interrupted"),
+            Err(Ended::Unable(why)) => self.write(sabotages, &trials, why),
+        }
         if !trials.is_empty() {
             verbs::out(&sabotage::text(&trials));
         }
@@ -116,7 +126,7 @@ impl Proof<'_> {
             let trial = self.trial(sabotage).await?;
             let mended = trial.unmended.is_empty();
             trials.push(trial);
-            self.write(trials);
+            self.write(sabotages, trials, UNDER_WAY);
             if !mended && there {
                 let id = &sabotage.id;
                 return Err(Ended::Unable(format!(
@@ -143,38 +153,49 @@ impl Proof<'_> {
         say("Breaking", &format!("{}  {}", sabotage.id, fill(&sabotage.what)));
         let began = Instant::now();
         let mut breakage = Breakage::of(&context, &names);
-        let broken = tokio::select! {
-            broken = breakage.inflict(sabotage) => Some(broken),
-            () = self.interrupt.cancel.cancelled() => None,
-        };
+        // A signal counts between two acts: one that was given up could still happen after it was taken back.
+        let broken = breakage.inflict(sabotage, &self.interrupt.cancel).await;
         let judged = match &broken {
-            Some(Ok(())) => self.judge(sabotage).await,
+            Ok(()) if !self.interrupt.cancel.is_cancelled() => self.judge(sabotage).await,
             _ => Ok(Got::default()),
         };
         let to_verdict = began.elapsed().as_secs_f64();
         // Whatever happened: the lab is put back.
         let mut unmended = breakage.mend(sabotage).await;
-        if sabotage.after == After::CleanUp && !self.interrupt.cancel.is_cancelled() {
-            self.install(&format!("{}/installed", sabotage.id)).await?;
+        if sabotage.after == After::CleanUp {
+            unmended.extend(self.install(sabotage).await);
         }
+        // At once: a signal or an error below may be the last that is heard.
+        for line in &unmended {
+            say("Unmended", &format!("{}  {line}", sabotage.id));
+        }
+        let told = unmended.len();
         let mut trial = match (broken, judged) {
-            (None, _) | (_, Err(Ended::Interrupted)) => return Err(Ended::Interrupted),
+            _ if self.interrupt.cancel.is_cancelled() => return Err(Ended::Interrupted),
             (_, Err(ended)) => return Err(ended),
-            (Some(Err(error)), _) => {
+            (Err(error), _) => {
                 let mut trial = Trial::judge(sabotage, Got::default(), fill);
                 trial.misses = vec![format!("it could not be broken: {}", chain(&error))];
                 trial
             }
-            (Some(Ok(())), Ok(got)) => Trial::judge(sabotage, got, fill),
+            (Ok(()), Ok(got)) => Trial::judge(sabotage, got, fill),
         };
         trial.to_verdict = to_verdict;
         tell(&trial);
         let mending = Instant::now();
-        unmended.extend(self.check(&format!("{}/mended", sabotage.id)).await?.not_green());
+        match self.check(&format!("{}/mended", sabotage.id)).await {
+            Ok(got) => unmended.extend(got.not_green()),
+            Err(Ended::Unable(why)) => unmended.push(why),
+            Err(ended) => return Err(ended),
+        }
         trial.seconds = began.elapsed().as_secs_f64();
         match unmended.is_empty() {
             true => say("Mended", &format!("{}  every clause passes again  ({})", sabotage.id, took(mending))),
-            false => say("Unmended", &format!("{}  {}", sabotage.id, unmended.join("; "))),
+            false => {
+                for line in &unmended[told..] {
+                    say("Unmended", &format!("{}  {line}", sabotage.id));
+                }
+            }
         }
         trial.unmended = unmended;
         Ok(trial)
@@ -201,11 +222,16 @@ impl Proof<'_> {
         }
     }
 
-    /// Follows the guide on a lab that is clean.
-    async fn install(&self, folder: &str) -> Result<(), Ended> {
+    /// Follows the guide on a lab that is clean; returns why the mesh is not there.
+    async fn install(&self, sabotage: &Sabotage) -> Option<String> {
         let phases = Phases { install: true, ..Phases::default() };
-        let summary = self.session(folder, Verb::Install(Default::default()), phases).await?;
-        whole(&summary, "the mesh could not be installed")
+        let folder = format!("{}/installed", sabotage.id);
+        let why = match self.session(&folder, Verb::Install(Default::default()), phases).await {
+            Ok(summary) => summary.obstacles().into_iter().next()?.cause,
+            Err(Ended::Interrupted) => "interrupted".to_string(),
+            Err(Ended::Unable(why)) => why,
+        };
+        Some(format!("the mesh is not installed again: {why}; meshproof install --lab {}", self.request.scenario().lab))
     }
 
     /// Asks every clause of the lab as it is now.
@@ -247,14 +273,15 @@ impl Proof<'_> {
         Ok(Summary::of(&recorder.records()))
     }
 
-    /// Writes what is known so far; a proof that is killed leaves what it had.
-    fn write(&self, trials: &[Trial]) {
+    /// Writes what is known so far, and `why` the rest is not: a proof that is killed leaves what it had.
+    fn write(&self, sabotages: &[Sabotage], trials: &[Trial], why: &str) {
+        let planned: Vec<_> = sabotages.iter().map(|sabotage| (sabotage.id.as_str(), sabotage.layer)).collect();
         let lines = trials.iter().map(|trial| serde_json::to_string(trial).unwrap_or_default() + "\n");
         for (name, text) in [
             ("trials.jsonl", lines.collect()),
             ("table.txt", sabotage::text(trials)),
             ("table.md", sabotage::markdown(trials)),
-            ("junit.xml", sabotage::junit(trials, self.began)),
+            ("junit.xml", sabotage::junit(&planned, trials, why, self.began)),
         ] {
             let path = self.folder.join(name);
             if let Err(error) = junit::replace(&path, &text) {

@@ -7,6 +7,7 @@ use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams
 use kube::core::TypeMeta;
 use kube::{Resource, ResourceExt};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::act::{Act, Change, Target};
 use super::{Names, Sabotage};
@@ -71,12 +72,16 @@ impl<'a> Breakage<'a> {
         Breakage { context, names, kept: Vec::new() }
     }
 
-    /// Does everything that the sabotage says. What was done when it fails is put back by [`Breakage::mend`].
+    /// Does everything that the sabotage says, until it is cancelled. What was done when it fails is put back by
+    /// [`Breakage::mend`].
     ///
     /// # Errors
     /// [`BreakError`] of the first act that fails.
-    pub async fn inflict(&mut self, sabotage: &Sabotage) -> Result<(), BreakError> {
+    pub async fn inflict(&mut self, sabotage: &Sabotage, cancel: &CancellationToken) -> Result<(), BreakError> {
         for act in &sabotage.acts {
+            if cancel.is_cancelled() {
+                break;
+            }
             self.act(act).await?;
         }
         Ok(())
@@ -141,7 +146,7 @@ impl<'a> Breakage<'a> {
                     .map_err(self.refused(cluster, "apply", &target))?;
             }
             Act::Renew { cluster, object } => {
-                let Some(now) = self.get(cluster, &object).await? else {
+                let Some(now) = self.keep(cluster, &object).await? else {
                     return Err(BreakError::Absent(self.named(cluster, &object)));
                 };
                 self.delete(cluster, &object).await?;
@@ -175,11 +180,12 @@ impl<'a> Breakage<'a> {
         lab.file.routes.iter().filter(|route| route.role == cluster).filter(there).cloned().collect()
     }
 
+    /// Runs a command on each node, also where one fails.
     async fn on_nodes(&self, cluster: Role, command: &str) -> Result<(), EngineError> {
-        for node in self.context.cluster(cluster).nodes.keys() {
-            self.context.lab.engine.exec(node, &["bash", "-c", command], "").await?;
-        }
-        Ok(())
+        let command = ["bash", "-c", command];
+        let nodes = self.context.cluster(cluster).nodes.keys();
+        let ran = nodes.map(|node| self.context.lab.engine.exec(node, &command, ""));
+        futures::future::join_all(ran).await.into_iter().collect::<Result<Vec<_>, _>>().map(|_| ())
     }
 
     async fn put_back(&self, kept: Kept) -> Result<(), BreakError> {
@@ -241,7 +247,18 @@ impl<'a> Breakage<'a> {
     async fn create(&self, cluster: Role, target: &Target, object: DynamicObject) -> Result<(), BreakError> {
         let api = self.api(cluster, target).await?;
         let params = PostParams { field_manager: Some(MANAGER.to_string()), ..PostParams::default() };
-        api.create(&params, &anew(object)).await.map_err(self.refused(cluster, "make", target))?;
+        let object = anew(object);
+        let what = format!("{} to be made", self.named(cluster, target));
+        let wait = self.context.wait(what, self.context.budgets.converge());
+        wait.until(|| async {
+            match api.create(&params, &object).await {
+                Ok(_) => Look::Yes(()),
+                // Made by an attempt whose answer was lost.
+                Err(kube::Error::Api(status)) if status.is_already_exists() => Look::Yes(()),
+                Err(error) => Look::NotYet(error.to_string()),
+            }
+        })
+        .await?;
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestSuite};
 
-use super::Trial;
+use super::{Layer, Trial};
 use crate::report::junit::{attribute, cdata, duration};
 
 /// What the letters of a cell mean.
@@ -94,11 +94,19 @@ pub fn markdown(trials: &[Trial]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// As JUnit: one testcase a sabotage, red where the suite did not say what it should.
-pub fn junit(trials: &[Trial], began: jiff::Timestamp) -> String {
+/// As JUnit: one testcase a sabotage, red where the suite did not say what it should, and an error where it was not
+/// carried out, with `why`.
+pub fn junit(planned: &[(&str, Layer)], trials: &[Trial], why: &str, began: jiff::Timestamp) -> String {
     let mut suite = TestSuite::new("meshproof prove");
     suite.set_timestamp(OffsetDateTime::from_unix_timestamp(began.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH));
-    for trial in trials {
+    for (id, layer) in planned {
+        let Some(trial) = trials.iter().find(|trial| trial.id == *id) else {
+            let message = format!("not carried out: {why}");
+            let mut case = TestCase::error(&attribute(id), duration(0.0), "not-carried-out", &attribute(&message));
+            case.set_classname(layer.as_str());
+            suite.add_testcase(case);
+            continue;
+        };
         let time = duration(trial.seconds);
         let lines: Vec<&str> = trial.misses.iter().chain(&trial.unmended).map(String::as_str).collect();
         let mut case = match lines.first() {
