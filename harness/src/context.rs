@@ -9,7 +9,7 @@ use crate::install::facts::{Fact, Facts};
 use crate::lab::{Cluster, Lab};
 use crate::role::Role;
 use crate::scenario::Scenario;
-use crate::wait::Wait;
+use crate::wait::{Hurry, Wait};
 
 /// What a step or a check is given.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct Context {
     pub budgets: Budgets,
     /// Id of the step or case that this is for.
     pub scope: String,
+    /// Hurries the waits of a check that another already takes the blame for.
+    pub hurry: Hurry,
     /// Differs from run to run; goes into paths and names, so that an earlier run's traffic answers for nothing.
     pub nonce: String,
 }
@@ -42,6 +44,7 @@ impl Context {
             recorder,
             budgets,
             scope: String::new(),
+            hurry: Hurry::default(),
             nonce: format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32),
         }
     }
@@ -73,7 +76,7 @@ impl Context {
 
     /// A wait that shows on the live line.
     pub fn wait(&self, what: impl Into<String>, budget: Duration) -> Wait {
-        Wait::new(what, budget).shown(&self.recorder, &self.scope)
+        Wait::new(what, budget).shown(&self.recorder, &self.scope).hurried(&self.hurry, self.budgets.hurried())
     }
 
     /// A fact that a step has taught.

@@ -18,6 +18,7 @@ use crate::install::{Step, StepError};
 use crate::lab::{Home, LabFile};
 use crate::plan::Phase;
 use crate::role::Role;
+use crate::wait::Hurry;
 
 /// Waits for a person after a step.
 pub type Pause = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
@@ -181,6 +182,11 @@ impl Run {
         self.write(&book);
     }
 
+    /// Notes that a step is left out on purpose: what it would have made can be judged, and is not there.
+    pub fn leave_out(&self, id: &str) {
+        self.note_step(id, Err("left out".to_string()));
+    }
+
     fn note_step(&self, id: &str, result: Result<(), String>) {
         let mut book = self.book();
         let file = &mut book.file;
@@ -214,6 +220,7 @@ impl Run {
         let mut running = FuturesUnordered::new();
         // Judged, but not told: another may have to take the blame.
         let mut held: Vec<Judged<'_>> = Vec::new();
+        let mut hurries: Vec<(&Case, Hurry)> = Vec::new();
         // What an interrupted step left unproved would block clauses that nobody asks any more.
         while !self.cancel.is_cancelled() {
             let mut index = 0;
@@ -236,7 +243,9 @@ impl Run {
                     Readiness::Ready if case.uses.iter().all(|wish| is_free(*wish, &in_use)) => {
                         waiting.remove(index);
                         in_use.extend(case.uses.iter().map(|wish| (case.id, *wish)));
-                        running.push(self.attempt(case, Instant::now(), Vec::new()));
+                        let hurry = Hurry::default();
+                        hurries.push((case, hurry.clone()));
+                        running.push(self.attempt(case, hurry, Instant::now(), Vec::new()));
                         continue;
                     }
                     _ => {}
@@ -247,6 +256,12 @@ impl Run {
             if let Some(index) = held.iter().position(|judged| may_be_told(judged, cases, &verdicts)) {
                 self.tell(held.remove(index), &mut verdicts);
                 continue;
+            }
+            // Nobody waits long for what is blocked unless it passes.
+            for (case, hurry) in &hurries {
+                if taking_blame(case, &verdicts).is_some() {
+                    hurry.up();
+                }
             }
             let next = tokio::select! {
                 next = running.next() => next,
@@ -261,7 +276,9 @@ impl Run {
             let untold = matches!(judged.verdict, Verdict::Inconclusive { .. });
             if untold && judged.failed_attempts.is_empty() && taking_blame(judged.case, &verdicts).is_none() {
                 judged.failed_attempts.push(judged.verdict.cause());
-                running.push(self.attempt(judged.case, judged.began, judged.failed_attempts));
+                let hurry = Hurry::default();
+                hurries.push((judged.case, hurry.clone()));
+                running.push(self.attempt(judged.case, hurry, judged.began, judged.failed_attempts));
                 continue;
             }
             in_use.retain(|(user, _)| *user != judged.case.id);
@@ -305,8 +322,14 @@ impl Run {
     }
 
     /// Asks a case that was first asked when it `began`, and could not tell at these attempts.
-    async fn attempt<'c>(&self, case: &'c Case, began: Instant, failed_attempts: Vec<String>) -> Judged<'c> {
-        let context = self.context.scoped(case.id);
+    async fn attempt<'c>(
+        &self,
+        case: &'c Case,
+        hurry: Hurry,
+        began: Instant,
+        failed_attempts: Vec<String>,
+    ) -> Judged<'c> {
+        let context = Context { hurry, ..self.context.scoped(case.id) };
         let limit = Duration::from_secs_f64(240.0 * context.budgets.slow);
         let attempt = 1 + failed_attempts.len() as u32;
         context.recorder.emit(Event::CaseStarted { id: case.id.to_string(), attempt });

@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use crate::event::{Event, Recorder};
@@ -98,6 +99,22 @@ fn seen_line(seen: &[Seen]) -> String {
     }
 }
 
+/// Tells waits that little hangs on them any more: from then on they have only so much time, whatever their budget.
+#[derive(Debug, Clone, Default)]
+pub struct Hurry(Arc<OnceLock<Instant>>);
+
+impl Hurry {
+    /// From now on.
+    pub fn up(&self) {
+        self.0.get_or_init(Instant::now);
+    }
+
+    /// What is left of `limit` since then; none where nobody is hurried.
+    fn left(&self, limit: Duration) -> Option<Duration> {
+        self.0.get().map(|since| limit.saturating_sub(since.elapsed()))
+    }
+}
+
 /// A named wait of one step, case or lab part.
 #[derive(Debug, Clone)]
 pub struct Wait {
@@ -106,18 +123,26 @@ pub struct Wait {
     budget: Duration,
     pause: Duration,
     recorder: Option<Recorder>,
+    hurry: Option<(Hurry, Duration)>,
 }
 
 impl Wait {
     /// A wait for `what`, at most `budget`.
     pub fn new(what: impl Into<String>, budget: Duration) -> Self {
-        Wait { scope: String::new(), what: what.into(), budget, pause: Duration::from_millis(200), recorder: None }
+        let pause = Duration::from_millis(200);
+        Wait { scope: String::new(), what: what.into(), budget, pause, recorder: None, hurry: None }
     }
 
     /// Shows on the live line of `scope` what is waited for and why.
     pub fn shown(mut self, recorder: &Recorder, scope: impl Into<String>) -> Self {
         self.recorder = Some(recorder.clone());
         self.scope = scope.into();
+        self
+    }
+
+    /// Has at most `limit` once it is hurried.
+    pub fn hurried(mut self, hurry: &Hurry, limit: Duration) -> Self {
+        self.hurry = Some((hurry.clone(), limit));
         self
     }
 
@@ -187,7 +212,9 @@ impl Wait {
         F: FnMut() -> Fut,
         Fut: Future<Output = Look<T>>,
     {
-        let mut memory = self.memory();
+        // A window cut short would prove less than it says.
+        let unhurried = Wait { hurry: None, ..self.clone() };
+        let mut memory = unhurried.memory();
         let mut looks = 0;
         loop {
             match memory.through(look()).await {
@@ -222,7 +249,9 @@ pub struct Memory<'a> {
 impl Memory<'_> {
     /// Time left.
     pub fn left(&self) -> Duration {
-        self.wait.budget.saturating_sub(self.waited)
+        let left = self.wait.budget.saturating_sub(self.waited);
+        let hurried = self.wait.hurry.as_ref().and_then(|(hurry, limit)| hurry.left(*limit));
+        hurried.map_or(left, |hurried| left.min(hurried))
     }
 
     /// What comes of `future` while there is time left; it is asked at least once.

@@ -1,9 +1,9 @@
 //! What a wait counts, remembers and blames.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::check::Fault;
-use harness::wait::{Look, Timeout, Wait};
+use harness::wait::{Hurry, Look, Timeout, Wait};
 use rstest::rstest;
 
 /// A wait that ends at once, with what its only look found.
@@ -125,4 +125,20 @@ async fn a_look_that_hangs_does_not_hide_the_reason_before_it() {
         })
         .await;
     assert_eq!(result.expect_err("it never comes").last(), Ok("connection refused"));
+}
+
+#[tokio::test]
+async fn a_hurried_wait_has_only_so_much_time_and_a_window_stays_whole() {
+    let hurry = Hurry::default();
+    let wait = Wait::new("it", Duration::from_secs(60)).hurried(&hurry, Duration::from_millis(300));
+    let window = Wait::new("it", Duration::from_millis(900)).hurried(&hurry, Duration::ZERO);
+    let began = Instant::now();
+    hurry.up();
+    let (waited, looks) = futures::join!(
+        wait.until(|| async { Look::<()>::NotYet("not there".to_string()) }),
+        window.never(|| async { Look::<()>::NotYet("not there".to_string()) })
+    );
+    assert_eq!(waited.expect_err("it never comes").last(), Ok("not there"));
+    assert!(looks.is_ok() && began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }

@@ -16,6 +16,7 @@ use harness::role::Role;
 use harness::wait::Look;
 
 use crate::shared::address::AddressBook;
+use crate::shared::ladder;
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -78,15 +79,19 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         // A lost route breaks both directions: the answers have to find back.
         Trouble::Unreached(failure) if !wrong.is_empty() => Finding::new(all_of(&wrong))
             .expected_got(format!("{} answers {}", to.object(), from.object()), failure)
-            .hint(format!("put it back: {}", all_of(&cures))),
+            .hint(format!("put it back: {}", all_of(&cures)))
+            .broken(ladder::node_routes(context).await.ok().and_then(Result::err)),
         Trouble::Unreached(failure) => {
             let (from_node, to_node) = (&from.node, &to.node);
-            let (from, address, to) = (from.object(), &to.address, to.object());
+            let address = &to.address;
             Finding::new(format!(
-                "{from} on node {from_node} cannot reach {to} on node {to_node} at {address}: {failure}"
+                "{} on node {from_node} cannot reach {} on node {to_node} at {address}: {failure}",
+                from.object(),
+                to.object()
             ))
             .expected_got(format!("{CALLS} answers"), failure)
             .hint("the routes between the nodes are in place; see their packet filters (iptables, nft) and the CNI")
+            .broken(Some(ladder::unreached(from, to, 8080, failure)))
         }
         Trouble::Elsewhere(who) => Finding::new(format!(
             "calls of {} to {} at {} were answered by {who}",

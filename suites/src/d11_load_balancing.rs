@@ -18,7 +18,7 @@ use harness::wait::{Look, Timeout};
 use kube::ResourceExt;
 
 use crate::shared::access_log::{self, Way, tally};
-use crate::shared::peers;
+use crate::shared::{ladder, peers};
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -43,6 +43,13 @@ const OTHER_PROTOCOLS: [(&str, &str); 2] =
     [("grpc", "echo.meshproof-sample:8081"), ("tcp", "echo.meshproof-sample:9000")];
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    match served(context).await {
+        Err(Fault::Refuted(finding)) => Err(ladder::explained(context, *finding).await.into()),
+        other => other,
+    }
+}
+
+async fn served(context: &Context) -> Result<Evidence, Fault> {
     let mut callers = Vec::new();
     for role in Role::ALL {
         callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);

@@ -19,6 +19,7 @@ use kube::ResourceExt;
 
 use crate::shared::address::AddressBook;
 use crate::shared::envoy::{Endpoint, Proxy};
+use crate::shared::ladder;
 use crate::shared::scaling;
 use crate::shared::shards::{shards, unknown_to_istiod};
 
@@ -44,6 +45,13 @@ const PORT: u64 = 8080;
 type Pods = BTreeMap<String, String>;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    match known(context).await {
+        Err(Fault::Refuted(finding)) => Err(ladder::explained(context, *finding).await.into()),
+        other => other,
+    }
+}
+
+async fn known(context: &Context) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
     for role in Role::ALL {
         is_named(context, role, &mut evidence).await?;

@@ -2,10 +2,12 @@
 
 pub mod case;
 pub mod evidence;
+pub mod layer;
 pub mod tally;
 pub mod verdict;
 
 pub use crate::context::Context;
 pub use case::Case;
 pub use evidence::Evidence;
+pub use layer::{Broken, Layer};
 pub use verdict::{Fault, Finding, Verdict};

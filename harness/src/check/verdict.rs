@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
+use super::layer::Broken;
 use crate::wait::Look;
 
 /// What is wrong with the mesh, in one sentence that names the object, with what was seen.
@@ -17,6 +18,9 @@ pub struct Finding {
     /// What to do or read next, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Where requests across clusters break first, where that is the matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken: Option<Broken>,
     /// What had been seen until then.
     #[serde(default)]
     pub evidence: Evidence,
@@ -30,6 +34,7 @@ impl Finding {
             expected: String::new(),
             got: String::new(),
             hint: None,
+            broken: None,
             evidence: Evidence::new(),
         }
     }
@@ -45,6 +50,18 @@ impl Finding {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Adds where requests break first.
+    pub fn broken(mut self, broken: Option<Broken>) -> Self {
+        self.broken = broken;
+        self
+    }
+
+    /// What to look at, a line each: the first broken layer, and the hint.
+    pub fn advice(&self) -> Vec<String> {
+        let broken = self.broken.iter().map(Broken::to_string);
+        broken.chain(self.hint.iter().map(|hint| format!("hint: {hint}"))).collect()
     }
 
     /// Adds what was seen so far.
@@ -166,6 +183,14 @@ impl Verdict {
             Verdict::Inconclusive { error } => error.clone(),
             Verdict::Skipped { reason } => reason.clone(),
             Verdict::Blocked { by, reason } => format!("blocked by {by}: {reason}"),
+        }
+    }
+
+    /// What to look at, a line each: only a finding knows that.
+    pub fn advice(&self) -> Vec<String> {
+        match self {
+            Verdict::Failed { finding } => finding.advice(),
+            _ => Vec::new(),
         }
     }
 }

@@ -153,6 +153,10 @@ impl Proof<'_> {
         say("Breaking", &format!("{}  {}", sabotage.id, fill(&sabotage.what)));
         let began = Instant::now();
         let mut breakage = Breakage::of(&context, &names);
+        let left_out = !sabotage.without.is_empty();
+        if left_out {
+            self.anew(&format!("{}/without", sabotage.id), &sabotage.without).await?;
+        }
         // A signal counts between two acts: one that was given up could still happen after it was taken back.
         let broken = breakage.inflict(sabotage, &self.interrupt.cancel).await;
         let judged = match &broken {
@@ -162,9 +166,18 @@ impl Proof<'_> {
         let to_verdict = began.elapsed().as_secs_f64();
         // Whatever happened: the lab is put back.
         let mut unmended = breakage.mend(sabotage).await;
-        if sabotage.after == After::CleanUp {
-            unmended.extend(self.install(sabotage).await);
-        }
+        let again = match (left_out, sabotage.after) {
+            (true, _) => self.anew(&format!("{}/again", sabotage.id), &[]).await,
+            (false, After::CleanUp) => self.install(&format!("{}/again", sabotage.id), &[]).await,
+            (false, After::Install) => Ok(Vec::new()),
+        };
+        let lab = &self.request.scenario().lab;
+        let not_again = |why: &str| format!("the mesh is not installed again: {why}; meshproof install --lab {lab}");
+        unmended.extend(match again {
+            Ok(troubles) => troubles.first().map(|why| not_again(why)),
+            Err(Ended::Interrupted) => Some(not_again("interrupted")),
+            Err(Ended::Unable(why)) => Some(not_again(&why)),
+        });
         // At once: a signal or an error below may be the last that is heard.
         for line in &unmended {
             say("Unmended", &format!("{}  {line}", sabotage.id));
@@ -216,28 +229,30 @@ impl Proof<'_> {
             After::Install => self.check(&folder).await,
             After::CleanUp => {
                 let phases = Phases { clean_up: true, ..Phases::default() };
-                let summary = self.session(&folder, Verb::Uninstall(Default::default()), phases).await?;
+                let summary = self.session(&folder, Verb::Uninstall(Default::default()), phases, &[]).await?;
                 Ok(Got::of(&summary))
             }
         }
     }
 
-    /// Follows the guide on a lab that is clean; returns why the mesh is not there.
-    async fn install(&self, sabotage: &Sabotage) -> Option<String> {
+    /// Follows the guide's clean-up, and then the guide without these steps; returns what failed on the way.
+    async fn anew(&self, folder: &str, without: &[String]) -> Result<Vec<String>, Ended> {
+        let phases = Phases { clean_up: true, ..Phases::default() };
+        self.session(&format!("{folder}-clean-up"), Verb::Uninstall(Default::default()), phases, &[]).await?;
+        self.install(folder, without).await
+    }
+
+    /// Follows the guide without these steps on a lab that is clean; returns what failed on the way.
+    async fn install(&self, folder: &str, without: &[String]) -> Result<Vec<String>, Ended> {
         let phases = Phases { install: true, ..Phases::default() };
-        let folder = format!("{}/installed", sabotage.id);
-        let why = match self.session(&folder, Verb::Install(Default::default()), phases).await {
-            Ok(summary) => summary.obstacles().into_iter().next()?.cause,
-            Err(Ended::Interrupted) => "interrupted".to_string(),
-            Err(Ended::Unable(why)) => why,
-        };
-        Some(format!("the mesh is not installed again: {why}; meshproof install --lab {}", self.request.scenario().lab))
+        let summary = self.session(folder, Verb::Install(Default::default()), phases, without).await?;
+        Ok(summary.obstacles().into_iter().map(|trouble| trouble.cause).collect())
     }
 
     /// Asks every clause of the lab as it is now.
     async fn check(&self, folder: &str) -> Result<Got, Ended> {
         let phases = Phases { check: true, ..Phases::default() };
-        let summary = self.session(folder, Verb::Check(Default::default()), phases).await?;
+        let summary = self.session(folder, Verb::Check(Default::default()), phases, &[]).await?;
         match summary.obstacles().into_iter().find(|trouble| trouble.class == "lab") {
             Some(trouble) => Err(Ended::Unable(trouble.cause)),
             None => Ok(Got::of(&summary)),
@@ -249,15 +264,15 @@ impl Proof<'_> {
         let began = Instant::now();
         say("Making", &format!("lab {}", self.request.scenario().lab));
         let phases = Phases { up: true, install: true, ..Phases::default() };
-        let summary = self.session(folder, Verb::Up(Default::default()), phases).await?;
+        let summary = self.session(folder, Verb::Up(Default::default()), phases, &[]).await?;
         whole(&summary, "the lab could not be made")?;
         say("Made", &format!("the lab, with the mesh installed  ({})", took(began)));
         Ok(())
     }
 
-    async fn session(&self, name: &str, verb: Verb, phases: Phases) -> Result<Summary, Ended> {
+    async fn session(&self, name: &str, verb: Verb, phases: Phases, without: &[String]) -> Result<Summary, Ended> {
         let unable = |error: &dyn std::fmt::Display| Ended::Unable(error.to_string());
-        let request = Request { verb, ..self.request.clone() };
+        let request = Request { verb, without: without.to_vec(), ..self.request.clone() };
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).map_err(|error| unable(&error))?;
         let recorder = session::recorder(&folder, request.verbose > 0).map_err(|error| unable(&error))?;

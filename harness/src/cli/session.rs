@@ -293,6 +293,10 @@ impl Session<'_> {
             if phases.install {
                 wanted.extend(self.steps_of(Phase::Install));
             }
+            let left_out = |step: &Step| self.request.without.iter().any(|id| id == step.id);
+            for step in wanted.extract_if(.., |step| left_out(step)) {
+                run.leave_out(step.id);
+            }
             let pause = self.request.pause_after.as_deref().map(|id| (id, pause_for_enter()));
             proved = run.steps(&wanted, pause, rest).await;
         }

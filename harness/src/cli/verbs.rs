@@ -52,13 +52,14 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         .filter(|step| step.phase == Phase::Install)
         .map(|step| step.id.to_string())
         .collect();
+    let names: Vec<&str> = steps.iter().map(String::as_str).collect();
     let ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     let terminal = std::io::stderr().is_terminal();
     let around = Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, terminal, ci };
     let mut problems = Problems::new();
     let request = problems.keep(cli.request(&around));
     let sabotages = match &cli.verb {
-        Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue)),
+        Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue, &names)),
         _ => Some(Vec::new()),
     };
     let (Some(request), Some(sabotages)) = (request, sabotages) else { return Err(problems) };

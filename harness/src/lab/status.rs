@@ -81,6 +81,8 @@ async fn node_state(engine: Option<&Engine>, node: &str) -> String {
 /// The commands with which a person looks inside a lab, and removes it.
 pub fn look_inside(home: &Home, lab: &str) -> String {
     let mut text = String::from("  to look inside:\n");
+    let both = Role::ALL.map(|role| home.kubeconfig(lab, role).to_string_lossy().into_owned()).join(":");
+    let _ = writeln!(text, "    export KUBECONFIG={}   # for --context as hints say it", quote(&both));
     for role in Role::ALL {
         let kubeconfig = quote(&home.kubeconfig(lab, role).to_string_lossy());
         let _ = writeln!(text, "    kubectl --kubeconfig {kubeconfig} get pods -A   # {role}");

@@ -117,7 +117,7 @@ fn finding_lines(finding: &Finding) -> Vec<String> {
     let mut lines = vec![finding.cause.clone()];
     let parts = [("expected", &finding.expected), ("got", &finding.got)];
     lines.extend(parts.iter().filter(|(_, said)| !said.is_empty()).map(|(name, said)| format!("{name}: {said}")));
-    lines.extend(finding.hint.iter().map(|hint| format!("hint: {hint}")));
+    lines.extend(finding.advice());
     lines.extend(evidence_lines(&finding.evidence));
     lines
 }

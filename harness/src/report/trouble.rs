@@ -18,8 +18,8 @@ pub struct Trouble {
     pub title: String,
     /// Why: one line first, more below.
     pub cause: String,
-    /// What to do or read next, if it is known.
-    pub hint: Option<String>,
+    /// What to look at, a line each.
+    pub advice: Vec<String>,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -28,7 +28,7 @@ impl Trouble {
     /// A trouble of the run as a whole.
     pub fn of_run(id: &str, cause: impl Into<String>) -> Trouble {
         let title = String::new();
-        Trouble { class: "run", id: id.to_string(), title, cause: cause.into(), hint: None, seconds: 0.0 }
+        Trouble { class: "run", id: id.to_string(), title, cause: cause.into(), advice: Vec::new(), seconds: 0.0 }
     }
 }
 
@@ -101,16 +101,12 @@ impl Summary {
     }
 
     fn case_trouble(&self, case: &CaseRun) -> Trouble {
-        let hint = match &case.verdict {
-            Some(Verdict::Failed { finding }) => finding.hint.clone(),
-            _ => None,
-        };
         Trouble {
             class: "case",
             id: case.name(),
             title: case.outline.title.clone(),
             cause: self.cause_of(case),
-            hint,
+            advice: case.verdict.as_ref().map(Verdict::advice).unwrap_or_default(),
             seconds: case.seconds,
         }
     }
@@ -130,7 +126,7 @@ impl Summary {
             id: step.outline.id.clone(),
             title: step.outline.title.clone(),
             cause,
-            hint: None,
+            advice: Vec::new(),
             seconds: step.seconds,
         };
         (!self.is_expected_to_fail(&step.outline.id)).then_some(trouble)
@@ -142,7 +138,7 @@ impl Summary {
             None => (self.unended(&part.id), 0.0),
         };
         let (class, id, title) = (part.kind.class(), part.id.clone(), part.title.clone());
-        Some(Trouble { class, id, title, cause, hint: None, seconds })
+        Some(Trouble { class, id, title, cause, advice: Vec::new(), seconds })
     }
 
     /// The cause line of what began and did not end: what it waited for, if it did.

@@ -17,9 +17,9 @@ pub const FOLDER: &str = "fixtures/faults";
 ///
 /// # Errors
 /// Every mistake in the catalogue and in the patterns, each with its place.
-pub fn choose(root: &Path, only: &[String], cases: &[Case]) -> Result<Vec<Sabotage>, Problems> {
+pub fn choose(root: &Path, only: &[String], cases: &[Case], steps: &[&str]) -> Result<Vec<Sabotage>, Problems> {
     let mut problems = Problems::new();
-    let Some(all) = problems.keep(read(&root.join(FOLDER), cases)) else { return Err(problems) };
+    let Some(all) = problems.keep(read(&root.join(FOLDER), cases, steps)) else { return Err(problems) };
     let ids: Vec<&str> = all.iter().map(|sabotage| sabotage.id.as_str()).collect();
     let mut globs = Vec::new();
     for pattern in only.iter().map(|pattern| pattern.trim()) {
@@ -38,7 +38,7 @@ pub fn choose(root: &Path, only: &[String], cases: &[Case]) -> Result<Vec<Sabota
     Ok(all.into_iter().filter(|sabotage| wanted(&sabotage.id)).collect())
 }
 
-fn read(folder: &Path, cases: &[Case]) -> Result<Vec<Sabotage>, Problems> {
+fn read(folder: &Path, cases: &[Case], steps: &[&str]) -> Result<Vec<Sabotage>, Problems> {
     let mut problems = Problems::new();
     let unreadable = |error: std::io::Error| {
         Problem::new(folder.display().to_string(), format!("cannot be read: {error}"), "the folder of the repository")
@@ -61,7 +61,7 @@ fn read(folder: &Path, cases: &[Case]) -> Result<Vec<Sabotage>, Problems> {
             }
         };
         let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        all.extend(problems.keep(parse(&text, &id, &place, cases)));
+        all.extend(problems.keep(parse(&text, &id, &place, cases, steps)));
     }
     if all.is_empty() && problems.is_empty() {
         problems.push(folder.display().to_string(), "there is no sabotage", "files such as route-lost.yaml");
@@ -74,7 +74,7 @@ fn read(folder: &Path, cases: &[Case]) -> Result<Vec<Sabotage>, Problems> {
 ///
 /// # Errors
 /// Every mistake in it, with its place.
-fn parse(text: &str, id: &str, place: &str, cases: &[Case]) -> Result<Sabotage, Problems> {
+fn parse(text: &str, id: &str, place: &str, cases: &[Case], steps: &[&str]) -> Result<Sabotage, Problems> {
     let document = serde_yaml_ng::Deserializer::from_str(text);
     let parsed: Result<Sabotage, _> = serde_yaml_ng::with::singleton_map_recursive::deserialize(document);
     let mut sabotage = parsed.map_err(|error| {
@@ -83,8 +83,12 @@ fn parse(text: &str, id: &str, place: &str, cases: &[Case]) -> Result<Sabotage, 
     })?;
     sabotage.id = id.to_string();
     let mut problems = Problems::new();
-    if sabotage.acts.is_empty() {
-        problems.push(place, "`break` is empty, and a sabotage that breaks nothing proves nothing", "at least one act");
+    if sabotage.acts.is_empty() && sabotage.without.is_empty() {
+        let message = "`break` and `without` are empty, and a sabotage that breaks nothing proves nothing";
+        problems.push(place, message, "at least one act, or a step that is left out");
+    }
+    for step in sabotage.without.iter().filter(|step| !steps.contains(&step.as_str())) {
+        problems.push(place, format!("`{step}` is no step of the install"), any_of(steps));
     }
     if sabotage.red.is_empty() && sabotage.untold.is_empty() {
         problems.push(place, "`red` and `untold` are empty", "the clause that must notice");
@@ -127,9 +131,10 @@ mod tests {
     #[case::unknown_field(&format!("{SOUND}colour: red\n"), "colour")]
     #[case::unknown_act(&SOUND.replace("loseRoutes", "explode"), "explode")]
     #[case::unknown_layer(&SOUND.replace("network", "moon"), "moon")]
+    #[case::unknown_step(&format!("{SOUND}without: [b-step]\n"), "a-step")]
     #[case::unknown_variable(&SOUND.replace("what: x", "what: ${MOON}"), "${MOON}")]
     fn a_mistake_is_said_with_its_place(#[case] text: &str, #[case] word: &str) {
-        let said = parse(text, "x", "faults/x.yaml", &[]).unwrap_err().to_string();
+        let said = parse(text, "x", "faults/x.yaml", &[], &["a-step"]).unwrap_err().to_string();
         assert!(said.contains(word) && said.contains("faults/x.yaml"), "{said}");
     }
 }

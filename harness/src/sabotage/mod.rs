@@ -40,8 +40,12 @@ pub struct Sabotage {
     /// After which phase the suite is asked.
     #[serde(default)]
     pub after: After,
+    /// Steps of the guide that are left out: the mesh is installed anew without them before anything else is done, and
+    /// once more with them afterwards.
+    #[serde(default)]
+    pub without: Vec<String>,
     /// What is done to a healthy lab, in order.
-    #[serde(rename = "break")]
+    #[serde(rename = "break", default)]
     pub acts: Vec<Act>,
     /// Which healer of Istio or Kubernetes is held off, and how, where one would mend it at once.
     #[serde(default)]
@@ -61,6 +65,9 @@ pub struct Sabotage {
     pub cause: Vec<String>,
     /// Words that the hint must have.
     pub hint: Vec<String>,
+    /// The first broken layer of requests, as the first red clause must name it; none where requests are not the matter.
+    #[serde(default)]
+    pub broken: Option<crate::check::Layer>,
 }
 
 impl Sabotage {

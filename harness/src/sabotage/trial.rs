@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Layer, Sabotage};
-use crate::check::Verdict;
+use crate::check::{self, Verdict};
 use crate::report::summary::Summary;
 
 /// What one check of the whole catalogue said.
@@ -17,6 +17,9 @@ pub struct Got {
     pub causes: BTreeMap<String, String>,
     /// Hint of each red clause that has one.
     pub hints: BTreeMap<String, String>,
+    /// The first broken layer that a red clause names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub broken: BTreeMap<String, check::Layer>,
     /// Clauses that passed only at the second attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flaky: Vec<String>,
@@ -35,10 +38,9 @@ impl Got {
             }
             let Some(verdict) = case.verdict.as_ref().filter(|verdict| !verdict.is_passed()) else { continue };
             got.causes.insert(id.clone(), verdict.cause());
-            if let Verdict::Failed { finding } = verdict
-                && let Some(hint) = &finding.hint
-            {
-                got.hints.insert(id, hint.clone());
+            if let Verdict::Failed { finding } = verdict {
+                got.hints.extend(finding.hint.iter().map(|hint| (id.clone(), hint.clone())));
+                got.broken.extend(finding.broken.iter().map(|broken| (id.clone(), broken.layer)));
             }
         }
         got
@@ -117,6 +119,15 @@ impl Trial {
             let missing = words.iter().filter(lacks);
             misses.extend(missing.map(|word| format!("the {what} of {first} lacks `{}`: {said}", fill(word))));
         }
+        let named = got.broken.get(&first).copied();
+        if sabotage.broken.is_some() && named != sabotage.broken {
+            let name = |layer: Option<check::Layer>| layer.map_or("none", check::Layer::name);
+            misses.push(format!(
+                "the first broken layer that {first} names is {}, not {}",
+                name(named),
+                name(sabotage.broken)
+            ));
+        }
         Trial {
             id: sabotage.id.clone(),
             what: fill(&sabotage.what),
@@ -147,6 +158,7 @@ mod tests {
             layer: Layer::Network,
             threads: Vec::new(),
             after: Default::default(),
+            without: Vec::new(),
             acts: Vec::new(),
             holds_off: None,
             mend: Vec::new(),
@@ -155,6 +167,7 @@ mod tests {
             untold: Vec::new(),
             cause: list(&["${CLUSTER1}"]),
             hint: list(&["kubectl"]),
+            broken: None,
         }
     }
 
@@ -164,7 +177,7 @@ mod tests {
             verdicts: ids.into_iter().zip(verdicts.map(str::to_string)).collect(),
             causes: [("D1".to_string(), cause.to_string())].into(),
             hints: [("D1".to_string(), hint.to_string())].into(),
-            flaky: Vec::new(),
+            ..Got::default()
         }
     }
 

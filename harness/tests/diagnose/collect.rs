@@ -1,7 +1,6 @@
 //! Diagnostics of a lab that does not answer at all: said in a few lines, soon, and without failing.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use harness::budget::Budgets;
@@ -65,15 +64,7 @@ async fn collected(home: &Path) -> Collected {
         seconds: 1.0,
     });
     let lab = dead_lab(&home.join("home")).await;
-    let facts = lab.file.facts.clone();
-    let context = Context {
-        lab: Arc::new(lab),
-        facts,
-        recorder,
-        budgets: Budgets { slow: 0.5 },
-        scope: "diagnostics".to_string(),
-        nonce: "test".to_string(),
-    };
+    let context = Context::new(lab, recorder, Budgets { slow: 0.5 }).scoped("diagnostics");
     let limit = Duration::from_secs(60);
     tokio::time::timeout(limit, collect(&context, &home.join("diagnostics"))).await.expect("it is bounded")
 }

@@ -77,7 +77,7 @@ fn the_first_broken_clause_is_the_first_of_the_catalogue() {
     story.case("D12", 1.0, failed()).case("D1", 1.0, failed()).case("D0", 1.0, inconclusive());
     let trouble = Summary::of(&story.records).first_broken().expect("something is broken");
     assert_eq!(trouble.id, "D1 primary-control-plane");
-    assert_eq!(trouble.hint.as_deref(), Some("set values.global.externalIstiod"));
+    assert_eq!(trouble.advice, ["hint: set values.global.externalIstiod"]);
 }
 
 #[test]

@@ -52,6 +52,17 @@ impl Proxy {
         Ok(self.endpoints().await?.into_iter().filter(|endpoint| endpoint.upstream == upstream).collect())
     }
 
+    /// Whether it may send requests to this Envoy cluster under TLS; none where it does not know it.
+    ///
+    /// # Errors
+    /// As [`Proxy::endpoints`].
+    pub async fn sends_tls(&self, upstream: &str) -> Result<Option<bool>, ForwardError> {
+        // A pattern needs no escaping where any character stands for itself.
+        let pattern = upstream.replace('|', ".");
+        let path = format!("/config_dump?resource=dynamic_active_clusters&name_regex={pattern}");
+        Ok(sends_tls(&self.admin.json(&path).await?, upstream))
+    }
+
     /// Addresses that it listens on, such as `0.0.0.0:15012`.
     ///
     /// # Errors
@@ -139,6 +150,15 @@ fn health(status: &Value) -> String {
     wrong.join(" ")
 }
 
+/// What a dump of Envoy clusters says of the transport of one of them.
+fn sends_tls(dump: &Value, upstream: &str) -> Option<bool> {
+    let clusters = dump["configs"].as_array().into_iter().flatten().map(|config| &config["cluster"]);
+    let cluster = clusters.into_iter().find(|cluster| cluster["name"] == upstream)?;
+    let matches = cluster["transport_socket_matches"].as_array().into_iter().flatten();
+    let mut sockets = matches.map(|one| &one["transport_socket"]).chain([&cluster["transport_socket"]]);
+    Some(sockets.any(|socket| socket["name"].as_str().is_some_and(|name| name.contains("tls"))))
+}
+
 fn listeners(answer: &Value) -> Vec<String> {
     let all = answer["listener_statuses"].as_array().into_iter().flatten();
     all.filter_map(|listener| {
@@ -153,7 +173,7 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    use super::{Endpoint, endpoints, health, listeners};
+    use super::{Endpoint, endpoints, health, listeners, sends_tls};
 
     fn host(address: Value, stats: Value) -> Value {
         json!({"cluster_statuses": [{"name": "outbound|8080||echo", "host_statuses": [
@@ -190,6 +210,17 @@ mod tests {
     #[case::both(json!({"eds_health_status": "DRAINING", "pending_dynamic_removal": true}), "DRAINING pending_dynamic_removal")]
     fn health_says_all_that_is_wrong(#[case] status: Value, #[case] expected: &str) {
         assert_eq!(health(&status), expected);
+    }
+
+    #[rstest]
+    #[case::where_the_server_can(json!({"name": "echo", "transport_socket_matches": [
+        {"name": "tlsMode-istio", "transport_socket": {"name": "envoy.transport_sockets.tls"}},
+        {"name": "tlsMode-disabled", "transport_socket": {"name": "envoy.transport_sockets.raw_buffer"}}]}), Some(true))]
+    #[case::always(json!({"name": "echo", "transport_socket": {"name": "envoy.transport_sockets.tls"}}), Some(true))]
+    #[case::never(json!({"name": "echo"}), Some(false))]
+    #[case::unknown(json!({"name": "other"}), None)]
+    fn a_dump_tells_whether_requests_go_under_tls(#[case] cluster: Value, #[case] expected: Option<bool>) {
+        assert_eq!(sends_tls(&json!({"configs": [{"cluster": cluster}]}), "echo"), expected);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! istiod of the primary cluster: its replicas, their debug pages, and the gateway that exposes it.
 
+use std::collections::BTreeMap;
+
 use harness::check::Context;
 use harness::install::action::ISTIO_SYSTEM;
 use harness::lab::Cluster;
@@ -77,6 +79,25 @@ pub fn connected(syncz: &Value) -> Vec<(String, String)> {
     syncz.as_array().into_iter().flatten().map(|entry| (field(entry, "proxy"), field(entry, "cluster_id"))).collect()
 }
 
+/// What each proxy connected to one replica has not taken of what that sent, by `pod.namespace`: the kinds of configuration,
+/// with the error where it refused them.
+pub fn progress(syncz: &Value) -> BTreeMap<String, Vec<String>> {
+    let mut all = BTreeMap::new();
+    for entry in syncz.as_array().into_iter().flatten() {
+        let Some(proxy) = entry["proxy"].as_str() else { continue };
+        let stale = ["cluster", "listener", "route", "endpoint"].into_iter().filter(|kind| {
+            let [sent, acked] = ["sent", "acked"].map(|what| entry[format!("{kind}_{what}")].as_str().unwrap_or(""));
+            sent != acked
+        });
+        let mut lacks: Vec<String> = stale.map(|kind| format!("{kind}s")).collect();
+        let resources = entry["resources"].as_object().into_iter().flatten();
+        lacks.extend(resources.filter_map(|(_, resource)| Some(resource["lastError"].as_str()?.to_string())));
+        lacks.retain(|lack| !lack.is_empty());
+        all.insert(proxy.to_string(), lacks);
+    }
+    all
+}
+
 /// What a page of clusterz says of the sync with one cluster, and the secret that it is known by; none if it is unknown.
 pub fn sync(clusterz: &Value, cluster: &str) -> Option<(String, String)> {
     let field = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_string();
@@ -89,7 +110,7 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::{connected, sync};
+    use super::{connected, progress, sync};
 
     #[rstest]
     #[case::known("cluster2", Some(("synced", "istio-system/istio-remote-secret-cluster2")))]
@@ -100,6 +121,15 @@ mod tests {
             {"id": "cluster2", "secretName": "istio-system/istio-remote-secret-cluster2", "syncStatus": "synced"},
         ]);
         assert_eq!(sync(&page, cluster), told.map(|(status, secret)| (status.to_string(), secret.to_string())));
+    }
+
+    #[rstest]
+    #[case::synced(json!({"proxy": "a.b", "cluster_sent": "1", "cluster_acked": "1"}), &[])]
+    #[case::stale(json!({"proxy": "a.b", "cluster_sent": "2", "cluster_acked": "1"}), &["clusters"])]
+    #[case::never_taken(json!({"proxy": "a.b", "endpoint_sent": "1"}), &["endpoints"])]
+    #[case::refused(json!({"proxy": "a.b", "resources": {"lds": {"lastError": "no such filter"}}}), &["no such filter"])]
+    fn syncz_tells_what_a_proxy_has_not_taken(#[case] entry: serde_json::Value, #[case] lacks: &[&str]) {
+        assert_eq!(progress(&json!([entry]))["a.b"], lacks);
     }
 
     #[rstest]

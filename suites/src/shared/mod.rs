@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod envoy;
 pub mod gateway_traffic;
 pub mod istiod;
+pub mod ladder;
 pub mod leading;
 pub mod peers;
 pub mod scaling;

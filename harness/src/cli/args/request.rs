@@ -100,6 +100,8 @@ pub struct Request {
     pub selection: Selection,
     /// The step after which to wait for a person.
     pub pause_after: Option<String>,
+    /// Steps of the guide that are left out, as `prove` does on purpose; no flag asks for that.
+    pub without: Vec<String>,
     /// Whether the lab is kept.
     pub keep: Keep,
     /// How often a run is done.
@@ -210,6 +212,7 @@ impl Cli {
             from_file: common.scenario.is_some(),
             selection,
             pause_after,
+            without: Vec::new(),
             keep,
             repeat,
             deadline,

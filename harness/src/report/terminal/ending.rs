@@ -20,7 +20,7 @@ pub fn lines(summary: &Summary, folder: &str, mode: Mode) -> Vec<String> {
     if let Some(trouble) = summary.first_broken() {
         lines.push(say("Broken first", Colour::Red, &one_line(&format!("{}  {}", trouble.id, trouble.title))));
         lines.extend(trouble.cause.lines().next().map(|cause| format!("{INDENT}{}", one_line(cause))));
-        lines.extend(trouble.hint.map(|hint| format!("{INDENT}hint: {}", one_line(&hint))));
+        lines.extend(trouble.advice.iter().map(|advice| format!("{INDENT}{}", one_line(advice))));
     }
     if let Some(head) = &summary.head {
         let files = ["junit.xml", "events.jsonl"].map(|file| format!("{folder}/{}/{file}", head.run));

@@ -58,14 +58,10 @@ pub fn of_verdict(verdict: &Verdict, expected: &str) -> (&'static str, Colour) {
     (verb, colour)
 }
 
-/// The lines below a verdict: its cause, and its hint if there is one.
+/// The lines below a verdict: its cause, and what to look at where that is known.
 pub fn why(verdict: &Verdict) -> Vec<String> {
-    let hint = match verdict {
-        Verdict::Failed { finding } => finding.hint.as_deref(),
-        _ => None,
-    };
     let cause = Some(one_line(&verdict.cause())).filter(|cause| !cause.is_empty());
-    cause.into_iter().chain(hint.map(|hint| format!("hint: {}", one_line(hint)))).collect()
+    cause.into_iter().chain(verdict.advice().iter().map(|line| one_line(line))).collect()
 }
 
 /// The lines of an error that may have more than one.

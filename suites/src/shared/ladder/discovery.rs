@@ -1,0 +1,120 @@
+//! Discovery: the Service, its name, its EndpointSlices, and what istiod holds of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use harness::check::{Broken, Context, Layer};
+use harness::lab::probe::{Get, Probe};
+use harness::problem::all_of;
+use harness::role::Role;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::api::ListParams;
+
+use super::{HOST, NAMESPACE, PORT, SERVICE, Told, otherwise, ready};
+use crate::shared::shards::{shards, unknown_to_istiod};
+
+pub async fn services(context: &Context) -> Told {
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        let found = cluster.api::<Service>(NAMESPACE).get_opt(SERVICE).await;
+        let found = found.map_err(cluster.refused(format!("show Service {NAMESPACE}/{SERVICE}")))?;
+        let has = |service: &Service| {
+            let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+            ports.into_iter().any(|port| port.port == i32::from(PORT))
+        };
+        if !found.as_ref().is_some_and(has) {
+            let seen = if found.is_some() { format!("no port {PORT}") } else { "not there".to_string() };
+            return Ok(Err(Broken {
+                layer: Layer::Service,
+                object: cluster.object("Service", &format!("{NAMESPACE}/{SERVICE}")),
+                seen,
+                look: format!("kubectl --context {} -n {NAMESPACE} get service {SERVICE}", cluster.context),
+            }));
+        }
+    }
+    Ok(Ok("in both clusters".to_string()))
+}
+
+pub async fn names(context: &Context) -> Told {
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        let probe = Probe::outside(cluster, &context.budgets).await?;
+        let by_name: Get = probe.ask(&["get", &format!("http://{HOST}:{PORT}/healthz")]).await?;
+        let Some(error) = by_name.error else { continue };
+        // Without an answer by its address too it is a matter of another layer.
+        let service = cluster.api::<Service>(NAMESPACE).get(SERVICE).await;
+        let service = service.map_err(cluster.refused(format!("show Service {NAMESPACE}/{SERVICE}")))?;
+        let address = service.spec.and_then(|spec| spec.cluster_ip).unwrap_or_default();
+        let by_address: Get = probe.ask(&["get", &format!("http://{address}:{PORT}/healthz")]).await?;
+        if by_address.status.is_some() {
+            return Ok(Err(Broken {
+                layer: Layer::Dns,
+                object: probe.object(),
+                seen: format!("{HOST} is answered at {address} and not by its name: {error}"),
+                look: format!("kubectl --context {} -n kube-system get pods -l k8s-app=kube-dns", cluster.context),
+            }));
+        }
+    }
+    Ok(Ok(format!("{HOST} is found in both clusters")))
+}
+
+pub async fn endpoint_slices(context: &Context) -> Told {
+    let mut count = 0;
+    for role in Role::ALL {
+        let cluster = context.cluster(role);
+        let pods = ready(context, role).await?;
+        let params = ListParams::default().labels(&format!("kubernetes.io/service-name={SERVICE}"));
+        let slices = cluster.api::<EndpointSlice>(NAMESPACE).list(&params).await;
+        let slices = slices.map_err(cluster.refused(format!("list EndpointSlices of {NAMESPACE}/{SERVICE}")))?;
+        let endpoints = slices.iter().flat_map(|slice| slice.endpoints.iter());
+        let is_ready = |endpoint: &&k8s_openapi::api::discovery::v1::Endpoint| {
+            endpoint.conditions.as_ref().is_none_or(|conditions| conditions.ready != Some(false))
+        };
+        let listed: BTreeSet<String> =
+            endpoints.filter(is_ready).flat_map(|endpoint| endpoint.addresses.clone()).collect();
+        if let Some(seen) = otherwise(&pods, &listed) {
+            return Ok(Err(Broken {
+                layer: Layer::EndpointSlice,
+                object: cluster.object("Service", &format!("{NAMESPACE}/{SERVICE}")),
+                seen,
+                look: format!(
+                    "kubectl --context {} -n {NAMESPACE} get endpointslices -l kubernetes.io/service-name={SERVICE} -o yaml",
+                    cluster.context
+                ),
+            }));
+        }
+        count += listed.len();
+    }
+    Ok(Ok(format!("{count} addresses, those of the ready pods")))
+}
+
+pub async fn registry(context: &Context) -> Told {
+    let mut pods = BTreeMap::new();
+    for role in Role::ALL {
+        pods.extend(ready(context, role).await?);
+    }
+    let replicas = shards(context, HOST, NAMESPACE, u64::from(PORT)).await?;
+    for (istiod, shards) in &replicas {
+        let stray = shards.values().flatten().find(|ip| !pods.contains_key(*ip));
+        let seen = match (unknown_to_istiod(&pods, shards), stray) {
+            (Some((ip, pod)), _) => format!("{ip} of {pod} is not in its shard"),
+            (None, Some(ip)) => format!("{ip} is in a shard, which is no ready pod's"),
+            (None, None) => continue,
+        };
+        let pod = istiod.rsplit('/').next().unwrap_or(istiod);
+        return Ok(Err(Broken {
+            layer: Layer::Registry,
+            object: istiod.clone(),
+            seen,
+            look: format!(
+                "kubectl --context {} -n istio-system exec {pod} -- pilot-discovery request GET /debug/endpointShardz",
+                context.primary().context
+            ),
+        }));
+    }
+    Ok(Ok(format!("{} addresses in the shards of {}", pods.len(), all_of(&names_of(&replicas)))))
+}
+
+fn names_of<T>(replicas: &[(String, T)]) -> Vec<&String> {
+    replicas.iter().map(|(name, _)| name).collect()
+}

@@ -1,0 +1,60 @@
+//! TLS: which certificates servers show, and whether callers send under TLS.
+
+use harness::check::{Broken, Context, Layer};
+use harness::lab::probe::Probe;
+use harness::problem::all_of;
+use harness::role::Role;
+
+use super::reach::Handshake;
+use super::{HOST, IDENTITY, NAMESPACE, PORT, Told};
+use crate::shared::envoy::Proxy;
+
+/// The servers show certificates of the mesh, and the callers' proxies send under TLS.
+pub async fn mutual_tls(context: &Context, handshakes: &[Handshake]) -> Told {
+    let shown = match certificates(handshakes) {
+        Ok(shown) => shown,
+        Err(broken) => return Ok(Err(broken)),
+    };
+    for role in Role::ALL {
+        for caller in Probe::each_inside(context.cluster(role), &context.budgets).await? {
+            let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
+            if proxy.sends_tls(&format!("outbound|{PORT}||{HOST}")).await? == Some(false) {
+                return Ok(Err(Broken {
+                    layer: Layer::Tls,
+                    object: proxy.object(),
+                    seen: format!("it sends requests to {HOST} in plain text"),
+                    look: format!(
+                        "istioctl --context {} proxy-config cluster {}.{NAMESPACE} --fqdn {HOST} -o json",
+                        caller.cluster.context, caller.pod
+                    ),
+                }));
+            }
+        }
+    }
+    Ok(Ok(format!("{shown}, and callers send under TLS")))
+}
+
+fn certificates(handshakes: &[Handshake]) -> Result<String, Broken> {
+    for Handshake { from, to, tls } in handshakes {
+        let another_root = tls.verify_error.as_ref().filter(|error| !error.contains("not valid for name"));
+        let seen = match tls.chain.first() {
+            None => format!("no certificate: {}", tls.error.as_deref().unwrap_or("the handshake ended")),
+            Some(leaf) if !leaf.uri.iter().any(|uri| uri == IDENTITY) => {
+                format!("a certificate for {}, not for {IDENTITY}", all_of(&leaf.uri))
+            }
+            Some(leaf) => match another_root {
+                Some(error) => {
+                    format!("a certificate of {} that does not lead to the mesh's root: {error}", leaf.issuer)
+                }
+                None => continue,
+            },
+        };
+        return Err(Broken {
+            layer: Layer::Tls,
+            object: to.object(),
+            seen: format!("{} is shown {seen}", from.object()),
+            look: format!("istioctl --context {} proxy-config secret {}.{NAMESPACE}", to.cluster.context, to.pod),
+        });
+    }
+    Ok(format!("{} servers show certificates for {IDENTITY} of the mesh's root", handshakes.len()))
+}
