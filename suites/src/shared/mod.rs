@@ -8,6 +8,7 @@ pub mod gateway_traffic;
 pub mod istiod;
 pub mod leading;
 pub mod peers;
+pub mod rows;
 pub mod scaling;
 pub mod shards;
 pub mod writer;
