@@ -1,4 +1,5 @@
 //! D11: requests to a service are served by both clusters, from both, and the servers see the caller's identity.
+//! It judges HTTP by counts; that other protocols are answered too is B6.
 //!
 //! Sabotage: in cluster1 give VirtualService meshproof-sample/echo-without-retries destinations in subsets v1 and v2,
 //! weighted 100:0 or 90:10, or a fault that aborts 8 % of requests; switch TLS off by a DestinationRule (no identity);
@@ -36,11 +37,6 @@ pub const CASE: Case = Case {
 
 const SERVICE: &str = "Service meshproof-sample/echo";
 const NAMESPACE: &str = "meshproof-sample";
-const SHORT_ROW: u32 = 10;
-
-/// The other ways to call echo; its HTTP port is the one that is judged by counts.
-const OTHER_PROTOCOLS: [(&str, &str); 2] =
-    [("grpc", "echo.meshproof-sample:8081"), ("tcp", "echo.meshproof-sample:9000")];
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     match served(context).await {
@@ -77,11 +73,6 @@ async fn served(context: &Context) -> Result<Evidence, Fault> {
         let calls = sample(context, &caller, &design, count, &mut evidence).await?;
         every_server_answers(&caller, &calls, &servers, &evidence)?;
         samples.push((caller, calls));
-    }
-    for (caller, _) in &samples {
-        for (protocol, target) in OTHER_PROTOCOLS {
-            short_row(context, caller, protocol, target, &mut evidence).await?;
-        }
     }
     // Last, for the proxies write their logs in batches.
     for (caller, calls) in &samples {
@@ -286,51 +277,6 @@ async fn failed_at(context: &Context, caller: &Probe, mark: &str) -> String {
         })
         .collect();
     tally(upstreams.iter().map(String::as_str))
-}
-
-/// A short row of calls by another protocol: all must be answered, and who did is noted.
-async fn short_row(
-    context: &Context,
-    caller: &Probe,
-    protocol: &str,
-    target: &str,
-    evidence: &mut Evidence,
-) -> Result<(), Fault> {
-    let name = &caller.cluster.name;
-    // A kept TCP connection stays with one endpoint.
-    let call = ["call", target, "--protocol", protocol, "--fresh-connection"];
-    if let Err(timeout) = converge(context, caller, &call).await? {
-        return Err(Finding::new(format!(
-            "no three {protocol} calls in a row from {name} to {SERVICE} are answered: {}",
-            timeout.last()?
-        ))
-        .expected_got("answers", timeout.to_string())
-        .evidence(evidence)
-        .into());
-    }
-    let count = SHORT_ROW.to_string();
-    let calls: Calls = caller.ask(&[call.as_slice(), &["--count", &count]].concat()).await?;
-    evidence.saw(
-        caller.object(),
-        format!("{} {protocol} calls to {target}, answers by cluster", calls.sent),
-        split(&calls.by_cluster()),
-    );
-    if calls.sent > 0 && calls.answered == calls.sent {
-        return Ok(());
-    }
-    let failed = calls.sent - calls.answered;
-    Err(Finding::new(format!(
-        "{failed} of {} {protocol} calls from {name} to {SERVICE} failed: {}",
-        calls.sent,
-        calls.failure_line()
-    ))
-    .expected_got(format!("{SHORT_ROW} answers"), calls.answered.to_string())
-    .evidence(evidence)
-    .into())
-}
-
-fn split(counts: &BTreeMap<String, u32>) -> String {
-    all_of(&counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

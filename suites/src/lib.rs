@@ -3,6 +3,9 @@
 
 mod b1_authorization;
 mod b2_strict_mutual_tls;
+mod b6_traffic_matrix;
+mod b7_routing;
+mod b8_retries;
 mod d0_prerequisites;
 mod d10_pod_network;
 mod d11_load_balancing;
@@ -40,6 +43,9 @@ pub fn registry() -> Vec<Case> {
         d13_control_plane_path::CASE,
         b1_authorization::CASE,
         b2_strict_mutual_tls::CASE,
+        b6_traffic_matrix::CASE,
+        b7_routing::CASE,
+        b8_retries::CASE,
     ]
 }
 

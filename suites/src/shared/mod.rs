@@ -9,6 +9,7 @@ pub mod istiod;
 pub mod ladder;
 pub mod leading;
 pub mod peers;
+pub mod rows;
 pub mod scaling;
 pub mod shards;
 pub mod writer;

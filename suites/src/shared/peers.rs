@@ -12,7 +12,9 @@ use super::access_log::{self, Entry, Way, tally};
 use super::address::AddressBook;
 
 const NAMESPACE: &str = "meshproof-sample";
-const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/caller";
+
+/// The identity of the callers, in each cluster.
+pub const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/caller";
 
 /// Reads the access logs of all echo servers: each request that the caller had answered must be there, by its identity
 /// and straight from its pod.
@@ -114,6 +116,9 @@ mod tests {
     fn logs(entries: &[(&str, &str)]) -> BTreeMap<String, Vec<Entry>> {
         let entry = |(peer, identity): &(&str, &str)| Entry {
             pod: "echo".to_string(),
+            path: String::new(),
+            port: 8080,
+            protocol: String::new(),
             code: 200,
             peer: peer.to_string(),
             identity: identity.to_string(),
