@@ -50,8 +50,8 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
 /// Address and name of each pod.
 type Pods = Vec<(String, String)>;
 
-/// One row of calls: half a second at this pace.
-const ROW: [&str; 4] = ["--count", "25", "--interval-ms", "20"];
+/// One row of calls: half a second at this pace. A call that is late on a busy machine is not lost.
+const ROW: [&str; 6] = ["--count", "25", "--interval-ms", "20", "--timeout-ms", "10000"];
 
 /// Seconds for which a pod that was told to go still answers (`preStop` in the manifest).
 const PATIENCE: f64 = 10.0;
