@@ -6,8 +6,9 @@
 //! answering until they have heard that it goes, as the workload's `preStop` has it: one that exits at once loses what
 //! is under way, in any mesh.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Instant;
+mod traffic;
+
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Use, When};
@@ -17,13 +18,14 @@ use harness::lab::cluster::{ClusterError, pod_ready};
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
 use harness::role::Role;
-use harness::wait::{Look, Timeout};
+use harness::wait::Look;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
+use self::traffic::Traffic;
 use crate::shared::envoy::Proxy;
 
 /// The check.
@@ -45,13 +47,10 @@ const NAME: &str = "moved";
 const UPSTREAM: &str = "outbound|8080||moved.meshproof-sample.svc.cluster.local";
 
 /// Looks this often, so that a move takes no longer than the mesh does.
-const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Address and name of each pod.
 type Pods = Vec<(String, String)>;
-
-/// One row of calls: a third of a second at this pace. A call that is late on a busy machine is not lost.
-const ROW: [&str; 6] = ["--count", "16", "--interval-ms", "20", "--timeout-ms", "10000"];
 
 /// Seconds for which a pod that was told to go still answers (`preStop` in the manifest).
 const PATIENCE: f64 = 10.0;
@@ -82,21 +81,19 @@ async fn moves(context: &Context, callers: &[Probe], proxies: &[Proxy]) -> Resul
     let (known, answered) = futures::join!(known(context, proxies, &both), answered);
     known?;
     answered.into_iter().collect::<Result<(), Fault>>()?;
-    let traffic =
-        Traffic { context, going: AtomicBool::new(true), rows: callers.iter().map(|_| AtomicUsize::new(0)).collect() };
-    let rows = join_all(callers.iter().zip(&traffic.rows).map(|(caller, rows)| traffic.row_after_row(caller, rows)));
+    let traffic = Traffic::of(context, format!("http://{NAME}.{NAMESPACE}:8080/{}/b10/moved", context.nonce), callers);
     let moved = async {
         let moved = from_place_to_place(context, &here, proxies, &traffic).await;
-        traffic.going.store(false, Ordering::Relaxed);
+        traffic.end();
         moved
     };
-    let (rows, moved) = futures::join!(rows, moved);
+    let (rows, moved) = futures::join!(traffic.row_after_row(), moved);
     let moved = match moved {
         Err(refuted @ Fault::Refuted(_)) => return Err(refuted),
         moved => moved,
     };
     // A row that could not be made says more than that none came.
-    let rows = rows.into_iter().collect::<Result<Vec<Calls>, Fault>>()?;
+    let rows = rows?;
     let (seen, slowest) = moved?;
     evidence.extend(seen);
     for (caller, calls) in callers.iter().zip(rows) {
@@ -132,52 +129,6 @@ fn lost(caller: &Probe, calls: &Calls) -> Finding {
 
 fn split(calls: &Calls) -> String {
     all_of(&calls.by_cluster().iter().map(|(cluster, count)| format!("{cluster} {count}")).collect::<Vec<_>>())
-}
-
-/// Calls that go on until they are told to end.
-struct Traffic<'a> {
-    context: &'a Context,
-    going: AtomicBool,
-    /// Rows that have ended, of each caller.
-    rows: Vec<AtomicUsize>,
-}
-
-impl Traffic<'_> {
-    async fn row_after_row(&self, caller: &Probe, rows: &AtomicUsize) -> Result<Calls, Fault> {
-        let url = format!("http://{NAME}.{NAMESPACE}:8080/{}/b10/{}", self.context.nonce, caller.cluster.role);
-        let call = [["call", url.as_str()].as_slice(), &ROW].concat();
-        let mut all = Calls::default();
-        while self.going.load(Ordering::Relaxed) {
-            let row: Calls = caller.ask(&call).await?;
-            add(&mut all, row);
-            rows.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(all)
-    }
-
-    /// Waits until each caller has ended the row that is under way and made a whole one.
-    async fn goes_on(&self) -> Result<(), Timeout> {
-        let ended = || self.rows.iter().map(|rows| rows.load(Ordering::Relaxed)).collect::<Vec<_>>();
-        let before = ended();
-        let wait = self.context.wait(format!("another row of calls of {NAME}"), self.context.budgets.converge());
-        wait.every(PAUSE)
-            .until(|| async {
-                let rows: Vec<usize> = ended().iter().zip(&before).map(|(now, before)| now - before).collect();
-                if rows.iter().all(|rows| *rows >= 2) { Look::Yes(()) } else { Look::NotYet(format!("{rows:?}")) }
-            })
-            .await
-    }
-}
-
-fn add(all: &mut Calls, row: Calls) {
-    all.sent += row.sent;
-    all.answered += row.answered;
-    for (who, count) in row.by {
-        *all.by.entry(who).or_default() += count;
-    }
-    for (why, count) in row.failures {
-        *all.failures.entry(why).or_default() += count;
-    }
 }
 
 /// Both places, then the primary alone, both again, and the remote alone; returns also the seconds after which every
@@ -319,12 +270,9 @@ fn staying(cluster: &Cluster, pods: &[Pod], replicas: usize) -> Look<Pods> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use harness::lab::probe::Calls;
     use rstest::rstest;
 
-    use super::{add, difference};
+    use super::difference;
 
     #[rstest]
     #[case::exactly(&["10.10.0.9"], None)]
@@ -336,20 +284,5 @@ mod tests {
             None => assert_eq!(got, None),
             Some(says) => assert!(got.as_ref().is_some_and(|got| got.starts_with(says)), "{got:?}"),
         }
-    }
-
-    #[test]
-    fn rows_add_up() {
-        let row = || Calls {
-            sent: 3,
-            answered: 2,
-            by: BTreeMap::from([("cluster1/v1/a".to_string(), 2)]),
-            failures: BTreeMap::from([("HTTP 503".to_string(), 1)]),
-            ..Calls::default()
-        };
-        let mut all = Calls::default();
-        add(&mut all, row());
-        add(&mut all, row());
-        assert_eq!((all.sent, all.answered, all.by["cluster1/v1/a"], all.failures["HTTP 503"]), (6, 4, 4, 2));
     }
 }
