@@ -28,7 +28,7 @@ pub const CASE: Case = Case {
     title: "Requests from each cluster are served by both",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/verify/",
     needs: &["D7", "D10"],
-    blames: &[],
+    blames: &["B11"],
     follows: &[],
     uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,

@@ -1,11 +1,14 @@
 //! The catalogue of checks for Istio's "Install Primary-Remote" guide: one file a clause (D), listed here in order, and one
 //! for each behaviour of the mesh that follows from them (B).
 
+mod b10_move;
+mod b11_workload_roots;
 mod b1_authorization;
 mod b2_strict_mutual_tls;
 mod b6_traffic_matrix;
 mod b7_routing;
 mod b8_retries;
+mod b9_remote_service;
 mod d0_prerequisites;
 mod d10_pod_network;
 mod d11_load_balancing;
@@ -46,6 +49,9 @@ pub fn registry() -> Vec<Case> {
         b6_traffic_matrix::CASE,
         b7_routing::CASE,
         b8_retries::CASE,
+        b9_remote_service::CASE,
+        b10_move::CASE,
+        b11_workload_roots::CASE,
     ]
 }
 

@@ -83,15 +83,15 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
     };
     let workloads = |id, role, version| {
         let action = Action::sample(scenario, role, version, workload_image);
-        // An echo for each node of the larger cluster, a caller for each node, and what D7 scales.
-        let pods = scenario.most_nodes() as usize + nodes(role) + scaled(role);
+        // An echo for each node of the larger cluster, a caller for each node, what D7 scales and what B10 moves.
+        let pods = scenario.most_nodes() as usize + nodes(role) + scaled(role) + 1;
         base(
             id,
             format!("Sample workloads run in {}", name(role)),
             HARNESS,
             role,
             action,
-            Proof::PodsReady { namespace: "meshproof-sample", selector: "app in (echo, scaled, caller)", pods },
+            Proof::PodsReady { namespace: "meshproof-sample", selector: "app in (echo, scaled, moved, caller)", pods },
         )
     };
     vec![

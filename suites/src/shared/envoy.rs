@@ -4,6 +4,7 @@ use std::fmt;
 
 use harness::lab::Cluster;
 use harness::lab::forward::{Forward, ForwardError};
+use k8s_openapi::ByteString;
 use serde_json::Value;
 
 const ADMIN_PORT: u16 = 15000;
@@ -70,6 +71,23 @@ impl Proxy {
     pub async fn listeners(&self) -> Result<Vec<String>, ForwardError> {
         Ok(listeners(&self.admin.json("/listeners?format=json").await?))
     }
+
+    /// The workload's own certificates and the roots that it trusts; Envoy shows no key.
+    ///
+    /// # Errors
+    /// As [`Proxy::endpoints`].
+    pub async fn secrets(&self) -> Result<Secrets, ForwardError> {
+        Ok(secrets(&self.admin.json("/config_dump?resource=dynamic_active_secrets").await?))
+    }
+}
+
+/// What a proxy is known by, and knows others by; empty for what it was not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    /// Its own certificate and those that lead to a root, as PEM.
+    pub chain: Vec<u8>,
+    /// The roots that it trusts, as PEM.
+    pub trusted: Vec<u8>,
 }
 
 /// One host of one Envoy cluster.
@@ -168,12 +186,25 @@ fn listeners(answer: &Value) -> Vec<String> {
     .collect()
 }
 
+fn secrets(dump: &Value) -> Secrets {
+    let all = dump["configs"].as_array().into_iter().flatten();
+    let secret = |name: &str| all.clone().find(|entry| entry["name"] == name).map(|entry| &entry["secret"]);
+    let bytes = |value: Option<&Value>| {
+        let ByteString(bytes) = value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
+        bytes
+    };
+    Secrets {
+        chain: bytes(secret("default").map(|secret| &secret["tls_certificate"]["certificate_chain"]["inline_bytes"])),
+        trusted: bytes(secret("ROOTCA").map(|secret| &secret["validation_context"]["trusted_ca"]["inline_bytes"])),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    use super::{Endpoint, endpoints, health, listeners, sends_tls};
+    use super::{Endpoint, Secrets, endpoints, health, listeners, secrets, sends_tls};
 
     fn host(address: Value, stats: Value) -> Value {
         json!({"cluster_statuses": [{"name": "outbound|8080||echo", "host_statuses": [
@@ -229,5 +260,14 @@ mod tests {
             {"name": "a", "local_address": {"socket_address": {"address": "0.0.0.0", "port_value": 15012}}},
             {"name": "internal", "local_address": {"envoy_internal_address": {}}}]});
         assert_eq!(listeners(&answer), ["0.0.0.0:15012"]);
+    }
+
+    #[test]
+    fn secrets_are_found_by_their_names() {
+        let dump = json!({"configs": [
+            {"name": "default", "secret": {"name": "default", "tls_certificate": {"certificate_chain": {"inline_bytes": "YQ=="}}}},
+            {"name": "ROOTCA", "secret": {"name": "ROOTCA", "validation_context": {"trusted_ca": {"inline_bytes": "Yg=="}}}}]});
+        assert_eq!(secrets(&dump), Secrets { chain: b"a".to_vec(), trusted: b"b".to_vec() });
+        assert_eq!(secrets(&json!({})), Secrets { chain: Vec::new(), trusted: Vec::new() });
     }
 }

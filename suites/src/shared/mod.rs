@@ -3,6 +3,7 @@
 pub mod access_log;
 pub mod address;
 pub mod certificate;
+pub mod chain;
 pub mod envoy;
 pub mod gateway_traffic;
 pub mod istiod;

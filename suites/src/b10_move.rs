@@ -1,0 +1,288 @@
+//! B10: a workload that leaves one cluster, comes back and leaves the other under a steady row of calls loses none.
+//!
+//! What Istio promises is that its proxies follow the endpoints of both clusters, and that its own retries (two, for a
+//! request that no server has begun to answer) cover the moment of a change; of the order of news from two clusters it
+//! promises nothing. So a place is told to go only when every caller's proxy lists the other one, and it goes on
+//! answering until they have heard that it goes, as the workload's `preStop` has it: one that exits at once loses what
+//! is under way, in any mesh.
+
+mod traffic;
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::Cluster;
+use harness::lab::cluster::{ClusterError, pod_ready};
+use harness::lab::probe::{Calls, Probe};
+use harness::problem::all_of;
+use harness::role::Role;
+use harness::wait::Look;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+
+use self::traffic::Traffic;
+use crate::shared::envoy::Proxy;
+
+/// The check.
+pub const CASE: Case = Case {
+    id: "B10",
+    slug: "moved-under-traffic",
+    title: "A workload that moves from cluster to cluster under traffic loses no call",
+    guide: "https://istio.io/latest/docs/ops/deployment/deployment-models/#multiple-clusters",
+    needs: &["D7", "D10"],
+    blames: &["D11", "B11"],
+    follows: &[],
+    uses: &[Use::Relies(Ground::Traffic), Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const NAMESPACE: &str = "meshproof-sample";
+const NAME: &str = "moved";
+const UPSTREAM: &str = "outbound|8080||moved.meshproof-sample.svc.cluster.local";
+
+/// Looks this often, so that a move takes no longer than the mesh does.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Address and name of each pod.
+type Pods = Vec<(String, String)>;
+
+/// Seconds for which a pod that was told to go still answers (`preStop` in the manifest).
+const PATIENCE: f64 = 10.0;
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let (mut callers, mut proxies) = (Vec::new(), Vec::new());
+    for role in Role::ALL {
+        for caller in Probe::each_inside(context.cluster(role), &context.budgets).await? {
+            proxies.push(Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?);
+            callers.push(caller);
+        }
+    }
+    let judged = moves(context, &callers, &proxies).await;
+    // In both clusters in any case: the next run begins so.
+    for role in Role::ALL {
+        scale(context.cluster(role), 1).await?;
+    }
+    judged
+}
+
+async fn moves(context: &Context, callers: &[Probe], proxies: &[Proxy]) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    // An earlier run may have been killed in between.
+    let (here, there) = futures::join!(settled(context, Role::Primary, 1), settled(context, Role::Remote, 1));
+    let (here, there) = (here?, there?);
+    let both = [here.clone(), there].concat();
+    let answered = join_all(callers.iter().map(|caller| answers(context, caller)));
+    let (known, answered) = futures::join!(known(context, proxies, &both), answered);
+    known?;
+    answered.into_iter().collect::<Result<(), Fault>>()?;
+    let traffic = Traffic::of(context, format!("http://{NAME}.{NAMESPACE}:8080/{}/b10/moved", context.nonce), callers);
+    let moved = async {
+        let moved = from_place_to_place(context, &here, proxies, &traffic).await;
+        traffic.end();
+        moved
+    };
+    let (rows, moved) = futures::join!(traffic.row_after_row(), moved);
+    let moved = match moved {
+        Err(refuted @ Fault::Refuted(_)) => return Err(refuted),
+        moved => moved,
+    };
+    // A row that could not be made says more than that none came.
+    let rows = rows?;
+    let (seen, slowest) = moved?;
+    evidence.extend(seen);
+    for (caller, calls) in callers.iter().zip(rows) {
+        evidence.saw(
+            caller.object(),
+            format!("{} calls of {NAME} meanwhile, answers by cluster", calls.sent),
+            split(&calls),
+        );
+        if calls.answered == calls.sent {
+            continue;
+        }
+        if slowest > PATIENCE {
+            return Err(Fault::unknown(format!(
+                "proxies heard after {slowest:.1} s that a pod of {NAME} goes, which stays for {PATIENCE} s only: calls were lost, but not by the mesh alone"
+            )));
+        }
+        return Err(lost(caller, &calls).evidence(&evidence).into());
+    }
+    Ok(evidence)
+}
+
+fn lost(caller: &Probe, calls: &Calls) -> Finding {
+    Finding::new(format!(
+        "{} of {} calls from {} to Service {NAMESPACE}/{NAME} were lost while it moved from cluster to cluster: {}",
+        calls.sent - calls.answered,
+        calls.sent,
+        caller.object(),
+        calls.failure_line()
+    ))
+    .expected_got(format!("{} answers", calls.sent), format!("{}, and {}", split(calls), calls.failure_line()))
+    .hint(format!("see VirtualServices and DestinationRules for {NAME} that name a cluster or a version, and its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{NAMESPACE}", caller.cluster.context, caller.pod))
+}
+
+fn split(calls: &Calls) -> String {
+    all_of(&calls.by_cluster().iter().map(|(cluster, count)| format!("{cluster} {count}")).collect::<Vec<_>>())
+}
+
+/// Both places, then the primary alone, both again, and the remote alone; returns also the seconds after which every
+/// proxy had heard, at the latest, that a place goes.
+async fn from_place_to_place(
+    context: &Context,
+    here: &Pods,
+    proxies: &[Proxy],
+    traffic: &Traffic<'_>,
+) -> Result<(Evidence, f64), Fault> {
+    let mut evidence = Evidence::new();
+    let left = leaves(context, Role::Remote, proxies, here, &mut evidence).await?;
+    let began = Instant::now();
+    let there = settled(context, Role::Remote, 1).await?;
+    let ready = began.elapsed().as_secs_f64();
+    known(context, proxies, &[here.clone(), there.clone()].concat()).await?;
+    let listed = began.elapsed().as_secs_f64();
+    evidence.saw(
+        context.remote().object("Deployment", &format!("{NAMESPACE}/{NAME}")),
+        "scaled from 0 to 1",
+        format!("ready after {ready:.1} s, listed by every caller's proxy after {listed:.1} s"),
+    );
+    let moved = leaves(context, Role::Primary, proxies, &there, &mut evidence).await?;
+    traffic.goes_on().await?;
+    Ok((evidence, left.max(moved)))
+}
+
+/// Tells the place in one cluster to go; returns the seconds after which every proxy lists the other one alone.
+async fn leaves(
+    context: &Context,
+    role: Role,
+    proxies: &[Proxy],
+    stays: &Pods,
+    evidence: &mut Evidence,
+) -> Result<f64, Fault> {
+    let cluster = context.cluster(role);
+    let told = Instant::now();
+    scale(cluster, 0).await?;
+    known(context, proxies, stays).await?;
+    let seconds = told.elapsed().as_secs_f64();
+    let object = cluster.object("Deployment", &format!("{NAMESPACE}/{NAME}"));
+    evidence.saw(object, "scaled from 1 to 0", format!("dropped by every caller's proxy after {seconds:.1} s"));
+    Ok(seconds)
+}
+
+/// Waits until each proxy lists exactly these pods.
+async fn known(context: &Context, proxies: &[Proxy], pods: &[(String, String)]) -> Result<(), Fault> {
+    let each = join_all(proxies.iter().map(|proxy| async move {
+        let wait = context.wait(format!("{} to list the pods of {NAME}", proxy.object()), context.budgets.endpoints());
+        let wait = wait.every(PAUSE);
+        let listed = wait.until(|| async {
+            match proxy.endpoints_of(UPSTREAM).await {
+                Ok(all) => {
+                    let listed = all.iter().filter(|endpoint| endpoint.is_healthy());
+                    difference(pods, &listed.map(|endpoint| endpoint.address.as_str()).collect::<Vec<_>>())
+                        .map_or(Look::Yes(()), Look::NotYet)
+                }
+                Err(error) => Look::unable(error),
+            }
+        });
+        match listed.await {
+            Ok(()) => Ok(()),
+            Err(timeout) => Err(Fault::from(
+                Finding::new(format!("{} {}", proxy.object(), timeout.last()?))
+                    .expected_got(all_of(&pods.iter().map(|(_, pod)| pod.as_str()).collect::<Vec<_>>()), timeout.last()?)
+                    .hint(format!("compare Service {NAMESPACE}/{NAME} of both clusters (selector, ports, annotation networking.istio.io/exportTo) and its EndpointSlices there")),
+            )),
+        }
+    }));
+    each.await.into_iter().collect()
+}
+
+/// How the listed addresses are others than those of the pods, as the end of a sentence that begins with the proxy.
+fn difference(pods: &[(String, String)], listed: &[&str]) -> Option<String> {
+    if let Some((ip, pod)) = pods.iter().find(|(ip, _)| !listed.contains(&ip.as_str())) {
+        return Some(format!("does not list endpoint {ip} of {pod} behind Service {NAMESPACE}/{NAME}"));
+    }
+    let extra = listed.iter().find(|address| !pods.iter().any(|(ip, _)| ip == *address));
+    extra.map(|address| format!("still lists endpoint {address}, which Service {NAMESPACE}/{NAME} has left"))
+}
+
+/// The control: without it nothing can be said of what is lost later.
+async fn answers(context: &Context, caller: &Probe) -> Result<(), Fault> {
+    let url = format!("http://{NAME}.{NAMESPACE}:8080/{}/b10/first", context.nonce);
+    let wait = context.wait(format!("{NAME} to answer {}", caller.object()), context.budgets.converge());
+    let seen = wait.until(|| async {
+        match caller.ask::<Calls>(&["call", &url, "--count", "5"]).await {
+            Ok(calls) if calls.answered == calls.sent => Look::Yes(()),
+            Ok(calls) => Look::NotYet(calls.failure_line()),
+            Err(error) => Look::unable(error),
+        }
+    });
+    match seen.await {
+        Ok(()) => Ok(()),
+        Err(timeout) => Err(Finding::new(format!(
+            "calls from {} to Service {NAMESPACE}/{NAME} are not answered before it moves: {}",
+            caller.object(),
+            timeout.last()?
+        ))
+        .expected_got("every call answered", timeout.last()?)
+        .hint(format!("see VirtualServices and DestinationRules for {NAME}"))
+        .into()),
+    }
+}
+
+async fn scale(cluster: &Cluster, replicas: u32) -> Result<(), ClusterError> {
+    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+    let what = format!("scale Deployment {NAMESPACE}/{NAME} to {replicas}");
+    let api = cluster.api::<Deployment>(NAMESPACE);
+    api.patch(NAME, &PatchParams::default(), &patch).await.map_err(cluster.refused(what))?;
+    Ok(())
+}
+
+/// Waits until exactly so many pods stay, all of them ready; returns address and name of each.
+async fn settled(context: &Context, role: Role, replicas: u32) -> Result<Pods, Fault> {
+    let cluster = context.cluster(role);
+    scale(cluster, replicas).await?;
+    let what = format!("{replicas} ready pods of {NAME} in {}", cluster.name);
+    let wait = context.wait(what, context.budgets.workload_ready());
+    let pods = cluster.watch_pods(&wait, NAMESPACE, "app=moved", |pods| staying(cluster, pods, replicas as usize));
+    Ok(pods.await?)
+}
+
+fn staying(cluster: &Cluster, pods: &[Pod], replicas: usize) -> Look<Pods> {
+    let pods: Vec<&Pod> = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
+    if pods.len() != replicas {
+        return Look::NotYet(format!("{} of {replicas} pods", pods.len()));
+    }
+    let mut named = Vec::new();
+    for pod in pods {
+        if let Look::NotYet(why) | Look::Unable(why) = pod_ready(pod) {
+            return Look::NotYet(why);
+        }
+        let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
+        named.push((ip, cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any()))));
+    }
+    Look::Yes(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::difference;
+
+    #[rstest]
+    #[case::exactly(&["10.10.0.9"], None)]
+    #[case::not_there(&["10.20.0.7"], Some("does not list endpoint 10.10.0.9 of cluster1 pod a/b behind"))]
+    #[case::not_gone(&["10.10.0.9", "10.20.0.7"], Some("still lists endpoint 10.20.0.7, which Service"))]
+    fn a_proxy_lists_where_the_workload_is(#[case] listed: &[&str], #[case] says: Option<&str>) {
+        let got = difference(&[("10.10.0.9".to_string(), "cluster1 pod a/b".to_string())], listed);
+        match says {
+            None => assert_eq!(got, None),
+            Some(says) => assert!(got.as_ref().is_some_and(|got| got.starts_with(says)), "{got:?}"),
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! B9: a Service whose pods are in one cluster alone is served to both by those, and a headless one is known pod by pod.
+//!
+//! Of a headless Service istiod gives each proxy a listener for every pod of both clusters, and a call of a pod's address
+//! in the Service's name goes to that very pod by mutual TLS. What Istio does not promise is that DNS tells a pod of the
+//! other cluster: without DNS proxying a name is answered by the cluster's own DNS, which knows its own pods only
+//! (istio/istio#29969, #31787, #34582, #36349; with DNS proxying, #61038). What it says is noted, not judged.
+
+use futures::future::join_all;
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::probe::{Calls, Probe};
+use harness::role::Role;
+use harness::wait::Look;
+
+use crate::shared::envoy::Proxy;
+use crate::shared::peers;
+
+/// The check.
+pub const CASE: Case = Case {
+    id: "B9",
+    slug: "service-of-one-cluster",
+    title: "A Service whose pods are all in the remote cluster is served to both, and a headless one is known pod by pod",
+    guide: "https://istio.io/latest/docs/ops/deployment/deployment-models/#dns-with-multiple-clusters",
+    needs: &["D7", "D10"],
+    blames: &["D11", "B11"],
+    follows: &[],
+    uses: &[Use::Relies(Ground::Traffic)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+const NAMESPACE: &str = "meshproof-sample";
+
+/// The same object in both clusters; only pods of the remote one have its version.
+const REMOTE: &str = "echo-v2";
+
+/// All pods of echo, without an address of its own.
+const HEADLESS: &str = "echo-pods";
+
+/// A row in which a cluster that answers half of the calls shows, but for one in a million.
+const CALLS: u32 = 20;
+const CALLS_OF_A_POD: u32 = 3;
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let (mut callers, mut servers) = (Vec::new(), Vec::new());
+    for role in Role::ALL {
+        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
+        servers.extend(Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await?);
+    }
+    let remote = join_all(callers.iter().map(|caller| by_remote_alone(context, caller)));
+    let headless = join_all(callers.iter().map(|caller| pod_by_pod(context, caller, &servers)));
+    let (remote, headless) = futures::join!(remote, headless);
+    let mut evidence = Evidence::new();
+    for part in remote.into_iter().chain(headless) {
+        evidence.extend(part?);
+    }
+    Ok(evidence)
+}
+
+/// Every call of the Service is answered, by the remote cluster.
+async fn by_remote_alone(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
+    let (name, remote) = (&caller.cluster.name, &context.remote().name);
+    let url = format!("http://{REMOTE}.{NAMESPACE}:8080/{}/b9/{}/{}", context.nonce, caller.cluster.role, caller.pod);
+    let wait = context.wait(format!("{} to be answered by {remote}", caller.object()), context.budgets.converge());
+    let seen = wait.until(|| async {
+        match caller.ask::<Calls>(&["call", &url, "--count", &CALLS.to_string()]).await {
+            Ok(calls) => match otherwise(&calls, remote) {
+                None => Look::Yes(calls),
+                Some(why) => Look::NotYet(why),
+            },
+            Err(error) => Look::unable(error),
+        }
+    });
+    match seen.await {
+        Ok(calls) => {
+            let mut evidence = Evidence::new();
+            evidence.saw(caller.object(), format!("{} calls of {REMOTE}", calls.sent), format!("{remote} answered all"));
+            Ok(evidence)
+        }
+        Err(timeout) => Err(Finding::new(format!(
+            "calls from {name} to Service {NAMESPACE}/{REMOTE}, whose pods are all in {remote}, are not served: {}",
+            timeout.last()?
+        ))
+        .expected_got(format!("{CALLS} answers of {remote}"), timeout.last()?)
+        .hint(format!("compare Service {NAMESPACE}/{REMOTE} of both clusters (it must be in the caller's too, and be exported: annotation networking.istio.io/exportTo), and see its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{NAMESPACE}", caller.cluster.context, caller.pod))
+        .into()),
+    }
+}
+
+/// How a row is otherwise than answered by this cluster alone.
+fn otherwise(calls: &Calls, remote: &str) -> Option<String> {
+    if calls.answered != calls.sent {
+        return Some(format!("{} of {} are answered; {}", calls.answered, calls.sent, calls.failure_line()));
+    }
+    let by = calls.by_cluster();
+    let other = by.iter().find(|(cluster, _)| cluster.as_str() != remote);
+    other.map(|(cluster, count)| format!("{cluster} answered {count} of {}", calls.sent))
+}
+
+/// The caller's proxy knows each pod of the headless Service, and calls of a pod reach it under mutual TLS.
+async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    known(context, caller, servers, &mut evidence).await?;
+    let mark = format!("/{}/b9/{}/{}/pods/", context.nonce, caller.cluster.role, caller.pod);
+    let rows = join_all(servers.iter().map(|server| reached(context, caller, server, &mark))).await;
+    let mut answered = std::collections::BTreeMap::new();
+    for (server, row) in servers.iter().zip(rows) {
+        let calls = row?;
+        evidence.saw(
+            caller.object(),
+            format!("{} calls of {} in the name of {HEADLESS}", calls.sent, server.address),
+            format!("all answered by {}", server.object()),
+        );
+        for (cluster, count) in calls.by_cluster() {
+            *answered.entry(cluster).or_insert(0) += count;
+        }
+    }
+    let url = format!("http://{HEADLESS}.{NAMESPACE}:8080/{}/b9/named", context.nonce);
+    // A caller of each cluster is told its own pods; nothing hangs on it.
+    let named = caller.ask::<Calls>(&["call", &url, "--count", "5", "--fresh-connection"]).await?;
+    let said = match named.answered {
+        0 => named.failure_line(),
+        _ => named
+            .by_cluster()
+            .iter()
+            .map(|(cluster, count)| format!("{cluster} {count}"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    evidence.saw(caller.object(), format!("{} calls of {HEADLESS} by its name, not judged", named.sent), said);
+    peers::are_the_caller(context, caller, &mark, &answered, &mut evidence).await?;
+    Ok(evidence)
+}
+
+/// The caller's proxy listens at the address of each pod, in whichever cluster.
+async fn known(context: &Context, caller: &Probe, servers: &[Probe], evidence: &mut Evidence) -> Result<(), Fault> {
+    let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
+    let wait = context.wait(format!("{} to know the pods of {HEADLESS}", proxy.object()), context.budgets.endpoints());
+    let listed = wait.until(|| async {
+        match proxy.listeners().await {
+            Ok(all) => match servers.iter().find(|server| !all.contains(&format!("{}:9000", server.address))) {
+                None => Look::Yes(()),
+                Some(server) => Look::NotYet(format!("no listener {}:9000, of {}", server.address, server.object())),
+            },
+            Err(error) => Look::unable(error),
+        }
+    });
+    if let Err(timeout) = listed.await {
+        return Err(Finding::new(format!(
+            "{} has {} behind the headless Service {NAMESPACE}/{HEADLESS}",
+            proxy.object(),
+            timeout.last()?
+        ))
+        .expected_got("a listener for port 9000 of each pod of both clusters", timeout.last()?)
+        .hint(format!("compare Service {NAMESPACE}/{HEADLESS} of both clusters: a headless Service must be in both with the same ports; and see its endpoints in istiod's /debug/endpointShardz"))
+        .evidence(evidence)
+        .into());
+    }
+    for server in servers {
+        evidence.saw(proxy.object(), format!("listener {}:9000", server.address), server.object());
+    }
+    Ok(())
+}
+
+/// Calls of this pod's address in the headless Service's name are answered by this pod: by HTTP, whose row is returned,
+/// and by TCP.
+async fn reached(context: &Context, caller: &Probe, server: &Probe, mark: &str) -> Result<Calls, Fault> {
+    let host = format!("host={HEADLESS}.{NAMESPACE}:8080");
+    let first = format!("http://{}:8080/{}/b9/first", server.address, context.nonce);
+    let tcp = format!("{}:9000", server.address);
+    let count = CALLS_OF_A_POD.to_string();
+    // First moments are waited for; what is judged by the servers' logs comes after them.
+    let http = ["call", &first, "--header", &host, "--count", &count];
+    let tcp = ["call", &tcp, "--protocol", "tcp", "--count", &count];
+    let (http, tcp) = futures::join!(settles(context, caller, server, &http), settles(context, caller, server, &tcp));
+    http.and(tcp)?;
+    let url = format!("http://{}:8080{mark}{}", server.address, server.pod);
+    // Not asked again, so it may take its time.
+    let patient = ["--timeout-ms", "10000"];
+    let row = ["call", &url, "--header", &host, "--count", &count];
+    let calls: Calls = caller.ask(&[row.as_slice(), &patient].concat()).await?;
+    match astray(&calls, &server.pod) {
+        None => Ok(calls),
+        Some(why) => Err(unreached(caller, server, &why).into()),
+    }
+}
+
+/// Waits until every one of these calls is answered by this pod.
+async fn settles(context: &Context, caller: &Probe, server: &Probe, call: &[&str]) -> Result<(), Fault> {
+    let wait = context.wait(format!("{} to reach {}", caller.object(), server.object()), context.budgets.converge());
+    let seen = wait.until(|| async {
+        match caller.ask::<Calls>(call).await {
+            Ok(calls) => astray(&calls, &server.pod).map_or(Look::Yes(()), Look::NotYet),
+            Err(error) => Look::unable(error),
+        }
+    });
+    match seen.await {
+        Ok(()) => Ok(()),
+        Err(timeout) => Err(unreached(caller, server, timeout.last()?).into()),
+    }
+}
+
+fn unreached(caller: &Probe, server: &Probe, why: &str) -> Finding {
+    Finding::new(format!(
+        "calls from {} to {} of {} behind the headless Service {NAMESPACE}/{HEADLESS} do not reach it: {why}",
+        caller.object(),
+        server.address,
+        server.object()
+    ))
+    .expected_got("every call answered by this very pod", why)
+    .hint(format!(
+        "see cluster outbound|8080||{HEADLESS}.{NAMESPACE}.svc.cluster.local in the caller's proxy, and DestinationRules for it"
+    ))
+}
+
+/// How calls of one pod went otherwise than to it.
+fn astray(calls: &Calls, pod: &str) -> Option<String> {
+    if calls.answered != calls.sent {
+        return Some(format!("{} of {} are answered; {}", calls.answered, calls.sent, calls.failure_line()));
+    }
+    let other = calls.by.keys().find(|who| who.rsplit('/').next() != Some(pod));
+    other.map(|other| format!("{other} answers in its place"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use harness::lab::probe::Calls;
+    use rstest::rstest;
+
+    use super::{astray, otherwise};
+
+    fn calls(by: &[(&str, u32)], failed: u32) -> Calls {
+        let answered: u32 = by.iter().map(|(_, count)| count).sum();
+        Calls {
+            sent: answered + failed,
+            answered,
+            by: by.iter().map(|(who, count)| (who.to_string(), *count)).collect(),
+            failures: BTreeMap::from([("dns: name or service not known".to_string(), failed)]),
+            ..Calls::default()
+        }
+    }
+
+    #[rstest]
+    #[case::the_remote_alone(&[("cluster2/v2/a", 9), ("cluster2/v2/b", 1)], 0, None)]
+    #[case::one_is_lost(&[("cluster2/v2/a", 9)], 1, Some("9 of 10 are answered; dns: name or service not known (x1)"))]
+    #[case::the_primary_too(&[("cluster1/v1/c", 4), ("cluster2/v2/a", 6)], 0, Some("cluster1 answered 4 of 10"))]
+    fn the_pods_of_one_cluster_answer_alone(
+        #[case] by: &[(&str, u32)],
+        #[case] failed: u32,
+        #[case] says: Option<&str>,
+    ) {
+        assert_eq!(otherwise(&calls(by, failed), "cluster2").as_deref(), says);
+    }
+
+    #[rstest]
+    #[case::this_very_pod(&[("cluster2/v2/a", 3)], 0, None)]
+    #[case::another(&[("cluster1/v1/c", 1), ("cluster2/v2/a", 2)], 0, Some("cluster1/v1/c answers in its place"))]
+    #[case::nobody(&[], 3, Some("0 of 3 are answered; dns: name or service not known (x3)"))]
+    fn a_call_of_a_pod_reaches_that_pod(#[case] by: &[(&str, u32)], #[case] failed: u32, #[case] says: Option<&str>) {
+        assert_eq!(astray(&calls(by, failed), "a").as_deref(), says);
+    }
+}
