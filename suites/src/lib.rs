@@ -3,6 +3,9 @@
 
 mod b1_authorization;
 mod b2_strict_mutual_tls;
+mod b3_authorship;
+mod b4_new_webhook;
+mod b5_lock;
 mod d0_prerequisites;
 mod d10_pod_network;
 mod d11_load_balancing;
@@ -40,6 +43,9 @@ pub fn registry() -> Vec<Case> {
         d13_control_plane_path::CASE,
         b1_authorization::CASE,
         b2_strict_mutual_tls::CASE,
+        b3_authorship::CASE,
+        b4_new_webhook::CASE,
+        b5_lock::CASE,
     ]
 }
 

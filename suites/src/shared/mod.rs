@@ -3,11 +3,14 @@
 pub mod access_log;
 pub mod address;
 pub mod certificate;
+pub mod election;
 pub mod envoy;
 pub mod gateway_traffic;
 pub mod istiod;
 pub mod leading;
 pub mod peers;
+pub mod root_configmap;
 pub mod scaling;
 pub mod shards;
+pub mod webhook;
 pub mod writer;
