@@ -4,10 +4,13 @@
 //! followed to the write of that second in the audit log. Its lines need no content for that: whether a write changed the
 //! value the API server has worked out for the managed fields.
 
+use std::net::Ipv4Addr;
+
 use futures::future::try_join_all;
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
+use harness::lab::cluster::FIELD_MANAGER;
 use harness::wait::Look;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -20,7 +23,7 @@ use crate::shared::certificate::{fingerprint, normal};
 use crate::shared::election::{LOCK, RECORD, holder};
 use crate::shared::istiod;
 use crate::shared::leading::root_of_primary;
-use crate::shared::root_configmap::{self, MAP, served};
+use crate::shared::root_configmap::{self, KEY, MAP, served};
 use crate::shared::webhook::{self, injectors};
 use crate::shared::writer::{Owner, Write, author, owners, place_of, writes};
 
@@ -31,9 +34,10 @@ pub const CASE: Case = Case {
     title: "Webhook CAs, root configmaps and lock of the remote cluster were written by the primary's istiod itself",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D8", "D9"],
-    blames: &[],
+    // Where istiod does not take the lock again, B5 has put it back.
+    blames: &["B5"],
     follows: &[],
-    uses: &[],
+    uses: &[Use::Relies(Ground::RemoteLock)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
 };
@@ -100,6 +104,10 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
             evidence.saw(object, format!("who wrote {field}"), said);
             continue;
         };
+        // A check puts back what istiod did not write again.
+        if write.manager == FIELD_MANAGER {
+            return Err(Fault::unknown(format!("istiod has not written {field} of {object} again: {said}")));
+        }
         let claims = if write.manager == AGENT { format!(" under the name {AGENT}") } else { String::new() };
         return Err(Finding::new(format!("{object} has its {field} from {who}{claims}, not from istiod of {}", primary.name))
             .expected_got(format!("written by {READER} ({AGENT}) from {}", primary.name), said)
@@ -112,17 +120,20 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
 
 /// Who it was if not istiod of this cluster.
 fn stranger(write: &Write, primary: &Cluster) -> Option<String> {
-    let from_there = |address: &str| {
-        primary.nodes.values().any(|node| node == address)
-            || address.parse().is_ok_and(|address: std::net::Ipv4Addr| primary.pod_subnet.contains(&address))
-    };
-    if write.user != READER {
-        return Some(write.user.clone());
+    let node = primary.nodes.values().any(|node| *node == write.source);
+    let pod = write.source.parse().is_ok_and(|address: Ipv4Addr| primary.pod_subnet.contains(&address));
+    other_than_istiod(write, node || pod)
+}
+
+/// Who it was if not the reader account, with istiod's client, from its cluster.
+fn other_than_istiod(write: &Write, from_its_cluster: bool) -> Option<String> {
+    let Write { user, agent, source, .. } = write;
+    match (user == READER, agent.split('/').next() == Some(AGENT), from_its_cluster) {
+        (true, true, true) => None,
+        (false, ..) => Some(user.clone()),
+        (true, false, _) => Some(format!("{user} with {agent}")),
+        (true, true, false) => Some(format!("{user} at {source}")),
     }
-    if write.agent.split('/').next() != Some(AGENT) {
-        return Some(format!("{} with {}", write.user, write.agent));
-    }
-    (!from_there(&write.source)).then(|| format!("{} from {}", write.user, write.source))
 }
 
 /// Everything that istiod writes in the remote cluster.
@@ -149,14 +160,14 @@ async fn values(context: &Context, root: &str) -> Result<Vec<Value>, Fault> {
     for map in try_join_all(namespaces.iter().map(|namespace| configmap(remote, namespace, MAP))).await? {
         let held = root_configmap::held(&map);
         let otherwise = (normal(&held) != normal(root)).then(|| fingerprint(&held));
-        values.push(of_configmap(remote, &map, &["f:data", &format!("f:{}", root_configmap::KEY)], "data", otherwise));
+        values.push(of_configmap(remote, &map, &["f:data", &format!("f:{KEY}")], KEY, otherwise));
     }
     let lock = configmap(remote, "istio-system", LOCK).await?;
     let (holder, _) = holder(Some(&lock));
     let holds = istiod::replicas(context.primary()).await?.contains(&holder);
     let path = ["f:metadata", "f:annotations", &format!("f:{RECORD}")];
     let otherwise = (!holds).then(|| format!("held by {holder}"));
-    values.push(of_configmap(remote, &lock, &path, "the record", otherwise));
+    values.push(of_configmap(remote, &lock, &path, RECORD, otherwise));
     Ok(values)
 }
 
@@ -207,4 +218,31 @@ async fn validating(remote: &Cluster, book: &AddressBook, evidence: &mut Evidenc
 /// How managed fields name a webhook of a list.
 fn keyed(webhook: &str) -> String {
     format!("k:{{\"name\":\"{webhook}\"}}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{READER, Write, other_than_istiod};
+
+    #[rstest]
+    #[case::istiod(READER, "pilot-discovery/1.31.1", true, None)]
+    #[case::an_administrator("kubernetes-admin", "pilot-discovery/1.31.1", true, Some("kubernetes-admin"))]
+    #[case::its_token_in_another_client(READER, "kubectl/v1.36.3", true, Some("with kubectl/v1.36.3"))]
+    #[case::its_token_elsewhere(READER, "pilot-discovery/1.31.1", false, Some("at 172.30.0.2"))]
+    fn only_the_reader_account_in_istiods_hands_is_istiod(
+        #[case] user: &str,
+        #[case] agent: &str,
+        #[case] from_its_cluster: bool,
+        #[case] said: Option<&str>,
+    ) {
+        let line = format!(
+            r#"{{"verb":"create","user":{{"username":"{user}"}},"userAgent":"{agent}","sourceIPs":["172.30.0.2"],"responseStatus":{{"code":201}}}}"#
+        );
+        let write = Write::of(&line).expect("a write");
+        let stranger = other_than_istiod(&write, from_its_cluster);
+        assert_eq!(stranger.is_some(), said.is_some());
+        assert!(stranger.unwrap_or_default().contains(said.unwrap_or_default()));
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::wait::Look;
@@ -24,7 +24,7 @@ pub const CASE: Case = Case {
     needs: &["D9"],
     blames: &[],
     follows: &[],
-    uses: &[],
+    uses: &[Use::Changes(Ground::RemoteLock)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
 };

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::wait::Look;
@@ -29,7 +29,7 @@ pub const CASE: Case = Case {
     needs: &["D6"],
     blames: &["D0", "D1", "D4"],
     follows: &[],
-    uses: &[],
+    uses: &[Use::Relies(Ground::RemoteLock)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
 };

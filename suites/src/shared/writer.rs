@@ -75,7 +75,7 @@ pub struct Write {
 
 impl Write {
     /// What one line of an audit log says, if it is a write that was carried out.
-    fn of(line: &str) -> Option<Write> {
+    pub fn of(line: &str) -> Option<Write> {
         let event: Value = serde_json::from_str(line).ok()?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         let (verb, uri, place) = (text(&event["verb"]), text(&event["requestURI"]), &event["objectRef"]);
