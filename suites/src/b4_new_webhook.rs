@@ -112,9 +112,11 @@ async fn patched(context: &Context, revision: &str, root: &str, began: Instant) 
         }
         Err(timeout) => {
             let got = timeout.last()?.to_string();
+            let tried = audit(remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await;
+            evidence.saw(&object, "last write by istiod's reader account", tried.as_deref().unwrap_or("none"));
             let (why, hint) = leads_not(context, &mut evidence).await;
             let hint = if why.is_empty() {
-                "see istiod's log for webhook errors, and whether its reader account may update every MutatingWebhookConfiguration and not only those that it names"
+                "see whether istiod's reader account may update every MutatingWebhookConfiguration and not only some by name; after one refused update istiod says nothing, and waits for the next change of the object (F25)"
                     .to_string()
             } else {
                 hint
