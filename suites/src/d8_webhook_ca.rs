@@ -14,11 +14,12 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::shared::certificate::{fingerprint, normal};
 use crate::shared::leading::{leads_not, root_of_primary};
+use crate::shared::webhook::{ca_bundle, injectors, labelled};
 use crate::shared::writer::{audit, manager_of};
 
 /// The clause.
@@ -44,14 +45,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         "root-cert.pem",
         fingerprint(&root),
     );
-    let api = remote.all::<MutatingWebhookConfiguration>();
-    let labelled = api
-        .list(&ListParams::default().labels("istio.io/rev"))
-        .await
-        .map_err(remote.refused("list MutatingWebhookConfigurations"))?;
+    let labelled = labelled(remote).await?;
     let mut matching = 0;
     // One is blanked in any case, and whatever an earlier check had to write back itself.
-    let mut to_heal: Vec<String> = labelled.items.first().map(ResourceExt::name_any).into_iter().collect();
+    let mut to_heal: Vec<String> = labelled.first().map(ResourceExt::name_any).into_iter().collect();
     for configuration in &labelled {
         for webhook in injectors(configuration) {
             matching += 1;
@@ -95,21 +92,6 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 
 fn object(remote: &Cluster, name: &str) -> String {
     remote.object("MutatingWebhookConfiguration", name)
-}
-
-/// Names of the webhooks that istiod patches: by their suffix, as its patcher does.
-fn injectors(configuration: &MutatingWebhookConfiguration) -> Vec<String> {
-    let webhooks = configuration.webhooks.iter().flatten();
-    webhooks.map(|webhook| webhook.name.clone()).filter(|name| name.ends_with("sidecar-injector.istio.io")).collect()
-}
-
-fn ca_bundle(configuration: Option<&MutatingWebhookConfiguration>, webhook: &str) -> String {
-    let webhooks = configuration.and_then(|configuration| configuration.webhooks.as_ref());
-    webhooks
-        .and_then(|webhooks| webhooks.iter().find(|found| found.name == webhook))
-        .and_then(|found| found.client_config.ca_bundle.as_ref())
-        .map(|ByteString(bytes)| String::from_utf8_lossy(bytes).into_owned())
-        .unwrap_or_default()
 }
 
 /// Waits until one webhook holds the root.

@@ -4,20 +4,20 @@
 //! secret.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
-use serde_json::{Value, json};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::json;
 
-use crate::shared::certificate::{fingerprint, normal};
+use crate::shared::certificate::fingerprint;
+use crate::shared::election::{self, LOCK, holder};
 use crate::shared::istiod;
-use crate::shared::leading::{decisions, how_to_lead, leads_not, root_of_primary};
+use crate::shared::leading::{decisions, how_to_lead, root_of_primary};
+use crate::shared::root_configmap::{KEY, MAP, served, written};
 use crate::shared::writer::{audit, manager_of};
 
 /// The clause.
@@ -29,17 +29,10 @@ pub const CASE: Case = Case {
     needs: &["D6"],
     blames: &["D0", "D1", "D4"],
     follows: &[],
-    uses: &[],
+    uses: &[Use::Relies(Ground::RemoteLock)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
 };
-
-const MAP: &str = "istio-ca-root-cert";
-const KEY: &str = "root-cert.pem";
-const LOCK: &str = "istio-namespace-controller-election";
-
-/// Namespaces that istiod's namespace controller leaves out (`inject.IgnoredNamespaces` but for kube-system).
-const LEFT_OUT: [&str; 3] = ["kube-public", "kube-node-lease", "local-path-storage"];
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let remote = context.remote();
@@ -49,15 +42,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     // Who leads comes first: nobody else writes, and who was killed leaves the lock for a while.
     willing(context, &mut evidence).await?;
     lock(context, &mut evidence).await?;
-    let namespaces = remote.all::<Namespace>();
-    let listed = namespaces.list(&ListParams::default()).await.map_err(remote.refused("list namespaces"))?;
-    for namespace in listed {
-        let name = namespace.name_any();
-        let leaving = namespace.metadata.deletion_timestamp.is_some();
-        if !leaving && !LEFT_OUT.contains(&name.as_str()) {
-            written(context, &name, &root, "has", &mut evidence).await?;
-        }
+    for name in served(remote).await? {
+        written(context, &name, &root, "has", &mut evidence).await?;
     }
+    let namespaces = remote.all::<Namespace>();
     // A namespace of its own: what is broken here on purpose is broken for nobody else.
     let name = format!("meshproof-d9-{}", context.nonce);
     let new = Namespace {
@@ -107,46 +95,10 @@ async fn new_namespace(context: &Context, name: &str, root: &str, evidence: &mut
     written(context, name, root, "whose configmap was edited gets", evidence).await
 }
 
-/// Waits until the configmap of one namespace holds the root.
-async fn written(
-    context: &Context,
-    namespace: &str,
-    root: &str,
-    how: &str,
-    evidence: &mut Evidence,
-) -> Result<(), Fault> {
-    let remote = context.remote();
-    let object = remote.object("ConfigMap", &format!("{namespace}/{MAP}"));
-    let began = Instant::now();
-    let wait = context.wait(format!("ConfigMap {namespace}/{MAP} of {}", remote.name), context.budgets.converge());
-    let found = remote
-        .watch(&wait, remote.api::<ConfigMap>(namespace), MAP, |map| {
-            let Some(map) = map else { return Look::NotYet("not there".to_string()) };
-            let held = map.data.as_ref().and_then(|data| data.get(KEY)).cloned().unwrap_or_default();
-            if normal(&held) == normal(root) { Look::Yes(()) } else { Look::NotYet(fingerprint(&held)) }
-        })
-        .await;
-    match found {
-        Ok(()) => {
-            let after = format!("{}, after {:.2} s", fingerprint(root), began.elapsed().as_secs_f64());
-            evidence.saw(object, format!("{KEY}: a namespace {how} it"), after);
-            Ok(())
-        }
-        Err(timeout) => {
-            let (why, hint) = leads_not(context, evidence).await;
-            Err(Finding::new(format!("{object} is {}{why}", timeout.last()?))
-                .expected_got(format!("a namespace {how} {}", fingerprint(root)), timeout.last()?)
-                .hint(hint)
-                .evidence(evidence)
-                .into())
-        }
-    }
-}
-
 /// The lock that istiod holds in the remote cluster while it leads there.
 async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let object = remote.object("ConfigMap", &format!("istio-system/{LOCK}"));
+    let object = election::object(context);
     let replicas = istiod::replicas(primary).await?;
     let wait = context.wait(format!("istiod to hold {object}"), context.budgets.lock());
     let held = remote
@@ -161,7 +113,7 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
         .await;
     match held {
         Ok((holder, key)) => {
-            evidence.saw(&object, "holderIdentity", &holder).saw(&object, "holderKey", key);
+            election::saw(context, &holder, &key, evidence);
             for pod in &replicas {
                 let holds = if *pod == holder { "held by it" } else { "held by another" };
                 evidence.saw(istiod::object(primary, pod), format!("{LOCK} of {}", remote.name), holds);
@@ -180,14 +132,6 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
                 .into())
         }
     }
-}
-
-/// Who holds a lock, and with which key; empty where nobody does.
-fn holder(lock: Option<&ConfigMap>) -> (String, String) {
-    let record = lock.and_then(|map| map.annotations().get("control-plane.alpha.kubernetes.io/leader"));
-    let record: Value = record.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    let field = |name: &str| record[name].as_str().unwrap_or_default().to_string();
-    (field("holderIdentity"), field("holderKey"))
 }
 
 /// Every replica is willing to lead: one of the others does when the one that leads goes.

@@ -5,6 +5,9 @@ mod b10_move;
 mod b11_workload_roots;
 mod b1_authorization;
 mod b2_strict_mutual_tls;
+mod b3_authorship;
+mod b4_new_webhook;
+mod b5_lock;
 mod b6_traffic_matrix;
 mod b7_routing;
 mod b8_retries;
@@ -46,6 +49,9 @@ pub fn registry() -> Vec<Case> {
         d13_control_plane_path::CASE,
         b1_authorization::CASE,
         b2_strict_mutual_tls::CASE,
+        b3_authorship::CASE,
+        b4_new_webhook::CASE,
+        b5_lock::CASE,
         b6_traffic_matrix::CASE,
         b7_routing::CASE,
         b8_retries::CASE,

@@ -12,6 +12,8 @@ pub enum Ground {
     RemoteInjection,
     /// The CA configmaps of the remote cluster.
     RemoteRootCert,
+    /// The lock by which istiod leads in the remote cluster.
+    RemoteLock,
     /// Requests to the sample workloads: what they may do and how.
     Traffic,
 }

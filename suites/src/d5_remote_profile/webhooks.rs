@@ -6,10 +6,8 @@ use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebho
 use kube::ResourceExt;
 use kube::api::ListParams;
 
+use crate::shared::webhook::{REVISION, is_ours};
 use crate::shared::writer::manager_of;
-
-/// The label by which istiod knows the webhooks of its revision.
-const REVISION: &str = "istio.io/rev";
 
 /// Every injection webhook calls Service istiod with the path of this cluster and network.
 ///
@@ -34,7 +32,7 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
             .flatten()
             .filter(|webhook| webhook.name.ends_with("sidecar-injector.istio.io"))
             .collect();
-        if webhooks.is_empty() {
+        if webhooks.is_empty() || is_ours(&name) {
             continue;
         }
         let Some(revision) = configuration.labels().get(REVISION) else {

@@ -39,6 +39,15 @@ pub async fn replicas(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
     Ok(pods(cluster).await?.iter().map(ResourceExt::name_any).collect())
 }
 
+/// The revision of istiod, by the label of its pods.
+///
+/// # Errors
+/// As [`pods`].
+pub async fn revision(cluster: &Cluster) -> Result<String, ClusterError> {
+    let label = |pod: &Pod| pod.labels().get(super::webhook::REVISION).cloned();
+    Ok(pods(cluster).await?.iter().find_map(label).unwrap_or_else(|| "default".to_string()))
+}
+
 /// A debug page of one replica that answers JSON, such as `/debug/clusterz`.
 ///
 /// # Errors

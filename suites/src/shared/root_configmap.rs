@@ -1,0 +1,78 @@
+//! The configmap with its root that istiod writes into the namespaces of the remote cluster.
+
+use std::time::Instant;
+
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::Cluster;
+use harness::lab::cluster::ClusterError;
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::ResourceExt;
+use kube::api::ListParams;
+
+use super::certificate::{fingerprint, normal};
+use super::leading::leads_not;
+
+/// Its name.
+pub const MAP: &str = "istio-ca-root-cert";
+
+/// Where the root stands in it.
+pub const KEY: &str = "root-cert.pem";
+
+/// Namespaces that istiod's namespace controller leaves out (`inject.IgnoredNamespaces` but for kube-system).
+const LEFT_OUT: [&str; 3] = ["kube-public", "kube-node-lease", "local-path-storage"];
+
+/// Namespaces into which istiod writes: all but those that it leaves out and those that are being deleted.
+///
+/// # Errors
+/// [`ClusterError`] when namespaces cannot be listed.
+pub async fn served(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let listed =
+        cluster.all::<Namespace>().list(&ListParams::default()).await.map_err(cluster.refused("list namespaces"))?;
+    let stays = listed.items.iter().filter(|namespace| namespace.metadata.deletion_timestamp.is_none());
+    Ok(stays.map(ResourceExt::name_any).filter(|name| !LEFT_OUT.contains(&name.as_str())).collect())
+}
+
+/// The root that a configmap holds.
+pub fn held(map: &ConfigMap) -> String {
+    map.data.as_ref().and_then(|data| data.get(KEY)).cloned().unwrap_or_default()
+}
+
+/// Waits until the configmap of one namespace holds the root; `how` ends `a namespace ... it`.
+///
+/// # Errors
+/// [`Fault`] with what it holds instead, and why if istiod does not lead.
+pub async fn written(
+    context: &Context,
+    namespace: &str,
+    root: &str,
+    how: &str,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
+    let remote = context.remote();
+    let object = remote.object("ConfigMap", &format!("{namespace}/{MAP}"));
+    let began = Instant::now();
+    let wait = context.wait(format!("ConfigMap {namespace}/{MAP} of {}", remote.name), context.budgets.converge());
+    let found = remote
+        .watch(&wait, remote.api::<ConfigMap>(namespace), MAP, |map| {
+            let Some(map) = map else { return Look::NotYet("not there".to_string()) };
+            let held = held(map);
+            if normal(&held) == normal(root) { Look::Yes(()) } else { Look::NotYet(fingerprint(&held)) }
+        })
+        .await;
+    match found {
+        Ok(()) => {
+            let after = format!("{}, after {:.2} s", fingerprint(root), began.elapsed().as_secs_f64());
+            evidence.saw(object, format!("{KEY}: a namespace {how} it"), after);
+            Ok(())
+        }
+        Err(timeout) => {
+            let (why, hint) = leads_not(context, evidence).await;
+            Err(Finding::new(format!("{object} is {}{why}", timeout.last()?))
+                .expected_got(format!("a namespace {how} {}", fingerprint(root)), timeout.last()?)
+                .hint(hint)
+                .evidence(evidence)
+                .into())
+        }
+    }
+}
