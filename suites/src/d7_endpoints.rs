@@ -6,22 +6,24 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::facts::Fact;
+use harness::lab::Cluster;
 use harness::lab::cluster::pod_ready;
 use harness::lab::probe::Probe;
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 
 use crate::shared::address::AddressBook;
 use crate::shared::envoy::{Endpoint, Proxy};
 use crate::shared::ladder;
 use crate::shared::scaling;
-use crate::shared::shards::{shards, unknown_to_istiod};
+use crate::shared::shards::{misplaced, shards, unknown_to_istiod};
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -56,38 +58,27 @@ async fn known(context: &Context) -> Result<Evidence, Fault> {
     for role in Role::ALL {
         is_named(context, role, &mut evidence).await?;
     }
-    let mut proxies = Vec::new();
+    let (mut proxies, mut across) = (Vec::new(), Vec::new());
     for role in Role::ALL {
         let cluster = context.cluster(role);
         for caller in Probe::each_inside(cluster, &context.budgets).await? {
-            proxies.push((role, Proxy::open(cluster, NAMESPACE, &caller.pod).await?));
+            // Seen from the other cluster than the one that scales: this is what crosses.
+            if role == Role::Primary {
+                across.push(Proxy::open(cluster, NAMESPACE, &caller.pod).await?);
+            }
+        }
+        for pod in in_the_mesh(cluster).await? {
+            proxies.push(Proxy::open(cluster, NAMESPACE, &pod).await?);
         }
     }
     for (ip, pod) in echo_pods(context).await? {
         evidence.saw(pod, "status.podIP", ip);
     }
-    for (_, proxy) in &proxies {
-        lists_all(context, proxy, &mut evidence).await?;
+    for seen in join_all(proxies.iter().map(|proxy| lists_all(context, proxy))).await {
+        evidence.extend(seen?);
     }
-    let pods = echo_pods(context).await?;
-    for (istiod, shards) in shards(context, HOST, NAMESPACE, PORT).await? {
-        for role in Role::ALL {
-            let name = &context.cluster(role).name;
-            let held = shards.get(name).map(|held| all_of(&held.iter().collect::<Vec<_>>())).unwrap_or_default();
-            evidence.saw(&istiod, format!("/debug/endpointShardz of {HOST}, shard of {name}"), held);
-        }
-        if let Some((ip, pod)) = unknown_to_istiod(&pods, &shards) {
-            return Err(Finding::new(format!("{istiod} does not hold endpoint {ip} of {pod}"))
-                .expected_got(format!("{ip} in /debug/endpointShardz"), "not there")
-                .hint("see /debug/clusterz of this replica, and its log for errors of the cluster")
-                .evidence(&evidence)
-                .into());
-        }
-    }
-    // Seen from the other cluster than the one that scales: this is what crosses.
-    let across: Vec<&Proxy> =
-        proxies.iter().filter(|(role, _)| *role == Role::Primary).map(|(_, proxy)| proxy).collect();
-    scaling::followed(context, &across, &mut evidence).await?;
+    is_held(context, &mut evidence).await?;
+    scaling::followed(context, &across.iter().collect::<Vec<_>>(), &mut evidence).await?;
     Ok(evidence)
 }
 
@@ -132,8 +123,41 @@ async fn echo_pods(context: &Context) -> Result<Pods, Fault> {
     Ok(all)
 }
 
+/// Each replica of istiod holds exactly the ready pods of each cluster, in the shard of that cluster.
+async fn is_held(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let wait = context.wait("istiod to hold the endpoints of echo", context.budgets.endpoints());
+    let held = wait.until(|| async {
+        match futures::join!(echo_pods(context), shards(context, HOST, NAMESPACE, PORT)) {
+            (Ok(pods), Ok(replicas)) => {
+                let wrong = replicas.iter().find_map(|(istiod, shards)| {
+                    misplaced(&pods, shards).map(|misplaced| format!("{istiod} {misplaced}"))
+                });
+                wrong.map_or(Look::Yes(replicas), Look::NotYet)
+            }
+            (Err(fault), _) | (_, Err(fault)) => fault.into(),
+        }
+    });
+    match held.await {
+        Ok(replicas) => {
+            for (istiod, shards) in replicas {
+                for (cluster, held) in shards {
+                    let held = all_of(&held.iter().collect::<Vec<_>>());
+                    evidence.saw(&istiod, format!("/debug/endpointShardz of {HOST}, shard of {cluster}"), held);
+                }
+            }
+            Ok(())
+        }
+        Err(timeout) => Err(Finding::new(timeout.last()?)
+            .expected_got("the addresses of each cluster's ready pods in its shard of /debug/endpointShardz", timeout.last()?)
+            .hint("see the EndpointSlices of Service echo in that cluster, /debug/clusterz of this replica, and its log for errors of the cluster")
+            .evidence(evidence)
+            .into()),
+    }
+}
+
 /// Waits until the proxy lists exactly the ready pods of both clusters.
-async fn lists_all(context: &Context, proxy: &Proxy, evidence: &mut Evidence) -> Result<(), Fault> {
+async fn lists_all(context: &Context, proxy: &Proxy) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
     let upstream = format!("outbound|{PORT}||{HOST}");
     let compare = || async {
         let pods = echo_pods(context).await?;
@@ -151,14 +175,14 @@ async fn lists_all(context: &Context, proxy: &Proxy, evidence: &mut Evidence) ->
         })
         .await;
     if let Ok((pods, listed)) = found {
-        show(proxy, &upstream, &pods, &listed, evidence);
-        return Ok(());
+        show(proxy, &upstream, &pods, &listed, &mut evidence);
+        return Ok(evidence);
     }
     // Looked at once more, for a timeout holds only words.
     let (difference, pods, listed) = compare().await?;
-    show(proxy, &upstream, &pods, &listed, evidence);
+    show(proxy, &upstream, &pods, &listed, &mut evidence);
     if difference.is_none() {
-        return Ok(());
+        return Ok(evidence);
     }
     // It only explains the difference, which stands without it.
     let held = shards(context, HOST, NAMESPACE, PORT).await.unwrap_or_default();
@@ -180,8 +204,16 @@ async fn lists_all(context: &Context, proxy: &Proxy, evidence: &mut Evidence) ->
     Err(Finding::new(difference.cause(proxy, &AddressBook::of(context).await?))
         .expected_got(all_of(&pods.keys().collect::<Vec<_>>()), all_of(&got))
         .hint(hint)
-        .evidence(evidence)
+        .evidence(&evidence)
         .into())
+}
+
+/// Ready pods of the sample that have a proxy and stay.
+async fn in_the_mesh(cluster: &Cluster) -> Result<Vec<String>, Fault> {
+    let pods = cluster.pods(NAMESPACE, "app").await?;
+    let proxied = |pod: &&Pod| pod.annotations().contains_key("sidecar.istio.io/status");
+    let stays = |pod: &&Pod| pod_ready(pod) == Look::Yes(()) && pod.metadata.deletion_timestamp.is_none();
+    Ok(pods.iter().filter(proxied).filter(stays).map(ResourceExt::name_any).collect())
 }
 
 fn show(proxy: &Proxy, upstream: &str, pods: &Pods, listed: &[Endpoint], evidence: &mut Evidence) {

@@ -13,8 +13,20 @@ use crate::role::Role;
 use crate::scenario::Scenario;
 
 /// Names that a catalogue may use.
-pub const VARIABLES: [&str; 11] =
-    ["CLUSTER1", "CLUSTER2", "NETWORK", "NODE1", "NODE2", "GATEWAY", "PODS1", "PODS2", "ISTIOD", "ROOT", "OTHER_ROOT"];
+pub const VARIABLES: [&str; 12] = [
+    "CLUSTER1",
+    "CLUSTER2",
+    "NETWORK",
+    "NODE1",
+    "NODE2",
+    "GATEWAY",
+    "PODS1",
+    "PODS2",
+    "ISTIOD",
+    "ECHO1",
+    "ROOT",
+    "OTHER_ROOT",
+];
 
 /// Each name with what it stands for.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +34,7 @@ pub struct Names(BTreeMap<&'static str, String>);
 
 impl Names {
     /// Of this lab, as it is now: names of the clusters and their network; addresses of their control-plane nodes, of
-    /// the gateway, and of a pod of istiod; subnets of their pods; the root of the mesh, and another root (that of the
+    /// the gateway, of a pod of istiod, and of one of echo in the primary; subnets of their pods; the root of the mesh, and another root (that of the
     /// remote cluster's API server), in base64.
     ///
     /// # Errors
@@ -33,6 +45,8 @@ impl Names {
         let address = |role: Role| lab.cluster(role).control_plane().cloned().unwrap_or_default();
         let istiod = primary.pods(ISTIO_SYSTEM, "app=istiod").await?;
         let istiod = istiod.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
+        let echo = primary.pods("meshproof-sample", "app=echo").await?;
+        let echo = echo.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
         let other = context.remote().api::<ConfigMap>("kube-system").get_opt("kube-root-ca.crt").await;
         let other = other.map_err(context.remote().refused("show ConfigMap kube-system/kube-root-ca.crt"))?;
         let other = other.and_then(|map| map.data?.remove("ca.crt")).unwrap_or_default();
@@ -46,6 +60,7 @@ impl Names {
             plan(Role::Primary).pod_subnet.to_string(),
             plan(Role::Remote).pod_subnet.to_string(),
             istiod,
+            echo,
             base64(context.facts.get(Fact::RootCert).unwrap_or_default()),
             base64(other),
         ];

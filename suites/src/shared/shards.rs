@@ -46,12 +46,26 @@ pub fn unknown_to_istiod<'a>(pods: &'a BTreeMap<String, String>, shards: &Shards
     })
 }
 
+/// What one replica holds otherwise than the pods are, as the end of a sentence that begins with the replica; none where it
+/// holds each in the shard of its own cluster, and nothing else.
+pub fn misplaced(pods: &BTreeMap<String, String>, shards: &Shards) -> Option<String> {
+    if let Some((ip, pod)) = unknown_to_istiod(pods, shards) {
+        return Some(format!("does not hold endpoint {ip} of {pod}"));
+    }
+    shards.iter().find_map(|(cluster, held)| {
+        let own = |ip: &&String| pods.get(*ip).is_some_and(|pod| pod.starts_with(&format!("{cluster} ")));
+        let ip = held.iter().find(|ip| !own(ip))?;
+        let whose = pods.get(ip).map_or("no ready pod's", String::as_str);
+        Some(format!("holds endpoint {ip} in the shard of {cluster}, which is {whose}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::{shards_of, unknown_to_istiod};
+    use super::{misplaced, shards_of, unknown_to_istiod};
 
     #[rstest]
     #[case::both(json!({"Kubernetes/cluster1": ["10.10.0.8"], "Kubernetes/cluster2": ["10.20.0.6"]}), None)]
@@ -68,5 +82,24 @@ mod tests {
         let pod = |ip: &str, name: &str| (ip.to_string(), name.to_string());
         let pods = [pod("10.10.0.8", "cluster1 pod sample/a"), pod("10.20.0.6", "cluster2 pod sample/b")].into();
         assert_eq!(unknown_to_istiod(&pods, &shards_of(&json!(shards), 8080)).map(|(ip, _)| ip.as_str()), expected);
+    }
+
+    #[rstest]
+    #[case::each_in_its_own(&[("cluster1", "10.10.0.8"), ("cluster2", "10.20.0.6")], None)]
+    #[case::in_the_other_too(&[("cluster1", "10.10.0.8"), ("cluster2", "10.20.0.6"), ("cluster2", "10.10.0.8")], Some("in the shard of cluster2, which is cluster1 pod sample/a"))]
+    #[case::nobodys(&[("cluster1", "10.10.0.8"), ("cluster1", "192.0.2.7"), ("cluster2", "10.20.0.6")], Some("which is no ready pod's"))]
+    #[case::missing(&[("cluster1", "10.10.0.8")], Some("does not hold endpoint 10.20.0.6 of cluster2 pod"))]
+    fn a_shard_holds_the_pods_of_its_cluster_alone(#[case] held: &[(&str, &str)], #[case] says: Option<&str>) {
+        let mut shards = super::Shards::new();
+        for (cluster, ip) in held {
+            shards.entry(cluster.to_string()).or_default().insert(ip.to_string());
+        }
+        let pod = |ip: &str, name: &str| (ip.to_string(), name.to_string());
+        let pods = [pod("10.10.0.8", "cluster1 pod sample/a"), pod("10.20.0.6", "cluster2 pod sample/b")].into();
+        let said = misplaced(&pods, &shards);
+        match says {
+            None => assert_eq!(said, None),
+            Some(says) => assert!(said.as_ref().is_some_and(|said| said.contains(says)), "{said:?}"),
+        }
     }
 }

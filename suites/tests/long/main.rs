@@ -1,5 +1,6 @@
 //! What takes longer than `make test` may, on the real lab; each suite prints its count.
 
+mod busy;
 #[path = "../lab/calling.rs"]
 mod calling;
 mod deadlines;
