@@ -44,8 +44,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     }
     primary.apply(POLICY, NAMESPACE).await?;
     let judged = refused(context, &pairs, &mut evidence).await;
-    primary.delete(POLICY, NAMESPACE).await?;
+    let deleted = primary.delete(POLICY, NAMESPACE).await;
     judged?;
+    deleted?;
     for (outside, server) in &pairs {
         becomes(context, outside, server, true, &mut evidence).await?;
     }

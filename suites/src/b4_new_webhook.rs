@@ -51,12 +51,19 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let began = Instant::now();
     let made = remote.apply(&all, "").await;
     let judged = match made {
-        Ok(_) => futures::join!(patched(context, &revision, &root, began), left_alone(context)),
-        Err(error) => (Err(error.into()), Ok(Evidence::new())),
+        Ok(_) => one_of_three(context, &revision, &root, began).await,
+        Err(error) => Err(error.into()),
     };
-    remote.delete(&all, "").await?;
-    let mut evidence = judged.0?;
-    evidence.extend(judged.1?);
+    let deleted = remote.delete(&all, "").await;
+    let evidence = judged?;
+    deleted?;
+    Ok(evidence)
+}
+
+/// The labelled one is patched; the others are left alone, which is looked at after that, when istiod has been at it.
+async fn one_of_three(context: &Context, revision: &str, root: &str, began: Instant) -> Result<Evidence, Fault> {
+    let mut evidence = patched(context, revision, root, began).await?;
+    evidence.extend(left_alone(context).await?);
     Ok(evidence)
 }
 

@@ -43,8 +43,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let manifest = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: {NAMESPACE}}}\n");
     remote.apply(&manifest, "").await?;
     let judged = leads(context, &root, &mut evidence).await;
-    remote.delete(&manifest, "").await?;
+    let deleted = remote.delete(&manifest, "").await;
     judged?;
+    deleted?;
     Ok(evidence)
 }
 

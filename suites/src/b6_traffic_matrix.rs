@@ -186,7 +186,12 @@ fn silent(calls: &Calls, clusters: &[&str]) -> String {
 fn lines<'a>(row: &Row, logs: &'a Logs, cluster: &str) -> Vec<&'a Entry> {
     let ours = |entry: &&Entry| match row.protocol.marked {
         Some(_) => entry.path.contains(&row.mark),
-        None => entry.port == row.protocol.port && entry.peer == row.caller.address,
+        // B9 calls the same pods by TCP at the same time, in the name of another Service.
+        None => {
+            entry.port == row.protocol.port
+                && entry.peer == row.caller.address
+                && entry.server_name.contains(&format!(".{SERVICE}."))
+        }
     };
     logs.get(cluster).into_iter().flatten().filter(ours).collect()
 }
@@ -269,6 +274,7 @@ mod tests {
             path: String::new(),
             port: 8080,
             protocol: protocol.to_string(),
+            server_name: String::new(),
             code: 200,
             peer: peer.to_string(),
             identity: identity.to_string(),

@@ -86,9 +86,12 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     }
     let config = config(context);
     let judged = made_and_steered(context, &config, &callers).await;
-    context.primary().delete(&config, NAMESPACE).await?;
-    try_join_all(Role::ALL.map(|role| delete(context.cluster(role)))).await?;
-    judged
+    let deleted = context.primary().delete(&config, NAMESPACE).await;
+    let services = try_join_all(Role::ALL.map(|role| delete(context.cluster(role)))).await;
+    let evidence = judged?;
+    deleted?;
+    services?;
+    Ok(evidence)
 }
 
 async fn made_and_steered(context: &Context, config: &str, callers: &[Probe]) -> Result<Evidence, Fault> {

@@ -45,8 +45,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         Ok(_) => all_retried(context, &callers).await,
         Err(error) => Err(error.into()),
     };
-    try_join_all(objects.iter().map(|(cluster, object)| cluster.delete(object, NAMESPACE))).await?;
-    judged
+    let deleted = try_join_all(objects.iter().map(|(cluster, object)| cluster.delete(object, NAMESPACE))).await;
+    let evidence = judged?;
+    deleted?;
+    Ok(evidence)
 }
 
 /// The Service whose endpoint in this cluster refuses connections.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::tally::{Design, Judgement};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::{Context, Evidence, Fault, Finding, Layer};
 use harness::lab::cluster::pod_ready;
 use harness::lab::probe::{Calls, Probe, ProbeError};
 use harness::problem::all_of;
@@ -37,12 +37,14 @@ pub const CASE: Case = Case {
 
 /// A call that is late on a busy machine is not lost; the workload's own limit is for calls that are made again.
 const LATE_MS: &str = "10000";
+/// So many calls may all hang before the question itself is given up.
+const ROW: u32 = 10;
 const SERVICE: &str = "Service meshproof-sample/echo";
 const NAMESPACE: &str = "meshproof-sample";
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     match served(context).await {
-        Err(Fault::Refuted(finding)) => Err(ladder::explained(context, *finding).await.into()),
+        Err(Fault::Refuted(finding)) => Err(ladder::explained(context, *finding, Layer::Http).await.into()),
         other => other,
     }
 }
@@ -169,8 +171,13 @@ async fn sample(
         .into());
     }
     let mark = mark(context, caller);
-    let (url, count) = (format!("{base}{mark}"), count.to_string());
-    let calls: Calls = caller.ask(&["call", &url, "--count", &count, "--timeout-ms", LATE_MS]).await?;
+    let url = format!("{base}{mark}");
+    let mut calls = Calls::default();
+    // Short rows, so that calls that hang end in a finding and not in a question that nobody answered.
+    while calls.sent < count && calls.answered == calls.sent {
+        let row = ROW.min(count - calls.sent).to_string();
+        calls.add(caller.ask(&["call", &url, "--count", &row, "--timeout-ms", LATE_MS]).await?);
+    }
     let by: Vec<String> = calls.by.iter().map(|(who, count)| format!("{who} {count}")).collect();
     evidence.saw(
         caller.object(),

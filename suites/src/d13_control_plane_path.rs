@@ -89,19 +89,16 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
         "status.podIP",
         all_of(&gateways.iter().collect::<Vec<_>>()),
     );
-    let mut needed = Vec::new();
-    for app in ["caller", "echo"] {
-        let pods = remote.pods(SAMPLE, &format!("app={app}")).await?;
-        needed.extend(pods.iter().map(|pod| format!("{}.{SAMPLE}", pod.name_any())));
-    }
     let wait = context.wait(format!("proxies of {} to be connected", remote.name), context.budgets.converge());
     let connected = wait
         .until(|| async {
-            match connections(context).await {
-                Ok(all) => match needed.iter().find(|proxy| !all.iter().any(|(_, (found, _))| found == *proxy)) {
-                    None => Look::Yes(all),
-                    Some(proxy) => Look::NotYet(format!("proxy {proxy} of {} is not connected", remote.name)),
-                },
+            match needed_and_connected(context).await {
+                Ok((needed, all)) => {
+                    match needed.iter().find(|proxy| !all.iter().any(|(_, (found, _))| found == *proxy)) {
+                        None => Look::Yes(all),
+                        Some(proxy) => Look::NotYet(format!("proxy {proxy} of {} is not connected", remote.name)),
+                    }
+                }
                 Err(fault) => fault.into(),
             }
         })
@@ -134,6 +131,17 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
         .hint(format!("see what Service istio-system/istiod of {cluster} leads to"))
         .evidence(evidence)
         .into())
+}
+
+/// Proxies that must be connected: those of callers and echo in the remote cluster that are ready and stay; and all
+/// connections.
+async fn needed_and_connected(context: &Context) -> Result<(Vec<String>, Vec<(String, Connection)>), Fault> {
+    let mut needed = Vec::new();
+    for app in ["caller", "echo"] {
+        let pods = Probe::find(context.remote(), SAMPLE, app, &context.budgets).await?;
+        needed.extend(pods.iter().map(|pod| format!("{}.{SAMPLE}", pod.pod)));
+    }
+    Ok((needed, connections(context).await?))
 }
 
 /// Connections of all replicas of istiod, each with its replica.

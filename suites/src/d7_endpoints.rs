@@ -8,22 +8,20 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::{Context, Evidence, Fault, Finding, Layer};
 use harness::install::facts::Fact;
-use harness::lab::Cluster;
 use harness::lab::cluster::pod_ready;
 use harness::lab::probe::Probe;
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::ResourceExt;
 
 use crate::shared::address::AddressBook;
 use crate::shared::envoy::{Endpoint, Proxy};
-use crate::shared::ladder;
-use crate::shared::scaling;
 use crate::shared::shards::{misplaced, shards, unknown_to_istiod};
+use crate::shared::{ladder, sample, scaling};
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -32,7 +30,7 @@ pub const CASE: Case = Case {
     title: "Proxies in each cluster know the endpoints of both",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D5", "D6", "workloads-primary", "workloads-remote"],
-    blames: &["D0", "D9"],
+    blames: &["D0", "D8", "D9"],
     follows: &[],
     uses: &[Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
     when: When::Installed,
@@ -48,7 +46,7 @@ type Pods = BTreeMap<String, String>;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     match known(context).await {
-        Err(Fault::Refuted(finding)) => Err(ladder::explained(context, *finding).await.into()),
+        Err(Fault::Refuted(finding)) => Err(ladder::explained(context, *finding, Layer::Xds).await.into()),
         other => other,
     }
 }
@@ -61,13 +59,23 @@ async fn known(context: &Context) -> Result<Evidence, Fault> {
     let (mut proxies, mut across) = (Vec::new(), Vec::new());
     for role in Role::ALL {
         let cluster = context.cluster(role);
+        let proxied = sample::in_the_mesh(cluster).await?;
         for caller in Probe::each_inside(cluster, &context.budgets).await? {
+            if !proxied.contains(&caller.pod) {
+                return Err(Finding::new(format!("{} has no sidecar, so it knows no endpoints", caller.object()))
+                    .expected_got("the annotation sidecar.istio.io/status, which the injection webhook sets", "absent")
+                    .hint(format!(
+                        "see the label istio-injection of namespace {NAMESPACE}, and whether the webhook is called (D8)"
+                    ))
+                    .evidence(&evidence)
+                    .into());
+            }
             // Seen from the other cluster than the one that scales: this is what crosses.
             if role == Role::Primary {
                 across.push(Proxy::open(cluster, NAMESPACE, &caller.pod).await?);
             }
         }
-        for pod in in_the_mesh(cluster).await? {
+        for pod in proxied {
             proxies.push(Proxy::open(cluster, NAMESPACE, &pod).await?);
         }
     }
@@ -109,7 +117,7 @@ async fn echo_pods(context: &Context) -> Result<Pods, Fault> {
         let cluster = context.cluster(role);
         let before = all.len();
         for pod in cluster.pods(NAMESPACE, "app=echo").await? {
-            let ready = pod_ready(&pod) == Look::Yes(());
+            let ready = pod_ready(&pod) == Look::Yes(()) && pod.metadata.deletion_timestamp.is_none();
             let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
             if let (true, Some(ip)) = (ready, ip) {
                 all.insert(ip, cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any())));
@@ -206,14 +214,6 @@ async fn lists_all(context: &Context, proxy: &Proxy) -> Result<Evidence, Fault> 
         .hint(hint)
         .evidence(&evidence)
         .into())
-}
-
-/// Ready pods of the sample that have a proxy and stay.
-async fn in_the_mesh(cluster: &Cluster) -> Result<Vec<String>, Fault> {
-    let pods = cluster.pods(NAMESPACE, "app").await?;
-    let proxied = |pod: &&Pod| pod.annotations().contains_key("sidecar.istio.io/status");
-    let stays = |pod: &&Pod| pod_ready(pod) == Look::Yes(()) && pod.metadata.deletion_timestamp.is_none();
-    Ok(pods.iter().filter(proxied).filter(stays).map(ResourceExt::name_any).collect())
 }
 
 fn show(proxy: &Proxy, upstream: &str, pods: &Pods, listed: &[Endpoint], evidence: &mut Evidence) {

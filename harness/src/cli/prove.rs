@@ -154,13 +154,17 @@ impl Proof<'_> {
         let began = Instant::now();
         let mut breakage = Breakage::of(&context, &names);
         let left_out = !sabotage.without.is_empty();
-        if left_out {
-            self.anew(&format!("{}/without", sabotage.id), &sabotage.without).await?;
-        }
+        let without = match left_out {
+            true => self.anew(&format!("{}/without", sabotage.id), &sabotage.without).await.map(|_| ()),
+            false => Ok(()),
+        };
         // A signal counts between two acts: one that was given up could still happen after it was taken back.
         let broken = breakage.inflict(sabotage, &self.interrupt.cancel).await;
         let judged = match &broken {
-            Ok(()) if !self.interrupt.cancel.is_cancelled() => self.judge(sabotage).await,
+            Ok(()) if !self.interrupt.cancel.is_cancelled() => match without {
+                Ok(()) => self.judge(sabotage).await,
+                Err(ended) => Err(ended),
+            },
             _ => Ok(Got::default()),
         };
         let to_verdict = began.elapsed().as_secs_f64();

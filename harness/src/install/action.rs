@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, ListParams};
@@ -222,6 +223,7 @@ impl Action {
                 let installed = inventory::take(cluster).await?;
                 let path = Home::from_environment().inventory_at_clean_up(&context.scenario().lab, role);
                 std::fs::write(path, serde_json::to_vec(&installed)?)?;
+                leftovers(cluster).await?;
                 delete_namespaces(context, role, &FIXTURE_NAMESPACES, FIXTURE_GRACE).await?;
             }
             Action::Uninstall => {
@@ -230,6 +232,37 @@ impl Action {
             Action::DeleteIstioNamespace => delete_namespaces(context, role, &[ISTIO_SYSTEM], ISTIO_GRACE).await?,
         }
         Ok(())
+    }
+}
+
+/// Deletes what checks make outside the fixture namespaces, in case one was killed before it did so itself.
+async fn leftovers(cluster: &Cluster) -> Result<(), StepError> {
+    let ours = |name: &str| name.starts_with("meshproof-") && !FIXTURE_NAMESPACES.contains(&name);
+    let webhooks = cluster.all::<MutatingWebhookConfiguration>();
+    let found = webhooks.list(&ListParams::default()).await;
+    for found in found.map_err(cluster.refused("list MutatingWebhookConfigurations"))? {
+        let name = found.name_any();
+        if ours(&name) {
+            gone(webhooks.delete(&name, &DeleteParams::background()).await.map(|_| ()))
+                .map_err(cluster.refused(format!("delete MutatingWebhookConfiguration {name}")))?;
+        }
+    }
+    let namespaces = cluster.all::<Namespace>();
+    for found in namespaces.list(&ListParams::default()).await.map_err(cluster.refused("list namespaces"))? {
+        let name = found.name_any();
+        if ours(&name) {
+            gone(namespaces.delete(&name, &DeleteParams::background()).await.map(|_| ()))
+                .map_err(cluster.refused(format!("delete namespace {name}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// A deletion of what is gone, or on its way, is done.
+fn gone(deleted: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match deleted {
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.code == 409 => Ok(()),
+        other => other,
     }
 }
 

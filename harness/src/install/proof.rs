@@ -278,10 +278,26 @@ impl Proof {
                         .await?;
                     evidence.saw(cluster.object("Namespace", name), "present", false);
                 }
+                checks_namespaces_gone(context, cluster).await?;
             }
         }
         Ok(evidence)
     }
+}
+
+/// Waits until namespaces that checks made for themselves are gone: they delete them without waiting.
+async fn checks_namespaces_gone(context: &Context, cluster: &Cluster) -> Result<(), StepError> {
+    let wait = context.wait("namespaces of checks to go", context.budgets.cleanup());
+    let gone = wait.until(|| async {
+        match cluster.all::<Namespace>().list(&ListParams::default()).await {
+            Ok(all) => match all.iter().map(ResourceExt::name_any).find(|name| name.starts_with("meshproof-")) {
+                None => Look::Yes(()),
+                Some(name) => Look::NotYet(format!("{name} is still there")),
+            },
+            Err(error) => Look::unable(error),
+        }
+    });
+    Ok(gone.await?)
 }
 
 /// The latest warning of a namespace: a ReplicaSet that may not make its pods says why only there.

@@ -127,6 +127,20 @@ pub struct Calls {
 }
 
 impl Calls {
+    /// Adds another row of the same calls.
+    pub fn add(&mut self, row: Calls) {
+        self.sent += row.sent;
+        self.answered += row.answered;
+        for (counts, more) in [(&mut self.by, row.by), (&mut self.failures, row.failures), (&mut self.peers, row.peers)]
+        {
+            for (name, count) in more {
+                *counts.entry(name).or_default() += count;
+            }
+        }
+        self.first = self.first.take().or(row.first);
+        self.elapsed_ms += row.elapsed_ms;
+    }
+
     /// Answers by cluster.
     pub fn by_cluster(&self) -> BTreeMap<String, u32> {
         let mut clusters = BTreeMap::new();
@@ -170,7 +184,7 @@ pub struct Probe {
 }
 
 impl Probe {
-    /// The ready pods with the label `app=<app>`, at least one, by node and name; their container has the same name.
+    /// The ready pods with the label `app=<app>` that are not on their way out, at least one, by node and name; their container has the same name.
     ///
     /// # Errors
     /// [`ProbeError::NoPod`] when none is ready.
@@ -182,7 +196,8 @@ impl Probe {
     ) -> Result<Vec<Probe>, ProbeError> {
         let selector = format!("app={app}");
         let pods = cluster.pods(namespace, &selector).await?;
-        let ready = pods.into_iter().filter(|pod| matches!(pod_ready(pod), Look::Yes(())));
+        let stays = |pod: &Pod| pod.metadata.deletion_timestamp.is_none() && pod_ready(pod) == Look::Yes(());
+        let ready = pods.into_iter().filter(stays);
         let mut found: Vec<Probe> = ready
             .filter_map(|pod| {
                 Some(Probe {
@@ -328,7 +343,7 @@ pub async fn token(cluster: &Cluster) -> Result<String, ClusterError> {
 mod tests {
     use rstest::rstest;
 
-    use super::{Get, bare};
+    use super::{Calls, Get, bare};
 
     #[rstest]
     #[case::each_node_has_one(&["one", "two"], None)]
@@ -345,5 +360,20 @@ mod tests {
         let get: Get = serde_json::from_str(text).expect("the workload's own form");
         assert_eq!((get.status, get.body.as_str()), (None, ""));
         assert_eq!(get.error.as_deref(), Some("connect: connection refused"));
+    }
+
+    #[test]
+    fn rows_add_up() {
+        let row = || Calls {
+            sent: 3,
+            answered: 2,
+            by: [("cluster1/v1/a".to_string(), 2)].into(),
+            failures: [("HTTP 503".to_string(), 1)].into(),
+            ..Calls::default()
+        };
+        let mut all = Calls::default();
+        all.add(row());
+        all.add(row());
+        assert_eq!((all.sent, all.answered, all.by["cluster1/v1/a"], all.failures["HTTP 503"]), (6, 4, 4, 2));
     }
 }

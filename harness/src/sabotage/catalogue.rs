@@ -87,6 +87,9 @@ fn parse(text: &str, id: &str, place: &str, cases: &[Case], steps: &[&str]) -> R
         let message = "`break` and `without` are empty, and a sabotage that breaks nothing proves nothing";
         problems.push(place, message, "at least one act, or a step that is left out");
     }
+    if !sabotage.acts.is_empty() && !sabotage.without.is_empty() {
+        problems.push(place, "it has both `break` and `without`", "one of them: acts are kept on the mesh as it was");
+    }
     for step in sabotage.without.iter().filter(|step| !steps.contains(&step.as_str())) {
         problems.push(place, format!("`{step}` is no step of the install"), any_of(steps));
     }

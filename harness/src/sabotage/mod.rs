@@ -67,7 +67,7 @@ pub struct Sabotage {
     pub hint: Vec<String>,
     /// The first broken layer of requests, as the first red clause must name it; none where requests are not the matter.
     #[serde(default)]
-    pub broken: Option<crate::check::Layer>,
+    pub broken_layer: Option<crate::check::Layer>,
 }
 
 impl Sabotage {

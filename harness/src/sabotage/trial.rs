@@ -120,12 +120,12 @@ impl Trial {
             misses.extend(missing.map(|word| format!("the {what} of {first} lacks `{}`: {said}", fill(word))));
         }
         let named = got.broken.get(&first).copied();
-        if sabotage.broken.is_some() && named != sabotage.broken {
+        if sabotage.broken_layer.is_some() && named != sabotage.broken_layer {
             let name = |layer: Option<check::Layer>| layer.map_or("none", check::Layer::name);
             misses.push(format!(
                 "the first broken layer that {first} names is {}, not {}",
                 name(named),
-                name(sabotage.broken)
+                name(sabotage.broken_layer)
             ));
         }
         Trial {
@@ -167,7 +167,7 @@ mod tests {
             untold: Vec::new(),
             cause: list(&["${CLUSTER1}"]),
             hint: list(&["kubectl"]),
-            broken: None,
+            broken_layer: None,
         }
     }
 

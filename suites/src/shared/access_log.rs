@@ -32,6 +32,9 @@ pub struct Entry {
     pub port: u16,
     /// `HTTP/1.1` or `HTTP/2`; empty for a TCP connection, and where the log does not say it.
     pub protocol: String,
+    /// Name that the peer asked for in its TLS handshake, such as `outbound_.9000_._.echo.sample.svc.cluster.local`; empty
+    /// without TLS.
+    pub server_name: String,
     /// Response code.
     pub code: u64,
     /// Address of the peer, without its port.
@@ -151,6 +154,7 @@ fn entry(line: &str, pod: &str, way: Way) -> Option<Entry> {
         path: text("path"),
         port: direction.split('|').nth(1).and_then(|port| port.parse().ok()).unwrap_or(0),
         protocol: text("protocol"),
+        server_name: text("server_name"),
         code: log["code"].as_u64().unwrap_or(0),
         peer: host("peer"),
         identity: text("peer_identity"),

@@ -23,20 +23,24 @@ const PORT: u16 = 8080;
 const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/echo";
 
 /// The finding with the first broken layer of requests to echo, and what was seen of those below it.
-pub async fn explained(context: &Context, finding: Finding) -> Finding {
+///
+/// `last` is the layer above which the finding has nothing to say.
+pub async fn explained(context: &Context, finding: Finding, last: Layer) -> Finding {
     let mut evidence = finding.evidence.clone();
-    let broken = first_broken(context, &finding, &mut evidence).await;
-    finding.broken(broken).evidence(&evidence)
+    // A lab that hangs must not cost the finding itself.
+    let looked =
+        tokio::time::timeout(context.budgets.diagnose(), first_broken(context, &finding, last, &mut evidence)).await;
+    finding.broken(looked.ok().flatten()).evidence(&evidence)
 }
 
 /// A look at one layer: the broken thing, or one line on what is well.
 pub type Told = Result<Result<String, Broken>, Fault>;
 
-async fn first_broken(context: &Context, finding: &Finding, evidence: &mut Evidence) -> Option<Broken> {
+async fn first_broken(context: &Context, finding: &Finding, last: Layer, evidence: &mut Evidence) -> Option<Broken> {
     // One handshake with each server tells whether it is reached, and later who it is.
     let mut handshakes = None;
     let mut unseen = false;
-    for layer in Layer::ALL {
+    for layer in Layer::ALL.into_iter().filter(|layer| *layer <= last) {
         let told = match layer {
             Layer::NodeRoute => reach::node_routes(context).await,
             Layer::PodAddress => {

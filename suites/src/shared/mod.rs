@@ -13,6 +13,7 @@ pub mod leading;
 pub mod peers;
 pub mod root_configmap;
 pub mod rows;
+pub mod sample;
 pub mod scaling;
 pub mod shards;
 pub mod webhook;

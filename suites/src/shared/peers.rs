@@ -119,6 +119,7 @@ mod tests {
             path: String::new(),
             port: 8080,
             protocol: String::new(),
+            server_name: String::new(),
             code: 200,
             peer: peer.to_string(),
             identity: identity.to_string(),

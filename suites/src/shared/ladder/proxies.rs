@@ -2,43 +2,49 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use harness::check::{Broken, Context, Fault, Layer};
-use harness::lab::probe::Probe;
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 
 use super::{HOST, NAMESPACE, PORT, Told, otherwise, ready};
 use crate::shared::envoy::Proxy;
-use crate::shared::istiod;
+use crate::shared::{istiod, sample};
 
-/// Each caller's proxy is connected to a replica of istiod, has taken what that told, and lists the ready pods.
+/// Each proxy of the sample is connected to a replica of istiod, has taken what that told, and lists the ready pods.
 pub async fn proxies(context: &Context) -> Told {
     let mut pods = BTreeMap::new();
-    let mut callers = Vec::new();
+    let mut proxies = Vec::new();
     for role in Role::ALL {
+        let cluster = context.cluster(role);
         pods.extend(ready(context, role).await?);
-        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
+        for pod in sample::in_the_mesh(cluster).await? {
+            proxies.push((format!("{pod}.{NAMESPACE}"), Proxy::open(cluster, NAMESPACE, &pod).await?));
+        }
     }
-    for caller in &callers {
-        let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
-        let name = format!("{}.{NAMESPACE}", caller.pod);
-        // What was sent a moment ago may not have been taken yet.
+    // Side by side: what was sent a moment ago may not have been taken yet.
+    let pods = &pods;
+    let looks = proxies.iter().map(|(name, proxy)| async move {
         let wait = context.wait(format!("{} to be synced", proxy.object()), context.budgets.request());
         let synced = wait.until(|| async {
-            match lacking(context, &name, &proxy, &pods).await {
+            match lacking(context, name, proxy, pods).await {
                 Ok(None) => Look::Yes(()),
                 Ok(Some(seen)) => Look::NotYet(seen),
                 Err(fault) => fault.into(),
             }
         });
-        if let Err(timeout) = synced.await {
-            let (object, seen) = (proxy.object(), timeout.last()?.to_string());
-            let look = format!("istioctl --context {} proxy-status {name}", context.primary().context);
-            return Ok(Err(Broken { layer: Layer::Xds, object, seen, look }));
+        let Err(timeout) = synced.await else { return Ok(None) };
+        let (object, seen) = (proxy.object(), timeout.last()?.to_string());
+        let look = format!("istioctl --context {} proxy-status {name}", context.primary().context);
+        Ok::<_, Fault>(Some(Broken { layer: Layer::Xds, object, seen, look }))
+    });
+    for look in join_all(looks).await {
+        if let Some(broken) = look? {
+            return Ok(Err(broken));
         }
     }
-    Ok(Ok(format!("{} callers' proxies are connected, synced, and list the ready pods", callers.len())))
+    Ok(Ok(format!("{} proxies are connected, synced, and list the ready pods", proxies.len())))
 }
 
 /// What one proxy lacks of what istiod knows; none where it lacks nothing.
