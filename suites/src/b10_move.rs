@@ -13,20 +13,16 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::lab::Cluster;
-use harness::lab::cluster::{ClusterError, pod_ready};
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
 
 use self::traffic::Traffic;
+use crate::shared::deployment::{Pods, scale, settled};
 use crate::shared::envoy::Proxy;
+use crate::shared::rows::split;
+use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -42,32 +38,26 @@ pub const CASE: Case = Case {
     judge: |context| Box::pin(judge(context)),
 };
 
-const NAMESPACE: &str = "meshproof-sample";
 const NAME: &str = "moved";
 const UPSTREAM: &str = "outbound|8080||moved.meshproof-sample.svc.cluster.local";
 
 /// Looks this often, so that a move takes no longer than the mesh does.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Address and name of each pod.
-type Pods = Vec<(String, String)>;
-
 /// Seconds for which a pod that was told to go still answers (`preStop` in the manifest).
 const PATIENCE: f64 = 10.0;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let (mut callers, mut proxies) = (Vec::new(), Vec::new());
-    for role in Role::ALL {
-        for caller in Probe::each_inside(context.cluster(role), &context.budgets).await? {
-            proxies.push(Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?);
-            callers.push(caller);
-        }
+    let callers = callers(context).await?;
+    let mut proxies = Vec::new();
+    for caller in &callers {
+        proxies.push(Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?);
     }
     let judged = moves(context, &callers, &proxies).await;
     // In both clusters whatever came of it: the next run begins so.
     let mut back = Ok(());
     for role in Role::ALL {
-        back = back.and(scale(context.cluster(role), 1).await);
+        back = back.and(scale(context.cluster(role), NAME, 1).await);
     }
     let evidence = judged?;
     back?;
@@ -77,9 +67,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 async fn moves(context: &Context, callers: &[Probe], proxies: &[Proxy]) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
     // An earlier run may have been killed in between.
-    let (here, there) = futures::join!(settled(context, Role::Primary, 1), settled(context, Role::Remote, 1));
+    let (here, there) = futures::join!(there(context, Role::Primary), there(context, Role::Remote));
     let (here, there) = (here?, there?);
-    let both = [here.clone(), there].concat();
+    let both = here.clone().into_iter().chain(there).collect();
     let answered = join_all(callers.iter().map(|caller| answers(context, caller)));
     let (known, answered) = futures::join!(known(context, proxies, &both), answered);
     known?;
@@ -103,7 +93,7 @@ async fn moves(context: &Context, callers: &[Probe], proxies: &[Proxy]) -> Resul
         evidence.saw(
             caller.object(),
             format!("{} calls of {NAME} meanwhile, answers by cluster", calls.sent),
-            split(&calls),
+            split(&calls.by_cluster()),
         );
         if calls.answered == calls.sent {
             continue;
@@ -126,12 +116,8 @@ fn lost(caller: &Probe, calls: &Calls) -> Finding {
         caller.object(),
         calls.failure_line()
     ))
-    .expected_got(format!("{} answers", calls.sent), format!("{}, and {}", split(calls), calls.failure_line()))
+    .expected_got(format!("{} answers", calls.sent), format!("{}, and {}", split(&calls.by_cluster()), calls.failure_line()))
     .hint(format!("see VirtualServices and DestinationRules for {NAME} that name a cluster or a version, and its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{NAMESPACE}", caller.cluster.context, caller.pod))
-}
-
-fn split(calls: &Calls) -> String {
-    all_of(&calls.by_cluster().iter().map(|(cluster, count)| format!("{cluster} {count}")).collect::<Vec<_>>())
 }
 
 /// Both places, then the primary alone, both again, and the remote alone; returns also the seconds after which every
@@ -145,9 +131,9 @@ async fn from_place_to_place(
     let mut evidence = Evidence::new();
     let left = leaves(context, Role::Remote, proxies, here, &mut evidence).await?;
     let began = Instant::now();
-    let there = settled(context, Role::Remote, 1).await?;
+    let there = there(context, Role::Remote).await?;
     let ready = began.elapsed().as_secs_f64();
-    known(context, proxies, &[here.clone(), there.clone()].concat()).await?;
+    known(context, proxies, &here.clone().into_iter().chain(there.clone()).collect()).await?;
     let listed = began.elapsed().as_secs_f64();
     evidence.saw(
         context.remote().object("Deployment", &format!("{NAMESPACE}/{NAME}")),
@@ -169,7 +155,7 @@ async fn leaves(
 ) -> Result<f64, Fault> {
     let cluster = context.cluster(role);
     let told = Instant::now();
-    scale(cluster, 0).await?;
+    scale(cluster, NAME, 0).await?;
     known(context, proxies, stays).await?;
     let seconds = told.elapsed().as_secs_f64();
     let object = cluster.object("Deployment", &format!("{NAMESPACE}/{NAME}"));
@@ -178,7 +164,7 @@ async fn leaves(
 }
 
 /// Waits until each proxy lists exactly these pods.
-async fn known(context: &Context, proxies: &[Proxy], pods: &[(String, String)]) -> Result<(), Fault> {
+async fn known(context: &Context, proxies: &[Proxy], pods: &Pods) -> Result<(), Fault> {
     let each = join_all(proxies.iter().map(|proxy| async move {
         let wait = context.wait(format!("{} to list the pods of {NAME}", proxy.object()), context.budgets.endpoints());
         let wait = wait.every(PAUSE);
@@ -196,7 +182,7 @@ async fn known(context: &Context, proxies: &[Proxy], pods: &[(String, String)]) 
             Ok(()) => Ok(()),
             Err(timeout) => Err(Fault::from(
                 Finding::new(format!("{} {}", proxy.object(), timeout.last()?))
-                    .expected_got(all_of(&pods.iter().map(|(_, pod)| pod.as_str()).collect::<Vec<_>>()), timeout.last()?)
+                    .expected_got(all_of(&pods.values().collect::<Vec<_>>()), timeout.last()?)
                     .hint(format!("compare Service {NAMESPACE}/{NAME} of both clusters (selector, ports, annotation networking.istio.io/exportTo) and its EndpointSlices there")),
             )),
         }
@@ -205,11 +191,11 @@ async fn known(context: &Context, proxies: &[Proxy], pods: &[(String, String)]) 
 }
 
 /// How the listed addresses are others than those of the pods, as the end of a sentence that begins with the proxy.
-fn difference(pods: &[(String, String)], listed: &[&str]) -> Option<String> {
+fn difference(pods: &Pods, listed: &[&str]) -> Option<String> {
     if let Some((ip, pod)) = pods.iter().find(|(ip, _)| !listed.contains(&ip.as_str())) {
         return Some(format!("does not list endpoint {ip} of {pod} behind Service {NAMESPACE}/{NAME}"));
     }
-    let extra = listed.iter().find(|address| !pods.iter().any(|(ip, _)| ip == *address));
+    let extra = listed.iter().find(|address| !pods.contains_key(**address));
     extra.map(|address| format!("still lists endpoint {address}, which Service {NAMESPACE}/{NAME} has left"))
 }
 
@@ -237,38 +223,10 @@ async fn answers(context: &Context, caller: &Probe) -> Result<(), Fault> {
     }
 }
 
-async fn scale(cluster: &Cluster, replicas: u32) -> Result<(), ClusterError> {
-    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    let what = format!("scale Deployment {NAMESPACE}/{NAME} to {replicas}");
-    let api = cluster.api::<Deployment>(NAMESPACE);
-    api.patch(NAME, &PatchParams::default(), &patch).await.map_err(cluster.refused(what))?;
-    Ok(())
-}
-
-/// Waits until exactly so many pods stay, all of them ready; returns address and name of each.
-async fn settled(context: &Context, role: Role, replicas: u32) -> Result<Pods, Fault> {
-    let cluster = context.cluster(role);
-    scale(cluster, replicas).await?;
-    let what = format!("{replicas} ready pods of {NAME} in {}", cluster.name);
-    let wait = context.wait(what, context.budgets.workload_ready());
-    let pods = cluster.watch_pods(&wait, NAMESPACE, "app=moved", |pods| staying(cluster, pods, replicas as usize));
-    Ok(pods.await?)
-}
-
-fn staying(cluster: &Cluster, pods: &[Pod], replicas: usize) -> Look<Pods> {
-    let pods: Vec<&Pod> = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
-    if pods.len() != replicas {
-        return Look::NotYet(format!("{} of {replicas} pods", pods.len()));
-    }
-    let mut named = Vec::new();
-    for pod in pods {
-        if let Look::NotYet(why) | Look::Unable(why) = pod_ready(pod) {
-            return Look::NotYet(why);
-        }
-        let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
-        named.push((ip, cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any()))));
-    }
-    Look::Yes(named)
+/// Asks for one pod, and waits for it.
+async fn there(context: &Context, role: Role) -> Result<Pods, Fault> {
+    scale(context.cluster(role), NAME, 1).await?;
+    Ok(settled(context, role, NAME, 1).await?)
 }
 
 #[cfg(test)]
@@ -282,7 +240,7 @@ mod tests {
     #[case::not_there(&["10.20.0.7"], Some("does not list endpoint 10.10.0.9 of cluster1 pod a/b behind"))]
     #[case::not_gone(&["10.10.0.9", "10.20.0.7"], Some("still lists endpoint 10.20.0.7, which Service"))]
     fn a_proxy_lists_where_the_workload_is(#[case] listed: &[&str], #[case] says: Option<&str>) {
-        let got = difference(&[("10.10.0.9".to_string(), "cluster1 pod a/b".to_string())], listed);
+        let got = difference(&[("10.10.0.9".to_string(), "cluster1 pod a/b".to_string())].into(), listed);
         match says {
             None => assert_eq!(got, None),
             Some(says) => assert!(got.as_ref().is_some_and(|got| got.starts_with(says)), "{got:?}"),

@@ -4,7 +4,6 @@
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
-use harness::lab::cluster::pod_ready;
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
@@ -14,6 +13,7 @@ use kube::ResourceExt;
 use crate::shared::chain::{Certificate, root_of};
 use crate::shared::envoy::{Proxy, Secrets};
 use crate::shared::leading::root_of_primary;
+use crate::shared::sample::{NAMESPACE, in_the_mesh};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -28,8 +28,6 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
 };
-
-const NAMESPACE: &str = "meshproof-sample";
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let primary = context.primary();
@@ -56,13 +54,6 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         };
     }
     Ok(evidence)
-}
-
-/// Pods of the sample that are ready and have a proxy.
-async fn in_the_mesh(cluster: &Cluster) -> Result<Vec<Pod>, Fault> {
-    let mut pods = cluster.pods(NAMESPACE, "app").await?;
-    pods.retain(|pod| pod_ready(pod) == Look::Yes(()) && pod.annotations().contains_key("sidecar.istio.io/status"));
-    Ok(pods)
 }
 
 /// What this pod's proxy holds, or what is wrong with it; nothing for one that ends meanwhile, as other checks scale.

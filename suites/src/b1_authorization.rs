@@ -10,6 +10,9 @@ use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 
+use crate::shared::rows::unanswered;
+use crate::shared::sample::{NAMESPACE, callers};
+
 /// The check.
 pub const CASE: Case = Case {
     id: "B1",
@@ -24,7 +27,6 @@ pub const CASE: Case = Case {
     judge: |context| Box::pin(judge(context)),
 };
 
-const NAMESPACE: &str = "meshproof-sample";
 const NAME: &str = "meshproof-b1";
 
 /// Of so many calls of echo both clusters get one, but for one row in half a million.
@@ -48,10 +50,7 @@ const RULES: [Rule; 4] = [
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let (primary, remote) = (context.primary(), context.remote());
     let mut evidence = Evidence::new();
-    let mut callers = Vec::new();
-    for role in Role::ALL {
-        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
-    }
+    let callers = callers(context).await?;
     // Only this run's paths are denied, so nobody else's calls are. Without the port all of TCP would be: where there are no
     // paths, they are left out of the rule. One that a killed run left is written over.
     let ours = policy(context, "primary");
@@ -132,10 +131,7 @@ fn otherwise(calls: &Calls, denies: bool, clusters: [&str; 2]) -> Option<String>
             true => format!("{} of {} are denied; {}", denied, calls.sent, calls.failure_line()),
         });
     }
-    if calls.answered != calls.sent {
-        return Some(format!("{} of {} are answered; {}", calls.answered, calls.sent, calls.failure_line()));
-    }
-    calls.silent(&clusters).map(|silent| format!("{silent} answers none of {}", calls.sent))
+    unanswered(calls, &clusters)
 }
 
 /// Each rule holds for this caller, whichever cluster answers.

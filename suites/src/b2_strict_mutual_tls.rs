@@ -6,6 +6,9 @@ use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 use harness::wait::Look;
 
+use crate::shared::rows::{split, unanswered};
+use crate::shared::sample::{NAMESPACE, callers};
+
 /// The check.
 pub const CASE: Case = Case {
     id: "B2",
@@ -20,7 +23,6 @@ pub const CASE: Case = Case {
     judge: |context| Box::pin(judge(context)),
 };
 
-const NAMESPACE: &str = "meshproof-sample";
 const NAME: &str = "meshproof-b2";
 const POLICY: &str = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: meshproof-b2}\n\
                       spec: {mtls: {mode: STRICT}}\n";
@@ -57,10 +59,8 @@ async fn refused(context: &Context, pairs: &[(Probe, Probe)], evidence: &mut Evi
     for (outside, server) in pairs {
         becomes(context, outside, server, false, evidence).await?;
     }
-    for role in Role::ALL {
-        for caller in Probe::each_inside(context.cluster(role), &context.budgets).await? {
-            goes_on(context, &caller, evidence).await?;
-        }
+    for caller in callers(context).await? {
+        goes_on(context, &caller, evidence).await?;
     }
     Ok(())
 }
@@ -117,18 +117,20 @@ async fn goes_on(context: &Context, caller: &Probe, evidence: &mut Evidence) -> 
     let wait = context.wait(format!("{} to be answered by both clusters", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
         match caller.ask::<Calls>(&["call", &url, "--count", &CALLS.to_string()]).await {
-            Ok(calls) if calls.answered < calls.sent => Look::NotYet(calls.failure_line()),
-            Ok(calls) => match calls.silent(&clusters) {
+            Ok(calls) => match unanswered(&calls, &clusters) {
                 None => Look::Yes(calls),
-                Some(silent) => Look::NotYet(format!("{silent} answers none of {}", calls.sent)),
+                Some(why) => Look::NotYet(why),
             },
             Err(error) => Look::unable(error),
         }
     });
     match seen.await {
         Ok(calls) => {
-            let by: Vec<String> = calls.by_cluster().iter().map(|(who, count)| format!("{who} {count}")).collect();
-            evidence.saw(caller.object(), format!("{} calls of echo under STRICT", calls.sent), by.join(", "));
+            evidence.saw(
+                caller.object(),
+                format!("{} calls of echo under STRICT", calls.sent),
+                split(&calls.by_cluster()),
+            );
             Ok(())
         }
         Err(timeout) => Err(Finding::new(format!(

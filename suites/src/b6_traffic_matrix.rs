@@ -14,7 +14,8 @@ use harness::wait::Look;
 
 use crate::shared::access_log::{self, Entry};
 use crate::shared::peers::IDENTITY;
-use crate::shared::rows::{CALLS, NAMESPACE, otherwise};
+use crate::shared::rows::{CALLS, otherwise, split};
+use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -79,10 +80,7 @@ struct Row<'a> {
 type Logs = BTreeMap<String, Vec<Entry>>;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let mut callers = Vec::new();
-    for role in Role::ALL {
-        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
-    }
+    let callers = callers(context).await?;
     let newest = Role::ALL.map(|role| access_log::newest(context.cluster(role), NAMESPACE, "app=echo"));
     let before: BTreeMap<_, _> = try_join_all(newest).await?.into_iter().flatten().collect();
     let cells: Vec<(&Probe, &Protocol)> =
@@ -117,7 +115,7 @@ fn all_answered<'a>(cells: &[(&Probe, &Protocol)], rows: Vec<Result<Row<'a>, Fau
     let mut table = Evidence::new();
     for ((caller, protocol), row) in cells.iter().zip(&rows) {
         let said = match row {
-            Ok(row) => all_of(&row.answers.iter().map(|(who, count)| format!("{who} {count}")).collect::<Vec<_>>()),
+            Ok(row) => split(&row.answers),
             Err(Fault::Refuted(finding)) => finding.got.clone(),
             Err(Fault::Unknown(why)) => why.clone(),
         };
@@ -270,16 +268,10 @@ mod tests {
         #[case] got: Option<&str>,
     ) {
         let entry = Entry {
-            pod: "echo".to_string(),
-            path: String::new(),
-            port: 8080,
             protocol: protocol.to_string(),
-            server_name: String::new(),
-            code: 200,
             peer: peer.to_string(),
             identity: identity.to_string(),
-            upstream: String::new(),
-            flags: String::new(),
+            ..Entry::default()
         };
         assert_eq!(stranger(&entry, "10.10.0.9", "HTTP/2").map(|(_, got)| got).as_deref(), got);
     }

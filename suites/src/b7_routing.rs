@@ -11,7 +11,8 @@ use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 
-use crate::shared::rows::{self, NAMESPACE, otherwise};
+use crate::shared::rows::{self, otherwise};
+use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -80,10 +81,7 @@ impl Route {
 }
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let mut callers = Vec::new();
-    for role in Role::ALL {
-        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
-    }
+    let callers = callers(context).await?;
     let config = config(context);
     let judged = made_and_steered(context, &config, &callers).await;
     let deleted = context.primary().delete(&config, NAMESPACE).await;

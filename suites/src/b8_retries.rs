@@ -9,7 +9,8 @@ use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 use harness::wait::Look;
 
-use crate::shared::rows::{self, NAMESPACE, otherwise};
+use crate::shared::rows::{self, otherwise};
+use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -29,10 +30,7 @@ pub const CASE: Case = Case {
 const CLOSED: u16 = 9;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let mut callers = Vec::new();
-    for role in Role::ALL {
-        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
-    }
+    let callers = callers(context).await?;
     // What a killed run has left is written over.
     let mut objects = Vec::new();
     for dead in Role::ALL {

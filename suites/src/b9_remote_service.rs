@@ -14,6 +14,7 @@ use harness::wait::Look;
 
 use crate::shared::envoy::Proxy;
 use crate::shared::peers;
+use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -29,8 +30,6 @@ pub const CASE: Case = Case {
     judge: |context| Box::pin(judge(context)),
 };
 
-const NAMESPACE: &str = "meshproof-sample";
-
 /// The same object in both clusters; only pods of the remote one have its version.
 const REMOTE: &str = "echo-v2";
 
@@ -42,9 +41,8 @@ const CALLS: u32 = 20;
 const CALLS_OF_A_POD: u32 = 3;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let (mut callers, mut servers) = (Vec::new(), Vec::new());
+    let (callers, mut servers) = (callers(context).await?, Vec::new());
     for role in Role::ALL {
-        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
         servers.extend(Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await?);
     }
     let remote = join_all(callers.iter().map(|caller| by_remote_alone(context, caller)));

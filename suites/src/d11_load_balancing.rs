@@ -19,6 +19,8 @@ use harness::wait::{Look, Timeout};
 use kube::ResourceExt;
 
 use crate::shared::access_log::{self, Way, tally};
+use crate::shared::rows::split;
+use crate::shared::sample::{NAMESPACE, callers, has_proxy};
 use crate::shared::{ladder, peers};
 
 /// The clause.
@@ -40,7 +42,6 @@ const LATE_MS: &str = "10000";
 /// So many calls may all hang before the question itself is given up.
 const ROW: u32 = 10;
 const SERVICE: &str = "Service meshproof-sample/echo";
-const NAMESPACE: &str = "meshproof-sample";
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     match served(context).await {
@@ -50,10 +51,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 }
 
 async fn served(context: &Context) -> Result<Evidence, Fault> {
-    let mut callers = Vec::new();
-    for role in Role::ALL {
-        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
-    }
+    let callers = callers(context).await?;
     let servers = servers(context).await?;
     in_the_mesh(context).await?;
     // One tally for each caller.
@@ -106,7 +104,7 @@ async fn in_the_mesh(context: &Context) -> Result<(), Fault> {
     for role in Role::ALL {
         let cluster = context.cluster(role);
         for pod in cluster.pods(NAMESPACE, "app=echo").await? {
-            if pod_ready(&pod) != Look::Yes(()) || pod.annotations().contains_key("sidecar.istio.io/status") {
+            if pod_ready(&pod) != Look::Yes(()) || has_proxy(&pod) {
                 continue;
             }
             let object = cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any()));
@@ -178,11 +176,10 @@ async fn sample(
         let row = ROW.min(count - calls.sent).to_string();
         calls.add(caller.ask(&["call", &url, "--count", &row, "--timeout-ms", LATE_MS]).await?);
     }
-    let by: Vec<String> = calls.by.iter().map(|(who, count)| format!("{who} {count}")).collect();
     evidence.saw(
         caller.object(),
         format!("{} requests to {url}, answers by cluster/version/pod", calls.sent),
-        all_of(&by),
+        split(&calls.by),
     );
     if calls.answered < calls.sent {
         evidence.saw(caller.object(), "failures", calls.failure_line());

@@ -25,6 +25,8 @@ use serde_json::{Value, json};
 use crate::shared::address::AddressBook;
 use crate::shared::gateway_traffic::{self as gateway, Counter};
 use crate::shared::istiod;
+use crate::shared::rows::{split, unanswered};
+use crate::shared::sample::{NAMESPACE, callers};
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -41,7 +43,6 @@ pub const CASE: Case = Case {
     judge: |context| Box::pin(judge(context)),
 };
 
-const SAMPLE: &str = "meshproof-sample";
 const CALLS: u32 = 20;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
@@ -138,8 +139,8 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
 async fn needed_and_connected(context: &Context) -> Result<(Vec<String>, Vec<(String, Connection)>), Fault> {
     let mut needed = Vec::new();
     for app in ["caller", "echo"] {
-        let pods = Probe::find(context.remote(), SAMPLE, app, &context.budgets).await?;
-        needed.extend(pods.iter().map(|pod| format!("{}.{SAMPLE}", pod.pod)));
+        let pods = Probe::find(context.remote(), NAMESPACE, app, &context.budgets).await?;
+        needed.extend(pods.iter().map(|pod| format!("{}.{NAMESPACE}", pod.pod)));
     }
     Ok((needed, connections(context).await?))
 }
@@ -238,14 +239,13 @@ fn show_istiod(counters: &[Counter], evidence: &mut Evidence) {
 /// gateway in any case. Whether calls are answered is no question of this clause.
 async fn crossing(context: &Context, caller: &Probe, there: &str) -> Result<Calls, Fault> {
     // Not echo itself: calls beside those that D11 counts would skew them, for a proxy prefers who has less to do.
-    let url = format!("http://second-echo.{SAMPLE}:8080/{}/d13/{}", context.nonce, caller.cluster.role);
+    let url = format!("http://second-echo.{NAMESPACE}:8080/{}/d13/{}", context.nonce, caller.cluster.role);
     let wait = context.wait(format!("calls from {} to cross", caller.object()), context.budgets.converge());
     let calls = wait.until(|| async {
         match caller.ask::<Calls>(&["call", &url, "--count", &CALLS.to_string()]).await {
-            Ok(calls) if calls.answered < calls.sent => Look::NotYet(calls.failure_line()),
-            Ok(calls) => match calls.silent(&[there]) {
+            Ok(calls) => match unanswered(&calls, &[there]) {
                 None => Look::Yes(calls),
-                Some(silent) => Look::NotYet(format!("{silent} answers none of {}", calls.sent)),
+                Some(why) => Look::NotYet(why),
             },
             Err(error) => Look::unable(error),
         }
@@ -263,18 +263,14 @@ async fn workloads_go_past(context: &Context, evidence: &mut Evidence) -> Result
         evidence.saw(proxy.object(), "listeners", all_of(&listeners));
     }
     let before = gateway::counters(context).await?;
-    for role in Role::ALL {
-        let there = &context.cluster(role.other()).name;
-        for caller in Probe::each_inside(context.cluster(role), &context.budgets).await? {
-            let calls = crossing(context, &caller, there).await?;
-            let split: Vec<String> =
-                calls.by_cluster().iter().map(|(cluster, count)| format!("{cluster} {count}")).collect();
-            evidence.saw(
-                caller.object(),
-                format!("{} calls of second-echo, answers by cluster", calls.sent),
-                all_of(&split),
-            );
-        }
+    for caller in callers(context).await? {
+        let there = &context.cluster(caller.cluster.role.other()).name;
+        let calls = crossing(context, &caller, there).await?;
+        evidence.saw(
+            caller.object(),
+            format!("{} calls of second-echo, answers by cluster", calls.sent),
+            split(&calls.by_cluster()),
+        );
     }
     let after = gateway::counters(context).await?;
     evidence.saw(

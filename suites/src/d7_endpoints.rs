@@ -10,16 +10,15 @@ use futures::future::join_all;
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding, Layer};
 use harness::install::facts::Fact;
-use harness::lab::cluster::pod_ready;
 use harness::lab::probe::Probe;
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::Service;
-use kube::ResourceExt;
 
 use crate::shared::address::AddressBook;
 use crate::shared::envoy::{Endpoint, Proxy};
+use crate::shared::sample::NAMESPACE;
 use crate::shared::shards::{misplaced, shards, unknown_to_istiod};
 use crate::shared::{ladder, sample, scaling};
 
@@ -37,7 +36,6 @@ pub const CASE: Case = Case {
     judge: |context| Box::pin(judge(context)),
 };
 
-const NAMESPACE: &str = "meshproof-sample";
 const HOST: &str = "echo.meshproof-sample.svc.cluster.local";
 const PORT: u64 = 8080;
 
@@ -59,7 +57,7 @@ async fn known(context: &Context) -> Result<Evidence, Fault> {
     let (mut proxies, mut across) = (Vec::new(), Vec::new());
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        let proxied = sample::in_the_mesh(cluster).await?;
+        let proxied = sample::staying(cluster).await?;
         for caller in Probe::each_inside(cluster, &context.budgets).await? {
             if !proxied.contains(&caller.pod) {
                 return Err(Finding::new(format!("{} has no sidecar, so it knows no endpoints", caller.object()))
@@ -79,7 +77,7 @@ async fn known(context: &Context) -> Result<Evidence, Fault> {
             proxies.push(Proxy::open(cluster, NAMESPACE, &pod).await?);
         }
     }
-    for (ip, pod) in echo_pods(context).await? {
+    for (ip, pod) in sample::echoes(context).await? {
         evidence.saw(pod, "status.podIP", ip);
     }
     for seen in join_all(proxies.iter().map(|proxy| lists_all(context, proxy))).await {
@@ -110,39 +108,19 @@ async fn is_named(context: &Context, role: Role, evidence: &mut Evidence) -> Res
     }
 }
 
-/// Ready pods of the echo server in both clusters.
-async fn echo_pods(context: &Context) -> Result<Pods, Fault> {
-    let mut all = Pods::new();
-    for role in Role::ALL {
-        let cluster = context.cluster(role);
-        let before = all.len();
-        for pod in cluster.pods(NAMESPACE, "app=echo").await? {
-            let ready = pod_ready(&pod) == Look::Yes(()) && pod.metadata.deletion_timestamp.is_none();
-            let ip = pod.status.as_ref().and_then(|status| status.pod_ip.clone());
-            if let (true, Some(ip)) = (ready, ip) {
-                all.insert(ip, cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any())));
-            }
-        }
-        // Without one there is nothing that a proxy could miss.
-        if all.len() == before {
-            return Err(Fault::unknown(format!("{} has no ready pod app=echo in {NAMESPACE}", cluster.name)));
-        }
-    }
-    Ok(all)
-}
-
 /// Each replica of istiod holds exactly the ready pods of each cluster, in the shard of that cluster.
 async fn is_held(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let wait = context.wait("istiod to hold the endpoints of echo", context.budgets.endpoints());
     let held = wait.until(|| async {
-        match futures::join!(echo_pods(context), shards(context, HOST, NAMESPACE, PORT)) {
+        match futures::join!(sample::echoes(context), shards(context, HOST, NAMESPACE, PORT)) {
             (Ok(pods), Ok(replicas)) => {
                 let wrong = replicas.iter().find_map(|(istiod, shards)| {
                     misplaced(&pods, shards).map(|misplaced| format!("{istiod} {misplaced}"))
                 });
                 wrong.map_or(Look::Yes(replicas), Look::NotYet)
             }
-            (Err(fault), _) | (_, Err(fault)) => fault.into(),
+            (Err(error), _) => Look::unable(error),
+            (_, Err(fault)) => fault.into(),
         }
     });
     match held.await {
@@ -168,7 +146,7 @@ async fn lists_all(context: &Context, proxy: &Proxy) -> Result<Evidence, Fault> 
     let mut evidence = Evidence::new();
     let upstream = format!("outbound|{PORT}||{HOST}");
     let compare = || async {
-        let pods = echo_pods(context).await?;
+        let pods = sample::echoes(context).await?;
         let listed = proxy.endpoints_of(&upstream).await?;
         Ok::<_, Fault>((Difference::between(&pods, &listed), pods, listed))
     };

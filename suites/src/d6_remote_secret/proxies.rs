@@ -9,8 +9,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
 use crate::shared::istiod;
-
-const SAMPLE: &str = "meshproof-sample";
+use crate::shared::sample::NAMESPACE;
 
 /// Every ready proxy of the sample namespace in the remote cluster is connected to istiod as one of that cluster.
 ///
@@ -45,12 +44,12 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
         }
     };
     if pods.is_empty() {
-        evidence.note(format!("{} has no ready pod in {SAMPLE} yet, so no proxy could be asked about", remote.name));
+        evidence.note(format!("{} has no ready pod in {NAMESPACE} yet, so no proxy could be asked about", remote.name));
         return Ok(());
     }
     for pod in &pods {
-        let (cluster, replica) = told.get(&format!("{pod}.{SAMPLE}")).cloned().unwrap_or_default();
-        let object = remote.object("pod", &format!("{SAMPLE}/{pod}"));
+        let (cluster, replica) = told.get(&format!("{pod}.{NAMESPACE}")).cloned().unwrap_or_default();
+        let object = remote.object("pod", &format!("{NAMESPACE}/{pod}"));
         evidence.saw(&object, format!("connected to {replica} with cluster id"), cluster);
     }
     identity(context, &pods[0], evidence).await
@@ -64,7 +63,7 @@ async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fa
     let (primary, remote) = (context.primary(), context.remote());
     let has_proxy =
         |pod: &Pod| pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key("sidecar.istio.io/status"));
-    let pods = remote.pods(SAMPLE, "app").await?;
+    let pods = remote.pods(NAMESPACE, "app").await?;
     let pods = pods
         .iter()
         .filter(|pod| pod_ready(pod) == Look::Yes(()) && has_proxy(pod))
@@ -81,10 +80,10 @@ async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fa
 
 /// Why a pod's proxy is not connected as one of its cluster; none if it is.
 fn strayed(pod: &str, told: &Connections, cluster: &str) -> Option<String> {
-    match told.get(&format!("{pod}.{SAMPLE}")) {
-        None => Some(format!("{SAMPLE}/{pod} is ready, and no replica of istiod has a connection of it")),
+    match told.get(&format!("{pod}.{NAMESPACE}")) {
+        None => Some(format!("{NAMESPACE}/{pod} is ready, and no replica of istiod has a connection of it")),
         Some((id, replica)) if id != cluster => {
-            Some(format!("{SAMPLE}/{pod} is connected to {replica} with the cluster id {id}"))
+            Some(format!("{NAMESPACE}/{pod} is connected to {replica} with the cluster id {id}"))
         }
         Some(_) => None,
     }
@@ -93,17 +92,17 @@ fn strayed(pod: &str, told: &Connections, cluster: &str) -> Option<String> {
 /// The identity with which that proxy is connected, by the certificate that it holds.
 async fn identity(context: &Context, pod: &str, evidence: &mut Evidence) -> Result<(), Fault> {
     let remote = context.remote();
-    let certificates = remote.forward(SAMPLE, pod, 15000).await?.json("/certs").await?;
+    let certificates = remote.forward(NAMESPACE, pod, 15000).await?.json("/certs").await?;
     let chain = &certificates["certificates"][0]["cert_chain"][0];
     let uri = chain["subject_alt_names"][0]["uri"].as_str().unwrap_or_default();
-    let object = remote.object("pod", &format!("{SAMPLE}/{pod}"));
+    let object = remote.object("pod", &format!("{NAMESPACE}/{pod}"));
     evidence.saw(&object, "identity of its proxy", uri);
-    if uri.starts_with(&format!("spiffe://cluster.local/ns/{SAMPLE}/sa/")) {
+    if uri.starts_with(&format!("spiffe://cluster.local/ns/{NAMESPACE}/sa/")) {
         return Ok(());
     }
     let got = if uri.is_empty() { "no identity" } else { uri };
     Err(Finding::new(format!("the proxy of {object} has {got}"))
-        .expected_got(format!("spiffe://cluster.local/ns/{SAMPLE}/sa/..."), got)
+        .expected_got(format!("spiffe://cluster.local/ns/{NAMESPACE}/sa/..."), got)
         .evidence(evidence)
         .into())
 }

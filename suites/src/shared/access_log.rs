@@ -22,7 +22,7 @@ pub enum Way {
 }
 
 /// One request, or TCP connection, that a proxy has passed on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Entry {
     /// The proxy's pod.
     pub pod: String,

@@ -10,13 +10,11 @@ mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::sample::NAMESPACE;
 use harness::check::{Broken, Context, Evidence, Fault, Finding, Layer};
-use harness::lab::probe::Probe;
-use harness::role::Role;
 
 pub use reach::{node_routes, unreached};
 
-const NAMESPACE: &str = "meshproof-sample";
 const SERVICE: &str = "echo";
 const HOST: &str = "echo.meshproof-sample.svc.cluster.local";
 const PORT: u16 = 8080;
@@ -89,12 +87,6 @@ fn said(fault: Fault) -> String {
         Fault::Refuted(finding) => finding.cause,
         Fault::Unknown(why) => why,
     }
-}
-
-/// Ready pods of echo by address, each as `cluster2 pod x/y`.
-async fn ready(context: &Context, role: Role) -> Result<BTreeMap<String, String>, Fault> {
-    let pods = Probe::find(context.cluster(role), NAMESPACE, SERVICE, &context.budgets).await?;
-    Ok(pods.into_iter().map(|pod| (pod.address.clone(), pod.object())).collect())
 }
 
 /// How addresses differ from those of pods; none where they are the same.

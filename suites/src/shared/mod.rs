@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod address;
 pub mod certificate;
 pub mod chain;
+pub mod deployment;
 pub mod election;
 pub mod envoy;
 pub mod gateway_traffic;

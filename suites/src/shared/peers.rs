@@ -10,8 +10,7 @@ use harness::wait::Look;
 
 use super::access_log::{self, Entry, Way, tally};
 use super::address::AddressBook;
-
-const NAMESPACE: &str = "meshproof-sample";
+use super::sample::NAMESPACE;
 
 /// The identity of the callers, in each cluster.
 pub const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/caller";
@@ -115,16 +114,9 @@ mod tests {
 
     fn logs(entries: &[(&str, &str)]) -> BTreeMap<String, Vec<Entry>> {
         let entry = |(peer, identity): &(&str, &str)| Entry {
-            pod: "echo".to_string(),
-            path: String::new(),
-            port: 8080,
-            protocol: String::new(),
-            server_name: String::new(),
-            code: 200,
             peer: peer.to_string(),
             identity: identity.to_string(),
-            upstream: String::new(),
-            flags: String::new(),
+            ..Entry::default()
         };
         BTreeMap::from([
             ("cluster1".to_string(), Vec::new()),

@@ -1,13 +1,27 @@
 //! Rows of calls to a Service of a check's own, and whether exactly the clusters answered that should.
 
+use std::collections::BTreeMap;
+
 use harness::lab::probe::{Calls, Probe, ProbeError};
 use harness::problem::all_of;
 
-/// The namespace of the callers, of echo and of these Services.
-pub const NAMESPACE: &str = "meshproof-sample";
+use super::sample::NAMESPACE;
 
 /// Of so many calls two clusters that share them each get one, but for one row in half a million.
 pub const CALLS: u32 = 20;
+
+/// `cluster1 9 and cluster2 11`.
+pub fn split(counts: &BTreeMap<String, u32>) -> String {
+    all_of(&counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>())
+}
+
+/// How a row is otherwise than answered as a whole, some of it by each of these clusters; none where it is so.
+pub fn unanswered(calls: &Calls, by: &[&str]) -> Option<String> {
+    if calls.answered != calls.sent {
+        return Some(format!("{} of {} are answered; {}", calls.answered, calls.sent, calls.failure_line()));
+    }
+    calls.silent(by).map(|silent| format!("{silent} answers none of {}", calls.sent))
+}
 
 /// A Service for HTTP with this selector, such as `app: echo`; without one its endpoints are up to others.
 pub fn service(name: &str, selector: Option<&str>) -> String {

@@ -1,21 +1,72 @@
-//! Pods of the sample, as several checks look for them.
+//! The sample: its namespace, and its pods as several checks look for them.
 
-use harness::check::Fault;
+use std::collections::BTreeMap;
+
+use harness::check::Context;
 use harness::lab::Cluster;
-use harness::lab::cluster::pod_ready;
+use harness::lab::cluster::{ClusterError, pod_ready};
+use harness::lab::probe::{Probe, ProbeError};
+use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-const NAMESPACE: &str = "meshproof-sample";
+/// Where all of it is, in each cluster.
+pub const NAMESPACE: &str = "meshproof-sample";
 
-/// Names of those that have a proxy, are ready, and are not on their way out.
+/// The callers inside the mesh, one on each node, of both clusters.
 ///
 /// # Errors
-/// [`Fault`] when pods cannot be listed.
-pub async fn in_the_mesh(cluster: &Cluster) -> Result<Vec<String>, Fault> {
-    let pods = cluster.pods(NAMESPACE, "app").await?;
-    let proxied = |pod: &&Pod| pod.annotations().contains_key("sidecar.istio.io/status");
-    let stays = |pod: &&Pod| pod_ready(pod) == Look::Yes(()) && pod.metadata.deletion_timestamp.is_none();
-    Ok(pods.iter().filter(proxied).filter(stays).map(ResourceExt::name_any).collect())
+/// [`ProbeError::NoPod`] when a node has none that is ready.
+pub async fn callers(context: &Context) -> Result<Vec<Probe>, ProbeError> {
+    let mut callers = Vec::new();
+    for role in Role::ALL {
+        callers.extend(Probe::each_inside(context.cluster(role), &context.budgets).await?);
+    }
+    Ok(callers)
+}
+
+/// Ready pods of echo in one cluster, at least one: address, and `cluster2 pod x/y`.
+///
+/// # Errors
+/// [`ProbeError::NoPod`] when none is ready.
+pub async fn echoes_of(context: &Context, role: Role) -> Result<BTreeMap<String, String>, ProbeError> {
+    let pods = Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await?;
+    Ok(pods.into_iter().map(|pod| (pod.address.clone(), pod.object())).collect())
+}
+
+/// As [`echoes_of`], in both clusters.
+///
+/// # Errors
+/// As [`echoes_of`]: without a pod there is nothing that anybody could miss.
+pub async fn echoes(context: &Context) -> Result<BTreeMap<String, String>, ProbeError> {
+    let mut all = BTreeMap::new();
+    for role in Role::ALL {
+        all.extend(echoes_of(context, role).await?);
+    }
+    Ok(all)
+}
+
+/// Whether the injection webhook gave this pod a proxy.
+pub fn has_proxy(pod: &Pod) -> bool {
+    pod.annotations().contains_key("sidecar.istio.io/status")
+}
+
+/// Pods that have a proxy and are ready.
+///
+/// # Errors
+/// [`ClusterError`] when pods cannot be listed.
+pub async fn in_the_mesh(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
+    let mut pods = cluster.pods(NAMESPACE, "app").await?;
+    pods.retain(|pod| pod_ready(pod) == Look::Yes(()) && has_proxy(pod));
+    Ok(pods)
+}
+
+/// Names of those of them that are not on their way out.
+///
+/// # Errors
+/// As [`in_the_mesh`].
+pub async fn staying(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    let pods = in_the_mesh(cluster).await?;
+    Ok(pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(ResourceExt::name_any).collect())
 }

@@ -1,31 +1,20 @@
 //! Scales Deployment `scaled` of the remote cluster up and down, and times how the proxies of the other cluster follow.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::lab::Cluster;
-use harness::lab::cluster::{ClusterError, pod_ready};
 use harness::problem::all_of;
-use harness::wait::{Look, Timeout};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use harness::role::Role;
+use harness::wait::Look;
 
+use super::deployment::{Pods, scale, settled};
 use super::envoy::Proxy;
 
-const NAMESPACE: &str = "meshproof-sample";
 const DEPLOYMENT: &str = "scaled";
-const SELECTOR: &str = "app=scaled";
 const UPSTREAM: &str = "outbound|8080||scaled.meshproof-sample.svc.cluster.local";
 
 /// Looks this often, so that the times mean something.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
-
-/// Address to name, of pods that stay.
-type Pods = BTreeMap<String, String>;
 
 /// Scales to two and back to one; each proxy must list the new endpoint, and then no longer.
 ///
@@ -34,15 +23,15 @@ type Pods = BTreeMap<String, String>;
 pub async fn followed(context: &Context, proxies: &[&Proxy], evidence: &mut Evidence) -> Result<(), Fault> {
     let remote = context.remote();
     // An earlier run may have been killed in between.
-    scale(remote, 1).await?;
-    let before = settled(context, 1).await?;
+    scale(remote, DEPLOYMENT, 1).await?;
+    let before = settled(context, Role::Remote, DEPLOYMENT, 1).await?;
     let up = grows(context, proxies, &before, evidence).await;
     // Back in any case: the next check, and the next run, begin with one.
     let began = Instant::now();
-    let back = scale(remote, 1).await;
+    let back = scale(remote, DEPLOYMENT, 1).await;
     let both = up?;
     back?;
-    let after = settled(context, 1).await?;
+    let after = settled(context, Role::Remote, DEPLOYMENT, 1).await?;
     for (ip, pod) in both.iter().filter(|(ip, _)| !after.contains_key(*ip)) {
         for proxy in proxies {
             leaves(context, proxy, ip, pod, began, evidence).await?;
@@ -54,8 +43,8 @@ pub async fn followed(context: &Context, proxies: &[&Proxy], evidence: &mut Evid
 async fn grows(context: &Context, proxies: &[&Proxy], before: &Pods, evidence: &mut Evidence) -> Result<Pods, Fault> {
     let remote = context.remote();
     let began = Instant::now();
-    scale(remote, 2).await?;
-    let both = settled(context, 2).await?;
+    scale(remote, DEPLOYMENT, 2).await?;
+    let both = settled(context, Role::Remote, DEPLOYMENT, 2).await?;
     let ready = Instant::now();
     for (ip, pod) in both.iter().filter(|(ip, _)| !before.contains_key(*ip)) {
         for proxy in proxies {
@@ -141,43 +130,6 @@ async fn leaves(
     let times = format!("{:.2} s after the scaling", began.elapsed().as_secs_f64());
     evidence.saw(proxy.object(), format!("{DEPLOYMENT} of {name} scaled from 2 to 1: drops {ip} of {pod}"), times);
     Ok(())
-}
-
-async fn scale(cluster: &Cluster, replicas: u32) -> Result<(), ClusterError> {
-    let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    let api = cluster.api::<Deployment>(NAMESPACE);
-    api.patch(DEPLOYMENT, &PatchParams::default(), &patch)
-        .await
-        .map_err(cluster.refused(format!("scale Deployment {NAMESPACE}/{DEPLOYMENT} to {replicas}")))?;
-    Ok(())
-}
-
-/// Waits until exactly so many pods stay, all of them ready.
-async fn settled(context: &Context, replicas: usize) -> Result<Pods, Timeout> {
-    let remote = context.remote();
-    let wait = context.wait(
-        format!("{replicas} ready pods {SELECTOR} in {NAMESPACE} of {}", remote.name),
-        context.budgets.workload_ready(),
-    );
-    remote.watch_pods(&wait, NAMESPACE, SELECTOR, |pods| staying(remote, pods, replicas)).await
-}
-
-fn staying(cluster: &Cluster, pods: &[Pod], replicas: usize) -> Look<Pods> {
-    let pods: Vec<&Pod> = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
-    if let Some(why) = pods.iter().find_map(|pod| match pod_ready(pod) {
-        Look::NotYet(why) | Look::Unable(why) => Some(why),
-        Look::Yes(()) => None,
-    }) {
-        return Look::NotYet(why);
-    }
-    if pods.len() != replicas {
-        return Look::NotYet(format!("{} of {replicas} pods", pods.len()));
-    }
-    let named = pods.iter().filter_map(|pod| {
-        let ip = pod.status.as_ref()?.pod_ip.clone()?;
-        Some((ip, cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any()))))
-    });
-    Look::Yes(named.collect())
 }
 
 fn addresses<'a>(listed: impl Iterator<Item = &'a str>) -> String {

@@ -1,6 +1,6 @@
 //! Discovery: the Service, its name, its EndpointSlices, and what istiod holds of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use harness::check::{Broken, Context, Layer};
 use harness::lab::probe::{Get, Probe};
@@ -10,8 +10,9 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::ListParams;
 
-use super::{HOST, NAMESPACE, PORT, SERVICE, Told, otherwise, ready};
-use crate::shared::shards::{shards, unknown_to_istiod};
+use super::{HOST, NAMESPACE, PORT, SERVICE, Told, otherwise};
+use crate::shared::sample;
+use crate::shared::shards::{misplaced, shards};
 
 pub async fn services(context: &Context) -> Told {
     for role in Role::ALL {
@@ -62,7 +63,7 @@ pub async fn endpoint_slices(context: &Context) -> Told {
     let mut count = 0;
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        let pods = ready(context, role).await?;
+        let pods = sample::echoes_of(context, role).await?;
         let params = ListParams::default().labels(&format!("kubernetes.io/service-name={SERVICE}"));
         let slices = cluster.api::<EndpointSlice>(NAMESPACE).list(&params).await;
         let slices = slices.map_err(cluster.refused(format!("list EndpointSlices of {NAMESPACE}/{SERVICE}")))?;
@@ -89,23 +90,15 @@ pub async fn endpoint_slices(context: &Context) -> Told {
 }
 
 pub async fn registry(context: &Context) -> Told {
-    let mut pods = BTreeMap::new();
-    for role in Role::ALL {
-        pods.extend(ready(context, role).await?);
-    }
+    let pods = sample::echoes(context).await?;
     let replicas = shards(context, HOST, NAMESPACE, u64::from(PORT)).await?;
     for (istiod, shards) in &replicas {
-        let stray = shards.values().flatten().find(|ip| !pods.contains_key(*ip));
-        let seen = match (unknown_to_istiod(&pods, shards), stray) {
-            (Some((ip, pod)), _) => format!("{ip} of {pod} is not in its shard"),
-            (None, Some(ip)) => format!("{ip} is in a shard, which is no ready pod's"),
-            (None, None) => continue,
-        };
+        let Some(seen) = misplaced(&pods, shards) else { continue };
         let pod = istiod.rsplit('/').next().unwrap_or(istiod);
         return Ok(Err(Broken {
             layer: Layer::Registry,
             object: istiod.clone(),
-            seen,
+            seen: format!("it {seen}"),
             look: format!(
                 "kubectl --context {} -n istio-system exec {pod} -- pilot-discovery request GET /debug/endpointShardz",
                 context.primary().context

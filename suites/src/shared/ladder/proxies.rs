@@ -8,18 +8,17 @@ use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 
-use super::{HOST, NAMESPACE, PORT, Told, otherwise, ready};
+use super::{HOST, NAMESPACE, PORT, Told, otherwise};
 use crate::shared::envoy::Proxy;
 use crate::shared::{istiod, sample};
 
 /// Each proxy of the sample is connected to a replica of istiod, has taken what that told, and lists the ready pods.
 pub async fn proxies(context: &Context) -> Told {
-    let mut pods = BTreeMap::new();
+    let pods = sample::echoes(context).await?;
     let mut proxies = Vec::new();
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        pods.extend(ready(context, role).await?);
-        for pod in sample::in_the_mesh(cluster).await? {
+        for pod in sample::staying(cluster).await? {
             proxies.push((format!("{pod}.{NAMESPACE}"), Proxy::open(cluster, NAMESPACE, &pod).await?));
         }
     }

@@ -1,13 +1,12 @@
 //! TLS: which certificates servers show, and whether callers send under TLS.
 
 use harness::check::{Broken, Context, Layer};
-use harness::lab::probe::Probe;
 use harness::problem::all_of;
-use harness::role::Role;
 
 use super::reach::Handshake;
 use super::{HOST, IDENTITY, NAMESPACE, PORT, Told};
 use crate::shared::envoy::Proxy;
+use crate::shared::sample::callers;
 
 /// The servers show certificates of the mesh, and the callers' proxies send under TLS.
 pub async fn mutual_tls(context: &Context, handshakes: &[Handshake]) -> Told {
@@ -15,20 +14,18 @@ pub async fn mutual_tls(context: &Context, handshakes: &[Handshake]) -> Told {
         Ok(shown) => shown,
         Err(broken) => return Ok(Err(broken)),
     };
-    for role in Role::ALL {
-        for caller in Probe::each_inside(context.cluster(role), &context.budgets).await? {
-            let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
-            if proxy.sends_tls(&format!("outbound|{PORT}||{HOST}")).await? == Some(false) {
-                return Ok(Err(Broken {
-                    layer: Layer::Tls,
-                    object: proxy.object(),
-                    seen: format!("it sends requests to {HOST} in plain text"),
-                    look: format!(
-                        "istioctl --context {} proxy-config cluster {}.{NAMESPACE} --fqdn {HOST} -o json",
-                        caller.cluster.context, caller.pod
-                    ),
-                }));
-            }
+    for caller in callers(context).await? {
+        let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
+        if proxy.sends_tls(&format!("outbound|{PORT}||{HOST}")).await? == Some(false) {
+            return Ok(Err(Broken {
+                layer: Layer::Tls,
+                object: proxy.object(),
+                seen: format!("it sends requests to {HOST} in plain text"),
+                look: format!(
+                    "istioctl --context {} proxy-config cluster {}.{NAMESPACE} --fqdn {HOST} -o json",
+                    caller.cluster.context, caller.pod
+                ),
+            }));
         }
     }
     Ok(Ok(format!("{shown}, and callers send under TLS")))
