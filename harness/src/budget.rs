@@ -1,5 +1,6 @@
 //! Every time limit of a run, in one place, with one factor for slow machines.
 
+use std::ops::{Deref, Mul};
 use std::time::Duration;
 
 /// Time limits. Each is generous against what was measured on two cores; `--slow` multiplies all of them.
@@ -15,10 +16,49 @@ impl Default for Budgets {
     }
 }
 
+/// One time limit, by its name in this file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// Its name; empty for one that is not from here.
+    pub name: &'static str,
+    /// How long.
+    pub time: Duration,
+}
+
+impl Deref for Limit {
+    type Target = Duration;
+
+    fn deref(&self) -> &Duration {
+        &self.time
+    }
+}
+
+impl From<Duration> for Limit {
+    fn from(time: Duration) -> Self {
+        Limit { name: "", time }
+    }
+}
+
+impl From<Limit> for Duration {
+    fn from(limit: Limit) -> Self {
+        limit.time
+    }
+}
+
+impl Mul<u32> for Limit {
+    type Output = Limit;
+
+    fn mul(self, times: u32) -> Limit {
+        Limit { time: self.time * times, ..self }
+    }
+}
+
 macro_rules! budgets {
     ($($(#[$doc:meta])* $name:ident = $seconds:expr;)*) => {
         impl Budgets {
-            $($(#[$doc])* pub fn $name(&self) -> Duration { Duration::from_secs_f64($seconds as f64 * self.slow) })*
+            $($(#[$doc])* pub fn $name(&self) -> Limit {
+                Limit { name: stringify!($name), time: Duration::from_secs_f64($seconds as f64 * self.slow) }
+            })*
         }
     };
 }

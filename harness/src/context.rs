@@ -1,9 +1,8 @@
 //! What steps and checks are given: the lab, the facts learnt so far, and named waits with budgets.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use crate::budget::Budgets;
+use crate::budget::{Budgets, Limit};
 use crate::event::Recorder;
 use crate::install::facts::{Fact, Facts};
 use crate::lab::{Cluster, Lab};
@@ -75,7 +74,7 @@ impl Context {
     }
 
     /// A wait that shows on the live line.
-    pub fn wait(&self, what: impl Into<String>, budget: Duration) -> Wait {
+    pub fn wait(&self, what: impl Into<String>, budget: impl Into<Limit>) -> Wait {
         Wait::new(what, budget).shown(&self.recorder, &self.scope).hurried(&self.hurry, self.budgets.hurried())
     }
 

@@ -95,6 +95,19 @@ pub enum Event {
         /// Why it is not there yet: the last thing seen.
         last: String,
     },
+    /// A wait that did not end with its first look has ended, well or not.
+    Waited {
+        /// The step, case or lab part that waited.
+        scope: String,
+        /// What it waited for.
+        what: String,
+        /// How long, without the time in which the harness stood still.
+        seconds: f64,
+        /// Name of its time limit, a function of [`crate::budget::Budgets`].
+        limit: String,
+        /// That limit in seconds.
+        limit_seconds: f64,
+    },
     /// A case begins.
     CaseStarted {
         /// Id in the plan.

@@ -123,8 +123,8 @@ impl Tool {
     }
 
     /// Stops it after `limit`.
-    pub fn limit(mut self, limit: Duration) -> Self {
-        self.limit = limit;
+    pub fn limit(mut self, limit: impl Into<Duration>) -> Self {
+        self.limit = limit.into();
         self
     }
 

@@ -10,6 +10,7 @@ use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use crate::budget::Limit;
 use crate::event::{Event, Recorder};
 
 /// The longest that a wait sleeps before it looks at its clock. What one of these takes beyond [`LATE`] was no waiting.
@@ -120,7 +121,7 @@ impl Hurry {
 pub struct Wait {
     scope: String,
     what: String,
-    budget: Duration,
+    budget: Limit,
     pause: Duration,
     recorder: Option<Recorder>,
     hurry: Option<(Hurry, Duration)>,
@@ -128,9 +129,9 @@ pub struct Wait {
 
 impl Wait {
     /// A wait for `what`, at most `budget`.
-    pub fn new(what: impl Into<String>, budget: Duration) -> Self {
+    pub fn new(what: impl Into<String>, budget: impl Into<Limit>) -> Self {
         let pause = Duration::from_millis(200);
-        Wait { scope: String::new(), what: what.into(), budget, pause, recorder: None, hurry: None }
+        Wait { scope: String::new(), what: what.into(), budget: budget.into(), pause, recorder: None, hurry: None }
     }
 
     /// Shows on the live line of `scope` what is waited for and why.
@@ -141,8 +142,8 @@ impl Wait {
     }
 
     /// Has at most `limit` once it is hurried.
-    pub fn hurried(mut self, hurry: &Hurry, limit: Duration) -> Self {
-        self.hurry = Some((hurry.clone(), limit));
+    pub fn hurried(mut self, hurry: &Hurry, limit: impl Into<Duration>) -> Self {
+        self.hurry = Some((hurry.clone(), limit.into()));
         self
     }
 
@@ -212,8 +213,8 @@ impl Wait {
         F: FnMut() -> Fut,
         Fut: Future<Output = Look<T>>,
     {
-        // A window cut short would prove less than it says.
-        let unhurried = Wait { hurry: None, ..self.clone() };
+        // A window cut short would prove less than it says, and it is always used up.
+        let unhurried = Wait { hurry: None, budget: self.budget.time.into(), ..self.clone() };
         let mut memory = unhurried.memory();
         let mut looks = 0;
         loop {
@@ -323,6 +324,23 @@ impl Memory<'_> {
         let timeout = Timeout { what: self.wait.what.clone(), waited: self.waited, seen: self.seen.clone() };
         tracing::warn!(scope = %self.wait.scope, "{timeout}");
         timeout
+    }
+}
+
+impl Drop for Memory<'_> {
+    /// Tells how long it took, where it did not end with the first look.
+    fn drop(&mut self) {
+        let Wait { recorder: Some(recorder), scope, what, budget, .. } = self.wait else { return };
+        if self.seen.is_empty() || budget.name.is_empty() {
+            return;
+        }
+        recorder.emit(Event::Waited {
+            scope: scope.clone(),
+            what: what.clone(),
+            seconds: self.waited.as_secs_f64(),
+            limit: budget.name.to_string(),
+            limit_seconds: budget.as_secs_f64(),
+        });
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use harness::budget::Budgets;
 use harness::check::Fault;
+use harness::event::{Event, Recorder};
 use harness::wait::{Hurry, Look, Timeout, Wait};
 use rstest::rstest;
 
@@ -141,4 +143,28 @@ async fn a_hurried_wait_has_only_so_much_time_and_a_window_stays_whole() {
     assert_eq!(waited.expect_err("it never comes").last(), Ok("not there"));
     assert!(looks.is_ok() && began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[rstest]
+#[case::after_the_second_look(2, Some(("converge", 30.0)))]
+#[case::at_the_first_look(1, None)]
+#[tokio::test]
+async fn a_wait_tells_how_long_it_took_under_which_limit(#[case] looks: u32, #[case] told: Option<(&str, f64)>) {
+    let recorder = Recorder::new(Vec::new());
+    let wait = Wait::new("it", Budgets::default().converge()).shown(&recorder, "D9").every(Duration::from_millis(1));
+    let mut left = looks;
+    let found = wait.until(|| {
+        left -= 1;
+        std::future::ready(if left == 0 { Look::Yes(()) } else { Look::NotYet("not there".to_string()) })
+    });
+    assert_eq!(found.await, Ok(()));
+    let records = recorder.records();
+    let waited = records.iter().find_map(|record| match &record.event {
+        Event::Waited { scope, seconds, limit, limit_seconds, .. } if scope == "D9" => {
+            assert!(*seconds < 30.0, "{seconds}");
+            Some((limit.as_str(), *limit_seconds))
+        }
+        _ => None,
+    });
+    assert_eq!(waited, told);
 }

@@ -209,7 +209,7 @@ impl Session<'_> {
         let deadline = || {
             // A person who looks around is in no hurry, unless a deadline was asked for.
             if self.request.pause_after.is_none() && self.request.deadline.is_none() {
-                self.interrupt.deadline(budgets.run());
+                self.interrupt.deadline(*budgets.run());
             }
         };
         if let Some(file) = existing {

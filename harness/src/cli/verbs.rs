@@ -185,10 +185,10 @@ pub async fn remove(
     budgets: &Budgets,
 ) -> Result<down::Removed, down::DownError> {
     let work = async {
-        let removed = match tokio::time::timeout(budgets.down(), down::remove(engine, home, lab)).await {
+        let removed = match tokio::time::timeout(*budgets.down(), down::remove(engine, home, lab)).await {
             Ok(removed) => removed?,
             Err(_) => {
-                return Err(down::DownError::Slow { lab: lab.to_string(), limit: budgets.down() });
+                return Err(down::DownError::Slow { lab: lab.to_string(), limit: *budgets.down() });
             }
         };
         let detail = if removed.is_nothing() {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::action::ISTIO_SYSTEM;
 use super::facts::Fact;
 use super::step::StepError;
+use crate::budget::Limit;
 use crate::check::Evidence;
 use crate::context::Context;
 use crate::lab::cluster::pod_ready;
@@ -326,7 +327,7 @@ async fn deployment_ready(
     context: &Context,
     cluster: &Cluster,
     name: &str,
-    budget: std::time::Duration,
+    budget: Limit,
 ) -> Result<String, StepError> {
     let wait = context.wait(format!("Deployment {name} of {} to be ready", cluster.name), budget);
     let deployments: Api<Deployment> = cluster.api(ISTIO_SYSTEM);

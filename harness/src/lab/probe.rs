@@ -207,7 +207,7 @@ impl Probe {
                     node: pod.spec?.node_name?,
                     address: pod.status?.pod_ip?,
                     container: app.to_string(),
-                    limit: budgets.request() * 24,
+                    limit: *budgets.request() * 24,
                 })
             })
             .collect();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::summary::Summary;
+use super::summary::{LongestWait, Summary};
 use super::text::{count, one_line};
 use super::times::Part;
 use crate::exit::{Exit, Standing};
@@ -16,6 +16,8 @@ pub struct History {
     whole: Vec<f64>,
     /// Wall-clock seconds of each part, of the runs that had it.
     parts: BTreeMap<Part, Vec<f64>>,
+    /// The longest wait under each time limit, of the green runs, in which nothing was waited for in vain.
+    waits: BTreeMap<String, LongestWait>,
     /// What was otherwise than expected, with the numbers of the runs and the first cause.
     failures: BTreeMap<String, (Vec<u32>, String)>,
     /// Checks that passed only at the second attempt, with the numbers of the runs and what the first attempt said.
@@ -34,6 +36,11 @@ impl History {
         self.whole.push(summary.elapsed);
         for (part, seconds) in summary.times.rows(summary.elapsed) {
             self.parts.entry(part).or_default().push(seconds);
+        }
+        if exit == Exit::Green {
+            for (limit, wait) in &summary.waits {
+                wait.clone().keep(&mut self.waits, limit.clone());
+            }
         }
         let number = self.runs();
         let mut failed = Vec::new();
@@ -80,6 +87,21 @@ impl History {
             let [p50, p95, max] = [0.5, 0.95, 1.0].map(|share| rank(seconds, share));
             let _ = writeln!(text, "{name:14} {p50:>8.1} {p95:>8.1} {max:>8.1}");
         }
+        if !self.waits.is_empty() {
+            let _ = writeln!(
+                text,
+                "{:14} {:>8} {:>8} {:>8}   the longest of the green runs",
+                "wait", "seconds", "limit", "share"
+            );
+        }
+        for (name, LongestWait { scope, what, seconds, limit }) in &self.waits {
+            let share = seconds / limit * 100.0;
+            let _ = writeln!(
+                text,
+                "{name:14} {seconds:>8.1} {limit:>8.0} {share:>6.0} %   {}",
+                one_line(&format!("{scope}: {what}"))
+            );
+        }
         text
     }
 }
@@ -101,7 +123,7 @@ fn rank(values: &[f64], share: f64) -> f64 {
 mod tests {
     use rstest::rstest;
 
-    use super::{History, rank};
+    use super::{History, LongestWait, rank};
     use crate::exit::Exit;
     use crate::report::Summary;
 
@@ -126,5 +148,18 @@ mod tests {
         }
         assert_eq!(history.exit(), expected);
         assert!(history.text().starts_with(line), "{}", history.text());
+    }
+
+    #[test]
+    fn the_longest_wait_of_the_green_runs_is_shown_beside_its_limit() {
+        let mut history = History::default();
+        for (exit, seconds) in [(Exit::Green, 3.0), (Exit::Green, 6.0), (Exit::Green, 1.5), (Exit::Red, 30.0)] {
+            let wait = LongestWait { scope: "D9".to_string(), what: "the configmap".to_string(), seconds, limit: 30.0 };
+            history.add(exit, &Summary { waits: [("converge".to_string(), wait)].into(), ..Summary::default() });
+        }
+        let text = history.text();
+        let line = text.lines().last().expect("a line");
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert_eq!(words, ["converge", "6.0", "30", "20", "%", "D9:", "the", "configmap"]);
     }
 }

@@ -48,8 +48,32 @@ pub struct Summary {
     pub reached: BTreeMap<String, f64>,
     /// Where the time went.
     pub times: Times,
+    /// The longest wait under each time limit, by the limit's name.
+    pub waits: BTreeMap<String, LongestWait>,
     /// Seconds from the first event to the last.
     pub elapsed: f64,
+}
+
+/// The longest wait under a time limit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LongestWait {
+    /// The step, case or lab part that waited.
+    pub scope: String,
+    /// What it waited for.
+    pub what: String,
+    /// How long.
+    pub seconds: f64,
+    /// The limit, in seconds.
+    pub limit: f64,
+}
+
+impl LongestWait {
+    /// Keeps it where it is the longest so far.
+    pub fn keep(self, longest: &mut BTreeMap<String, LongestWait>, limit: String) {
+        if longest.get(&limit).is_none_or(|other| other.seconds < self.seconds) {
+            longest.insert(limit, self);
+        }
+    }
 }
 
 /// Who ran what.
@@ -254,6 +278,9 @@ impl Summary {
             Event::Note { text } => self.notes.push(text),
             Event::RunFinished { exit, meaning, lab_kept, usage } => {
                 self.finished = Some(Finish { exit, meaning, lab_kept, usage });
+            }
+            Event::Waited { scope, what, seconds, limit, limit_seconds } => {
+                LongestWait { scope, what, seconds, limit: limit_seconds }.keep(&mut self.waits, limit);
             }
             Event::Waiting { .. } | Event::Paused { .. } | Event::Resumed { .. } => {}
         }

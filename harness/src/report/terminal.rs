@@ -239,7 +239,8 @@ impl<W: Write + Send> Terminal<W> {
             }
             Event::Note { text } => self.say("Note", Colour::Cyan, &one_line(text)),
             Event::RunFinished { .. } => self.end(),
-            Event::LabStarted { .. } | Event::StepStarted { .. } | Event::CaseStarted { .. } => {}
+            Event::LabStarted { .. } | Event::StepStarted { .. } | Event::CaseStarted { .. } | Event::Waited { .. } => {
+            }
         }
     }
 

@@ -27,7 +27,7 @@ pub async fn explained(context: &Context, finding: Finding, last: Layer) -> Find
     let mut evidence = finding.evidence.clone();
     // A lab that hangs must not cost the finding itself.
     let looked =
-        tokio::time::timeout(context.budgets.diagnose(), first_broken(context, &finding, last, &mut evidence)).await;
+        tokio::time::timeout(*context.budgets.diagnose(), first_broken(context, &finding, last, &mut evidence)).await;
     finding.broken(looked.ok().flatten()).evidence(&evidence)
 }
 

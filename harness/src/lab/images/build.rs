@@ -97,7 +97,7 @@ impl<'a> Workshop<'a> {
                 self.recorder.emit(Event::Waiting { scope: IMAGES.to_string(), what, last: holder.clone() });
                 told = Some(holder.clone());
             }
-            if began.elapsed() > self.budgets.image_build() {
+            if began.elapsed() > *self.budgets.image_build() {
                 return Err(ImageError::Busy { holder, cache: self.cache.to_path_buf(), waited: began.elapsed() });
             }
             pause(Duration::from_millis(500)).await;

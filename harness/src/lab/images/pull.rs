@@ -89,7 +89,7 @@ pub(super) async fn pull(
     let name = image.to_string();
     // What the user has under the mirror's name already is not this pull's to forget.
     let leaves_a_name = from != name && by_digest.is_none() && !is_there(engine, &from).await?;
-    let limit = budgets.image_pull();
+    let limit = *budgets.image_pull();
     let ended = tokio::time::timeout(limit, pulling).await;
     ended.unwrap_or_else(|_| Err(format!("it did not end within {} s", limit.as_secs()))).map_err(|why| {
         failed(match &helper {

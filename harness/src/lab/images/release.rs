@@ -162,7 +162,7 @@ impl Asset {
             }
             Ok(format!("{:x}", hasher.finalize()))
         };
-        let limit = site.budgets.image_pull();
+        let limit = *site.budgets.image_pull();
         let found = tokio::time::timeout(limit, fetching)
             .await
             .unwrap_or_else(|_| Err(failed(&url, format!("it did not end within {} s", limit.as_secs()))))?;

@@ -250,7 +250,7 @@ async fn load_images(site: &Site<'_>, path: &Path, (at, bytes): (u64, u64)) -> R
     let mut file = File::open(path).map_err(ImageError::files("read", path))?;
     file.seek(SeekFrom::Start(at)).map_err(ImageError::files("read", path))?;
     let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file).take(bytes), 1 << 20);
-    let docker = site.engine.docker.clone().with_timeout(site.budgets.image_pull());
+    let docker = site.engine.docker.clone().with_timeout(*site.budgets.image_pull());
     let options = ImportImageOptions { quiet: true, ..Default::default() };
     let mut answer = std::pin::pin!(docker.import_image_stream(options, stream, None));
     while let Some(news) = answer.next().await {

@@ -126,7 +126,7 @@ async fn images_into(
     failed: &impl Fn(io::Error) -> ImageError,
 ) -> Result<String, ImageError> {
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let docker = site.engine.docker.clone().with_timeout(site.budgets.image_pull());
+    let docker = site.engine.docker.clone().with_timeout(*site.budgets.image_pull());
     let start = file.stream_position().map_err(failed)?;
     file.write_all(header(IMAGES, 0).map_err(failed)?.as_bytes()).map_err(failed)?;
     let (mut hasher, mut bytes, mut told) = (Sha256::new(), 0, Instant::now());
