@@ -78,8 +78,7 @@ async fn becomes(
     let what = if answered { "answered" } else { "refused" };
     let wait = context.wait(format!("plain text to {} to be {what}", server.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match outside.ask::<Calls>(&["call", &url, "--count", "3", "--fresh-connection", "--timeout-ms", "1000"]).await
-        {
+        match outside.ask::<Calls>(&["call", &url, "--count", "3", "--fresh-connection"]).await {
             Ok(calls) if answered && calls.answered == calls.sent => Look::Yes("answered".to_string()),
             Ok(calls) if !answered && calls.answered == 0 => Look::Yes(calls.failure_line()),
             Ok(calls) if answered => Look::NotYet(calls.failure_line()),

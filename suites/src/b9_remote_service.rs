@@ -173,10 +173,7 @@ async fn reached(context: &Context, caller: &Probe, server: &Probe, mark: &str) 
     let (http, tcp) = futures::join!(settles(context, caller, server, &http), settles(context, caller, server, &tcp));
     http.and(tcp)?;
     let url = format!("http://{}:8080{mark}{}", server.address, server.pod);
-    // Not asked again, so it may take its time.
-    let patient = ["--timeout-ms", "10000"];
-    let row = ["call", &url, "--header", &host, "--count", &count];
-    let calls: Calls = caller.ask(&[row.as_slice(), &patient].concat()).await?;
+    let calls: Calls = caller.ask(&["call", &url, "--header", &host, "--count", &count]).await?;
     match astray(&calls, &server.pod) {
         None => Ok(calls),
         Some(why) => Err(unreached(caller, server, &why).into()),

@@ -117,7 +117,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 async fn ask(context: &Context, from: &Probe, to: &Probe) -> Result<Result<Calls, String>, Fault> {
     let url = format!("http://{}:8080/{}/d10/{}", to.address, context.nonce, from.cluster.role);
     let count = CALLS.to_string();
-    let args = ["call", &url, "--count", &count, "--fresh-connection", "--timeout-ms", "1000"];
+    let args = ["call", &url, "--count", &count, "--fresh-connection", "--timeout-ms", "3000"];
     let wait = context.wait(format!("{} to answer {}", to.object(), from.object()), context.budgets.request() * 2);
     let row = wait
         .until(|| async {
