@@ -12,10 +12,12 @@ use crate::versions::Versions;
 
 mod cidr;
 mod names;
+mod namespace;
 mod read;
 mod tree;
 
 pub use names::check_lab_name;
+pub use namespace::IstioNamespace;
 
 /// A scenario, complete: what the file left out has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,9 @@ pub struct Scenario {
     pub mesh_id: String,
     /// The guide's `values.global.network`.
     pub network: String,
+    /// The namespace of Istio, the same in both clusters, as the guide demands.
+    #[serde(default, skip_serializing_if = "IstioNamespace::is_default")]
+    pub istio_namespace: IstioNamespace,
     /// What is asked of each cluster.
     pub clusters: BTreeMap<Role, ClusterWish>,
     /// How many istiod run in the primary cluster.
@@ -158,6 +163,7 @@ impl Scenario {
             images: ImageSource::Auto,
             mesh_id: "mesh1".to_string(),
             network: "network1".to_string(),
+            istio_namespace: IstioNamespace::default(),
             clusters: BTreeMap::from([
                 (Role::Primary, ClusterWish::named("cluster1")),
                 (Role::Remote, ClusterWish::named("cluster2")),
@@ -168,15 +174,20 @@ impl Scenario {
         }
     }
 
+    /// The namespace of Istio in this cluster.
+    pub fn istio_namespace_of(&self, _role: Role) -> &IstioNamespace {
+        &self.istio_namespace
+    }
+
     /// Nodes of the larger cluster: so many pods of each sample workload run in both, that each node has one.
     pub fn most_nodes(&self) -> u32 {
         self.clusters.values().map(|wish| wish.nodes).max().unwrap_or(1)
     }
 
-    /// Whether it asks for a lab that was made as `made` says. Number of nodes and source of images do not count: `up` takes
-    /// both by flag or from the environment too, and verbs on a lab that is there take what it has.
+    /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do not
+    /// count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
     pub fn asks_for_lab(&self, made: &Scenario) -> bool {
-        let mut asked = Scenario { images: made.images, ..self.clone() };
+        let mut asked = Scenario { images: made.images, istio_namespace: made.istio_namespace.clone(), ..self.clone() };
         for (role, wish) in &mut asked.clusters {
             wish.nodes = made.clusters.get(role).map_or(wish.nodes, |made| made.nodes);
         }

@@ -4,7 +4,6 @@
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 
@@ -28,18 +27,16 @@ const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let (primary, remote) = (context.primary(), context.remote());
+    let istio = &*remote.istio_namespace;
     let mut evidence = Evidence::new();
-    let object = remote.object("Namespace", ISTIO_SYSTEM);
+    let object = remote.object("Namespace", istio);
     let wanted = format!("{ANNOTATION}={}", primary.name);
-    let namespace = remote
-        .all::<Namespace>()
-        .get_opt(ISTIO_SYSTEM)
-        .await
-        .map_err(remote.refused(format!("show Namespace {ISTIO_SYSTEM}")))?;
+    let namespace =
+        remote.all::<Namespace>().get_opt(istio).await.map_err(remote.refused(format!("show Namespace {istio}")))?;
     let Some(namespace) = namespace else {
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got(format!("{object} with the annotation {wanted}"), "no such namespace")
-            .hint(format!("kubectl --context {} create namespace {ISTIO_SYSTEM}", remote.context))
+            .hint(format!("kubectl --context {} create namespace {istio}", remote.context))
             .into());
     };
     let annotation = namespace.annotations().get(ANNOTATION);
@@ -49,7 +46,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         evidence.saw(&object, format!("managedFields of {ANNOTATION}"), manager);
     }
     let mend = format!(
-        "kubectl --context {} annotate --overwrite namespace {ISTIO_SYSTEM} {wanted}; then make the remote secret anew, \
+        "kubectl --context {} annotate --overwrite namespace {istio} {wanted}; then make the remote secret anew, \
          for istiod reads the annotation only when it reads the secret",
         remote.context
     );
