@@ -68,6 +68,9 @@ pub struct ClusterWish {
     /// Its nodes: one control plane, the others workers. All of them take pods.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub nodes: u32,
+    /// The namespace of Istio in it, if that is not the common one: the guide demands the same, so D4 is red.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub istio_namespace: Option<IstioNamespace>,
 }
 
 /// The most nodes that a cluster, and the most replicas that a Deployment may be asked for: a lab is one host.
@@ -175,8 +178,9 @@ impl Scenario {
     }
 
     /// The namespace of Istio in this cluster.
-    pub fn istio_namespace_of(&self, _role: Role) -> &IstioNamespace {
-        &self.istio_namespace
+    pub fn istio_namespace_of(&self, role: Role) -> &IstioNamespace {
+        let own = self.clusters.get(&role).and_then(|wish| wish.istio_namespace.as_ref());
+        own.unwrap_or(&self.istio_namespace)
     }
 
     /// Nodes of the larger cluster: so many pods of each sample workload run in both, that each node has one.
@@ -189,7 +193,9 @@ impl Scenario {
     pub fn asks_for_lab(&self, made: &Scenario) -> bool {
         let mut asked = Scenario { images: made.images, istio_namespace: made.istio_namespace.clone(), ..self.clone() };
         for (role, wish) in &mut asked.clusters {
-            wish.nodes = made.clusters.get(role).map_or(wish.nodes, |made| made.nodes);
+            let Some(made) = made.clusters.get(role) else { continue };
+            wish.nodes = made.nodes;
+            wish.istio_namespace.clone_from(&made.istio_namespace);
         }
         asked == *made
     }
@@ -208,7 +214,7 @@ impl Scenario {
 impl ClusterWish {
     /// A cluster of this name, with subnets to be chosen.
     pub fn named(name: &str) -> ClusterWish {
-        ClusterWish { name: name.to_string(), pod_subnet: None, service_subnet: None, nodes: 1 }
+        ClusterWish { name: name.to_string(), pod_subnet: None, service_subnet: None, nodes: 1, istio_namespace: None }
     }
 }
 

@@ -3,6 +3,7 @@
 use harness::install::primary_remote::{data_plane_deviations, deviations, steps};
 use harness::install::step::check_order;
 use harness::plan::Phase;
+use harness::role::Role;
 use harness::scenario::{IstioNamespace, Scenario};
 use harness::versions::Versions;
 use rstest::{fixture, rstest};
@@ -73,6 +74,20 @@ fn another_namespace_is_a_deviation(mut scenario: Scenario) {
     let rows = deviations(&scenario);
     let more: Vec<&str> = rows.iter().filter(|row| !before.contains(row)).map(|row| row.what.as_str()).collect();
     assert!(more.len() == 2 && more.iter().all(|what| what.contains("mesh-system")), "{more:?}");
+}
+
+/// The guide demands the same; a scenario may ask for two to see what becomes of it.
+#[rstest]
+#[case::remote("remotePilotAddress: ${DISCOVERY_ADDRESS}\n      istioNamespace: elsewhere\n")]
+#[case::annotation("annotate namespace elsewhere topology.istio.io/controlPlaneClusters=cluster1")]
+#[case::secret("--istioNamespace elsewhere | sed 's/^  namespace: .*/  namespace: istio-system/' | kubectl apply -f -")]
+#[case::gateway("get svc istio-eastwestgateway -n istio-system")]
+#[case::clean_up("kubectl delete namespace elsewhere --context=\"${CTX_CLUSTER2}\"")]
+fn two_namespaces_are_kept_apart(mut scenario: Scenario, #[case] command: &str) {
+    let remote = scenario.clusters.get_mut(&Role::Remote).expect("it is there");
+    remote.istio_namespace = Some(IstioNamespace::named("elsewhere").expect("a name"));
+    let commands: Vec<String> = steps(&scenario, "image").into_iter().flat_map(|step| step.commands).collect();
+    assert!(commands.iter().any(|line| line.contains(command)), "{commands:#?}");
 }
 
 #[rstest]

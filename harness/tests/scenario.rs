@@ -88,6 +88,7 @@ clusters:
     serviceSubnet: 172.16.4.0/22
   remote:
     name: west
+    istioNamespace: elsewhere
     podSubnet: 10.2.0.0/22
     serviceSubnet: 192.168.7.0/24
 istiod:
@@ -104,7 +105,8 @@ expect:
     assert_eq!(scenario.clusters[&Role::Remote].pod_subnet, Some("10.2.0.0/22".parse().unwrap()));
     assert_eq!((scenario.clusters[&Role::Primary].nodes, scenario.clusters[&Role::Remote].nodes), (3, 1));
     assert_eq!((scenario.istiod.replicas, scenario.gateway.replicas), (2, 3));
-    assert_eq!(scenario.istio_namespace_of(Role::Remote).to_string(), "mesh-system");
+    let namespaces = Role::ALL.map(|role| scenario.istio_namespace_of(role).to_string());
+    assert_eq!(namespaces, ["mesh-system", "elsewhere"]);
     assert_eq!(scenario.expect["D9"], "blocked");
 }
 

@@ -219,7 +219,9 @@ impl Action {
                     .run()
                     .await?
                     .stdout;
-                cluster.apply(&secret, istio).await?;
+                // It names the namespace of the cluster that it was made in; istiod reads those of its own.
+                let names = |namespace: &IstioNamespace| format!("\n  namespace: {namespace}\n");
+                cluster.apply(&secret.replace(&names(&remote.istio_namespace), &names(istio)), istio).await?;
             }
             Action::ObserveToken => observe_token(context).await?,
             Action::Manifests(manifests) => {

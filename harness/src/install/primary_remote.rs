@@ -214,11 +214,16 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         },
         Step {
             commands: vec![format!(
-                "{} | kubectl apply -f - --context=\"${{CTX_CLUSTER1}}\"",
+                "{}{} | kubectl apply -f - --context=\"${{CTX_CLUSTER1}}\"",
                 with(
                     format!("istioctl create-remote-secret --context=\"${{CTX_CLUSTER2}}\" --name={remote}"),
                     &istio_namespace(istio2)
-                )
+                ),
+                if istio1 == istio2 {
+                    String::new()
+                } else {
+                    format!(" | sed 's/^  namespace: .*/  namespace: {istio1}/'")
+                }
             )],
             after: &["primary-install", "annotate-namespace", "remote-install"],
             follows: &["token-before-secret"],
@@ -371,6 +376,13 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
                 istio.istiod() + ".cluster.local"
             ),
             "the release's file names istiod in istio-system, where none runs",
+        ));
+    }
+    let remote = scenario.istio_namespace_of(Role::Remote);
+    if remote != istio {
+        rows.push(row(
+            &format!("values.global.istioNamespace: {remote} in cluster2.yaml, and the annotation there; the remote secret goes to {istio}"),
+            "the scenario asks for it; the guide demands the same namespace in both clusters, and D4 says what becomes of it",
         ));
     }
     let (istiod, gateway) = (scenario.istiod.replicas, scenario.gateway.replicas);

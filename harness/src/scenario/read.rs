@@ -28,7 +28,7 @@ const FIELDS: [&str; 12] = [
     "gateway",
     "expect",
 ];
-const CLUSTER_FIELDS: [&str; 4] = ["name", "nodes", "podSubnet", "serviceSubnet"];
+const CLUSTER_FIELDS: [&str; 5] = ["name", "nodes", "podSubnet", "serviceSubnet", "istioNamespace"];
 const REPLICA_FIELDS: [&str; 1] = ["replicas"];
 const VERDICTS: [&str; 5] = ["passed", "failed", "inconclusive", "skipped", "blocked"];
 
@@ -129,6 +129,8 @@ impl Reader {
             wish.nodes = self.count(&path, &cluster, "nodes").unwrap_or(wish.nodes);
             wish.pod_subnet = self.subnet(&path, &cluster, Purpose::Pods);
             wish.service_subnet = self.subnet(&path, &cluster, Purpose::Services);
+            let node = self.text(&path, &cluster, "istioNamespace");
+            wish.istio_namespace = node.and_then(|node| self.refused(&node, IstioNamespace::named));
             self.scenario.clusters.insert(role, wish);
         }
         for role in Role::ALL {

@@ -57,10 +57,10 @@ pub async fn decisions(
 
 /// What makes an istiod lead that decided against it.
 pub fn how_to_lead(context: &Context) -> String {
-    let remote = context.remote();
+    let (primary, remote) = (context.primary(), context.remote());
     format!(
         "namespace {} of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew",
-        remote.istio_namespace, remote.name
+        primary.istio_namespace, remote.name
     )
 }
 
