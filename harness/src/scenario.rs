@@ -188,8 +188,8 @@ impl Scenario {
         self.clusters.values().map(|wish| wish.nodes).max().unwrap_or(1)
     }
 
-    /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do not
-    /// count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
+    /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do
+    /// not count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
     pub fn asks_for_lab(&self, made: &Scenario) -> bool {
         let mut asked = Scenario { images: made.images, istio_namespace: made.istio_namespace.clone(), ..self.clone() };
         for (role, wish) in &mut asked.clusters {

@@ -244,8 +244,8 @@ impl Proof<'_> {
         }
     }
 
-    /// Follows the guide's clean-up, and then the guide without these steps as a scenario says; returns what failed on the
-    /// way.
+    /// Follows the guide's clean-up, and then the guide without these steps as a scenario says; returns what failed on
+    /// the way.
     async fn anew(&self, folder: &str, without: &[String], scenario: &Scenario) -> Result<Vec<String>, Ended> {
         let phases = Phases { clean_up: true, ..Phases::default() };
         self.session(&format!("{folder}-clean-up"), Verb::Uninstall(Default::default()), phases, &[]).await?;

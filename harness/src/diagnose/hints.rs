@@ -45,7 +45,8 @@ impl fmt::Display for Hint {
     }
 }
 
-/// The symptoms that stand in these texts, by file, in the order of the table; each fires once. `istio` is where Istio is.
+/// The symptoms that stand in these texts, by file, in the order of the table; each fires once. `istio` is where Istio
+/// is.
 pub fn hints(texts: &[(String, String)], istio: &IstioNamespace) -> Vec<Hint> {
     SYMPTOMS.iter().filter_map(|symptom| found(symptom, texts, istio)).collect()
 }

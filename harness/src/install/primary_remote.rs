@@ -29,7 +29,7 @@ pub fn steps(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
     steps
 }
 
-/// The start of a command with further words at its end.
+/// A command with further words at its end.
 fn with(command: String, words: &[String]) -> String {
     [&[command], words].concat().join(" ")
 }

@@ -46,8 +46,8 @@ pub struct Sabotage {
     /// once more with them afterwards.
     #[serde(default)]
     pub without: Vec<String>,
-    /// The namespace into which the remote cluster's part of Istio is installed, in the place of its own: as for `without`,
-    /// the mesh is installed anew for it, and once more afterwards.
+    /// The namespace into which the remote cluster's part of Istio is installed, in the place of its own: as for
+    /// `without`, the mesh is installed anew for it, and once more afterwards.
     #[serde(default)]
     pub remote_namespace: Option<String>,
     /// What is done to a healthy lab, in order.

@@ -34,10 +34,10 @@ pub const VARIABLES: [&str; 14] = [
 pub struct Names(BTreeMap<&'static str, String>);
 
 impl Names {
-    /// Of this lab, as it is now: names of the clusters, their network, the namespace of Istio and what that adds to
-    /// the names of its webhooks; addresses of their control-plane nodes, of
-    /// the gateway, of a pod of istiod, and of one of echo in the primary; subnets of their pods; the root of the mesh, and another root (that of the
-    /// remote cluster's API server), in base64.
+    /// Of this lab, as it is now: names of the clusters, their network, the namespace of Istio and what that adds to the
+    /// names of its webhooks; addresses of the control-plane nodes, of the gateway, of a pod of istiod, and of one of echo in
+    /// the primary; subnets of the clusters' pods; the root of the mesh, and another root (that of the remote cluster's API
+    /// server), in base64.
     ///
     /// # Errors
     /// [`ClusterError`] when the pods of istiod cannot be listed.
