@@ -12,10 +12,12 @@ use crate::versions::Versions;
 
 mod cidr;
 mod names;
+mod namespace;
 mod read;
 mod tree;
 
 pub use names::check_lab_name;
+pub use namespace::IstioNamespace;
 
 /// A scenario, complete: what the file left out has its default.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +37,9 @@ pub struct Scenario {
     pub mesh_id: String,
     /// The guide's `values.global.network`.
     pub network: String,
+    /// The namespace of Istio, the same in both clusters, as the guide demands.
+    #[serde(default, skip_serializing_if = "IstioNamespace::is_default")]
+    pub istio_namespace: IstioNamespace,
     /// What is asked of each cluster.
     pub clusters: BTreeMap<Role, ClusterWish>,
     /// How many istiod run in the primary cluster.
@@ -63,6 +68,9 @@ pub struct ClusterWish {
     /// Its nodes: one control plane, the others workers. All of them take pods.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub nodes: u32,
+    /// The namespace of Istio in it, if that is not the common one: the guide demands the same, so D4 is red.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub istio_namespace: Option<IstioNamespace>,
 }
 
 /// The most nodes that a cluster, and the most replicas that a Deployment may be asked for: a lab is one host.
@@ -158,6 +166,7 @@ impl Scenario {
             images: ImageSource::Auto,
             mesh_id: "mesh1".to_string(),
             network: "network1".to_string(),
+            istio_namespace: IstioNamespace::default(),
             clusters: BTreeMap::from([
                 (Role::Primary, ClusterWish::named("cluster1")),
                 (Role::Remote, ClusterWish::named("cluster2")),
@@ -168,17 +177,25 @@ impl Scenario {
         }
     }
 
+    /// The namespace of Istio in this cluster.
+    pub fn istio_namespace_of(&self, role: Role) -> &IstioNamespace {
+        let own = self.clusters.get(&role).and_then(|wish| wish.istio_namespace.as_ref());
+        own.unwrap_or(&self.istio_namespace)
+    }
+
     /// Nodes of the larger cluster: so many pods of each sample workload run in both, that each node has one.
     pub fn most_nodes(&self) -> u32 {
         self.clusters.values().map(|wish| wish.nodes).max().unwrap_or(1)
     }
 
-    /// Whether it asks for a lab that was made as `made` says. Number of nodes and source of images do not count: `up` takes
-    /// both by flag or from the environment too, and verbs on a lab that is there take what it has.
+    /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do
+    /// not count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
     pub fn asks_for_lab(&self, made: &Scenario) -> bool {
-        let mut asked = Scenario { images: made.images, ..self.clone() };
+        let mut asked = Scenario { images: made.images, istio_namespace: made.istio_namespace.clone(), ..self.clone() };
         for (role, wish) in &mut asked.clusters {
-            wish.nodes = made.clusters.get(role).map_or(wish.nodes, |made| made.nodes);
+            let Some(made) = made.clusters.get(role) else { continue };
+            wish.nodes = made.nodes;
+            wish.istio_namespace.clone_from(&made.istio_namespace);
         }
         asked == *made
     }
@@ -197,7 +214,7 @@ impl Scenario {
 impl ClusterWish {
     /// A cluster of this name, with subnets to be chosen.
     pub fn named(name: &str) -> ClusterWish {
-        ClusterWish { name: name.to_string(), pod_subnet: None, service_subnet: None, nodes: 1 }
+        ClusterWish { name: name.to_string(), pod_subnet: None, service_subnet: None, nodes: 1, istio_namespace: None }
     }
 }
 

@@ -72,6 +72,16 @@ fn flags_are_taken() {
 }
 
 #[rstest]
+#[case::as_flags_are_written("--istio-namespace")]
+#[case::as_istioctl_writes_it("--istioNamespace")]
+fn the_namespace_of_istio_is_taken(#[case] flag: &str) {
+    for verb in ["plan", "up", "run"] {
+        let request = request(&[verb, flag, "mesh-system"]).unwrap();
+        assert_eq!(request.scenario().istio_namespace.to_string(), "mesh-system");
+    }
+}
+
+#[rstest]
 #[case::once(&["run"], Some(1), false)]
 #[case::so_often(&["run", "--repeat", "20"], Some(20), false)]
 #[case::until_one_is_not_green(&["run", "--until-fail"], None, true)]
@@ -120,6 +130,8 @@ fn mistakes_of_the_file_and_of_every_flag_are_shown_together() {
         "[",
         "--slow",
         "0.5",
+        "--istio-namespace",
+        "kube-system",
         "--keep",
         "maybe",
         "--pause-after",
@@ -137,6 +149,7 @@ fn mistakes_of_the_file_and_of_every_flag_are_shown_together() {
             format!("{file}:2:8").as_str(),
             format!("{file}:3:1").as_str(),
             "--lab",
+            "--istio-namespace",
             "--only",
             "--skip",
             "--slow",

@@ -3,7 +3,8 @@
 use harness::install::primary_remote::{data_plane_deviations, deviations, steps};
 use harness::install::step::check_order;
 use harness::plan::Phase;
-use harness::scenario::Scenario;
+use harness::role::Role;
+use harness::scenario::{IstioNamespace, Scenario};
 use harness::versions::Versions;
 use rstest::{fixture, rstest};
 
@@ -41,6 +42,50 @@ fn an_order_that_uses_a_fact_before_it_is_learnt_is_refused(scenario: Scenario) 
 #[case::secret("istioctl create-remote-secret --context=\"${CTX_CLUSTER2}\" --name=cluster2")]
 #[case::clean_up("istioctl uninstall --context=\"${CTX_CLUSTER2}\" -y --purge")]
 fn the_plan_shows_the_guides_own_commands(scenario: Scenario, #[case] command: &str) {
+    let commands: Vec<String> = steps(&scenario, "image").into_iter().flat_map(|step| step.commands).collect();
+    assert!(commands.iter().any(|line| line.contains(command)), "{commands:#?}");
+}
+
+/// The guide's own text says istio-system; everything that names it must name the other one, for a person types these.
+#[rstest]
+#[case::primary("      network: network1\n      istioNamespace: mesh-system\n")]
+#[case::gateway("install -y -f - --set values.global.istioNamespace=mesh-system")]
+#[case::gateway_address("get svc istio-eastwestgateway -n mesh-system")]
+#[case::exposed(
+    "sed s/istiod.istio-system.svc.cluster.local/istiod.mesh-system.svc.cluster.local/ samples/multicluster/expose-istiod.yaml | \
+     kubectl apply --context=\"${CTX_CLUSTER1}\" -n mesh-system -f -"
+)]
+#[case::annotation("annotate namespace mesh-system topology.istio.io/controlPlaneClusters=cluster1")]
+#[case::remote("      remotePilotAddress: ${DISCOVERY_ADDRESS}\n      istioNamespace: mesh-system\n")]
+#[case::secret("--name=cluster2 --istioNamespace mesh-system | kubectl apply -f -")]
+#[case::clean_up("kubectl delete namespace mesh-system --context=\"${CTX_CLUSTER2}\"")]
+fn another_namespace_stands_in_every_command(mut scenario: Scenario, #[case] command: &str) {
+    scenario.istio_namespace = IstioNamespace::named("mesh-system").expect("a name");
+    let commands: Vec<String> = steps(&scenario, "image").into_iter().flat_map(|step| step.commands).collect();
+    assert!(commands.iter().any(|line| line.contains(command)), "{commands:#?}");
+    let usual: Vec<&String> = commands.iter().filter(|line| line.contains("istio-system")).collect();
+    assert!(usual.iter().all(|line| line.starts_with("sed s/istiod.istio-system.")), "{usual:#?}");
+}
+
+#[rstest]
+fn another_namespace_is_a_deviation(mut scenario: Scenario) {
+    let before = deviations(&scenario);
+    scenario.istio_namespace = IstioNamespace::named("mesh-system").expect("a name");
+    let rows = deviations(&scenario);
+    let more: Vec<&str> = rows.iter().filter(|row| !before.contains(row)).map(|row| row.what.as_str()).collect();
+    assert!(more.len() == 2 && more.iter().all(|what| what.contains("mesh-system")), "{more:?}");
+}
+
+/// The guide demands the same; a scenario may ask for two to see what becomes of it.
+#[rstest]
+#[case::remote("remotePilotAddress: ${DISCOVERY_ADDRESS}\n      istioNamespace: elsewhere\n")]
+#[case::annotation("annotate namespace elsewhere topology.istio.io/controlPlaneClusters=cluster1")]
+#[case::secret("--istioNamespace elsewhere | sed 's/^  namespace: .*/  namespace: istio-system/' | kubectl apply -f -")]
+#[case::gateway("get svc istio-eastwestgateway -n istio-system")]
+#[case::clean_up("kubectl delete namespace elsewhere --context=\"${CTX_CLUSTER2}\"")]
+fn two_namespaces_are_kept_apart(mut scenario: Scenario, #[case] command: &str) {
+    let remote = scenario.clusters.get_mut(&Role::Remote).expect("it is there");
+    remote.istio_namespace = Some(IstioNamespace::named("elsewhere").expect("a name"));
     let commands: Vec<String> = steps(&scenario, "image").into_iter().flat_map(|step| step.commands).collect();
     assert!(commands.iter().any(|line| line.contains(command)), "{commands:#?}");
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use harness::problem::Problems;
 use harness::role::Role;
-use harness::scenario::{ImageSource, Scenario, ScenarioFile};
+use harness::scenario::{ImageSource, IstioNamespace, Scenario, ScenarioFile};
 use harness::versions::Versions;
 use rstest::rstest;
 
@@ -79,6 +79,7 @@ istio: 1.29.2
 images: local
 meshId: mesh9
 network: network9
+istioNamespace: mesh-system
 clusters:
   primary:
     name: east
@@ -87,6 +88,7 @@ clusters:
     serviceSubnet: 172.16.4.0/22
   remote:
     name: west
+    istioNamespace: elsewhere
     podSubnet: 10.2.0.0/22
     serviceSubnet: 192.168.7.0/24
 istiod:
@@ -103,7 +105,18 @@ expect:
     assert_eq!(scenario.clusters[&Role::Remote].pod_subnet, Some("10.2.0.0/22".parse().unwrap()));
     assert_eq!((scenario.clusters[&Role::Primary].nodes, scenario.clusters[&Role::Remote].nodes), (3, 1));
     assert_eq!((scenario.istiod.replicas, scenario.gateway.replicas), (2, 3));
+    let namespaces = Role::ALL.map(|role| scenario.istio_namespace_of(role).to_string());
+    assert_eq!(namespaces, ["mesh-system", "elsewhere"]);
     assert_eq!(scenario.expect["D9"], "blocked");
+}
+
+/// As `lab.json` of a meshproof that knew of none.
+#[test]
+fn a_lab_that_says_no_namespace_of_istio_has_the_usual_one() {
+    let written = serde_json::to_value(Scenario::default_primary_remote(&versions())).unwrap();
+    assert_eq!(written.get("istioNamespace"), None);
+    let read: Scenario = serde_json::from_value(written).unwrap();
+    assert_eq!(read.istio_namespace.to_string(), "istio-system");
 }
 
 #[test]
@@ -214,6 +227,7 @@ fn every_mistake_of_the_versions_has_its_line(#[case] text: &str, #[case] shown:
 #[case::as_it_is(|_: &mut Scenario| {}, true)]
 #[case::made_with_nodes(|made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.nodes = 3), true)]
 #[case::made_with_images(|made: &mut Scenario| made.images = ImageSource::Official, true)]
+#[case::made_with_a_namespace(|made: &mut Scenario| made.istio_namespace = IstioNamespace::named("mesh").unwrap(), true)]
 #[case::of_another_istio(|made: &mut Scenario| made.istio = "1.29.2".to_string(), false)]
 #[case::of_another_cluster(|made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.name.push('x')), false)]
 #[case::with_replicas(|made: &mut Scenario| made.istiod.replicas = 2, false)]

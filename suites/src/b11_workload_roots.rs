@@ -35,7 +35,8 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let roots = Certificate::all(roots.as_bytes()).map_err(Fault::unknown)?;
     let mut evidence = Evidence::new();
     for root in &roots {
-        evidence.saw(primary.object("ConfigMap", "istio-system/istio-ca-root-cert"), "root", root.fingerprint());
+        let object = format!("{}/istio-ca-root-cert", primary.istio_namespace);
+        evidence.saw(primary.object("ConfigMap", &object), "root", root.fingerprint());
     }
     let mut pods = Vec::new();
     for role in Role::ALL {

@@ -42,9 +42,6 @@ pub const CASE: Case = Case {
     judge: |context| Box::pin(judge(context)),
 };
 
-/// The account of the remote secret, by which istiod comes.
-const READER: &str = "system:serviceaccount:istio-system:istio-reader-service-account";
-
 /// What istiod calls itself.
 const AGENT: &str = "pilot-discovery";
 
@@ -84,6 +81,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Evidence, Fault> {
     let (primary, remote) = (context.primary(), context.remote());
     let values = values(context, root).await?;
+    let reader = remote.istio_namespace.reader();
     let log = writes(remote, values.iter().flat_map(|value| &value.owners)).await?;
     let mut evidence = Evidence::new();
     for Value { object, place, field, owners, otherwise } in &values {
@@ -92,7 +90,7 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
         }
         let found: Vec<&Write> = owners.iter().filter_map(|owner| author(&log, owner, place)).collect();
         // Whoever applies the same value becomes another owner beside the one who wrote it.
-        let istiods = found.iter().find(|write| stranger(write, primary).is_none());
+        let istiods = found.iter().find(|write| stranger(write, &reader, primary).is_none());
         let Some(write) = istiods.or(found.first()) else {
             return Err(Fault::unknown(format!(
                 "the audit log of {} does not say who wrote {field} of {object}",
@@ -100,7 +98,7 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
             )));
         };
         let said = write.said(&book.name(&write.source));
-        let Some(who) = stranger(write, primary) else {
+        let Some(who) = stranger(write, &reader, primary) else {
             evidence.saw(object, format!("who wrote {field}"), said);
             continue;
         };
@@ -110,7 +108,7 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
         }
         let claims = if write.manager == AGENT { format!(" under the name {AGENT}") } else { String::new() };
         return Err(Finding::new(format!("{object} has its {field} from {who}{claims}, not from istiod of {}", primary.name))
-            .expected_got(format!("written by {READER} ({AGENT}) from {}", primary.name), said)
+            .expected_got(format!("written by {reader} ({AGENT}) from {}", primary.name), said)
             .hint("what was written by hand grows stale with the next root: take it away, so that istiod writes it, and see who else writes there")
             .evidence(&evidence)
             .into());
@@ -118,17 +116,17 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
     Ok(evidence)
 }
 
-/// Who it was if not istiod of this cluster.
-fn stranger(write: &Write, primary: &Cluster) -> Option<String> {
+/// Who it was if not istiod of this cluster, by the account of the remote secret.
+fn stranger(write: &Write, reader: &str, primary: &Cluster) -> Option<String> {
     let node = primary.nodes.values().any(|node| *node == write.source);
     let pod = write.source.parse().is_ok_and(|address: Ipv4Addr| primary.pod_subnet.contains(&address));
-    other_than_istiod(write, node || pod)
+    other_than_istiod(write, reader, node || pod)
 }
 
 /// Who it was if not the reader account, with istiod's client, from its cluster.
-fn other_than_istiod(write: &Write, from_its_cluster: bool) -> Option<String> {
+fn other_than_istiod(write: &Write, reader: &str, from_its_cluster: bool) -> Option<String> {
     let Write { user, agent, source, .. } = write;
-    match (user == READER, agent.split('/').next() == Some(AGENT), from_its_cluster) {
+    match (user == reader, agent.split('/').next() == Some(AGENT), from_its_cluster) {
         (true, true, true) => None,
         (false, ..) => Some(user.clone()),
         (true, false, _) => Some(format!("{user} with {agent}")),
@@ -162,7 +160,7 @@ async fn values(context: &Context, root: &str) -> Result<Vec<Value>, Fault> {
         let otherwise = (normal(&held) != normal(root)).then(|| fingerprint(&held));
         values.push(of_configmap(remote, &map, &["f:data", &format!("f:{KEY}")], KEY, otherwise));
     }
-    let lock = configmap(remote, "istio-system", LOCK).await?;
+    let lock = configmap(remote, &remote.istio_namespace, LOCK).await?;
     let (holder, _) = holder(Some(&lock));
     let holds = istiod::replicas(context.primary()).await?.contains(&holder);
     let path = ["f:metadata", "f:annotations", &format!("f:{RECORD}")];
@@ -224,7 +222,9 @@ fn keyed(webhook: &str) -> String {
 mod tests {
     use rstest::rstest;
 
-    use super::{READER, Write, other_than_istiod};
+    use super::{Write, other_than_istiod};
+
+    const READER: &str = "system:serviceaccount:istio-system:istio-reader-service-account";
 
     #[rstest]
     #[case::istiod(READER, "pilot-discovery/1.31.1", true, None)]
@@ -241,7 +241,7 @@ mod tests {
             r#"{{"verb":"create","user":{{"username":"{user}"}},"userAgent":"{agent}","sourceIPs":["172.30.0.2"],"responseStatus":{{"code":201}}}}"#
         );
         let write = Write::of(&line).expect("a write");
-        let stranger = other_than_istiod(&write, from_its_cluster);
+        let stranger = other_than_istiod(&write, READER, from_its_cluster);
         assert_eq!(stranger.is_some(), said.is_some());
         assert!(stranger.unwrap_or_default().contains(said.unwrap_or_default()));
     }

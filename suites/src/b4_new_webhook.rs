@@ -6,6 +6,7 @@ use std::time::Instant;
 use futures::future::join_all;
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::Cluster;
 use harness::wait::Look;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 
@@ -42,9 +43,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let remote = context.remote();
     let root = root_of_primary(context).await?;
     let revision = istiod::revision(context.primary()).await?;
-    let all: String = [configuration(TAGGED, Some(&revision), &remote.name)]
+    let all: String = [configuration(TAGGED, Some(&revision), remote)]
         .into_iter()
-        .chain(OTHERS.map(|(name, revision)| configuration(name, revision, &remote.name)))
+        .chain(OTHERS.map(|(name, revision)| configuration(name, revision, remote)))
         .collect();
     // An earlier run may have been killed in between: what it left is patched already.
     remote.delete(&all, "").await?;
@@ -68,7 +69,8 @@ async fn one_of_three(context: &Context, revision: &str, root: &str, began: Inst
 }
 
 /// One document of a manifest. Its selectors match nothing, so no pod ever meets it.
-fn configuration(name: &str, revision: Option<&str>, cluster: &str) -> String {
+fn configuration(name: &str, revision: Option<&str>, remote: &Cluster) -> String {
+    let (istio, cluster) = (&remote.istio_namespace, &remote.name);
     let label = revision.map_or(String::new(), |revision| format!(", {REVISION}: {revision}"));
     format!(
         "---\n\
@@ -77,7 +79,7 @@ fn configuration(name: &str, revision: Option<&str>, cluster: &str) -> String {
          metadata: {{name: {name}, labels: {{istio.io/tag: {name}{label}}}}}\n\
          webhooks:\n\
          - name: {WEBHOOK}\n  \
-           clientConfig: {{service: {{namespace: istio-system, name: istiod, path: /inject/cluster/{cluster}, port: 443}}}}\n  \
+           clientConfig: {{service: {{namespace: {istio}, name: istiod, path: /inject/cluster/{cluster}, port: 443}}}}\n  \
            rules: [{{operations: [CREATE], apiGroups: [\"\"], apiVersions: [v1], resources: [pods]}}]\n  \
            namespaceSelector: {{matchLabels: {{meshproof-b4: nobody}}}}\n  \
            objectSelector: {{matchLabels: {{meshproof-b4: nobody}}}}\n  \

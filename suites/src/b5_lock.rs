@@ -54,7 +54,7 @@ async fn taken_again(context: &Context, evidence: &mut Evidence) -> Result<(), F
     let (primary, remote) = (context.primary(), context.remote());
     let object = election::object(context);
     let replicas = istiod::replicas(primary).await?;
-    let locks: Api<ConfigMap> = remote.api("istio-system");
+    let locks: Api<ConfigMap> = remote.api(&remote.istio_namespace);
     let before = locks.get(LOCK).await.map_err(remote.refused(format!("show {LOCK}")))?;
     let (leader, _) = holder(Some(&before));
     locks.delete(LOCK, &DeleteParams::default()).await.map_err(remote.refused(format!("delete {LOCK}")))?;
@@ -92,7 +92,7 @@ async fn taken_again(context: &Context, evidence: &mut Evidence) -> Result<(), F
             let got = timeout.last()?;
             Err(Finding::new(format!("{object} was deleted, and istiod of {} did not take it again: it is {got}", primary.name))
                 .expected_got(format!("held by one of {} within {} s", replicas.join(", "), context.budgets.converge().as_secs()), got)
-                .hint("see istiod's log for errors of its leader election, and whether its reader account may create configmaps in istio-system; without the lock istiod gives up after 15 s, and new namespaces get no root")
+                .hint(format!("see istiod's log for errors of its leader election, and whether its reader account may create configmaps in {}; without the lock istiod gives up after 15 s, and new namespaces get no root", remote.istio_namespace))
                 .evidence(evidence)
                 .into())
         }

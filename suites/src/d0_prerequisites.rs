@@ -5,7 +5,6 @@
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use harness::lab::Cluster;
 use harness::lab::probe::{Get, Probe, Tls};
 use harness::role::Role;
@@ -137,22 +136,22 @@ async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), F
 }
 
 async fn network_label(context: &Context, cluster: &Cluster, evidence: &mut Evidence) -> Result<(), Fault> {
-    let namespace = cluster
-        .all::<Namespace>()
-        .get_opt(ISTIO_SYSTEM)
-        .await
-        .map_err(cluster.refused(format!("show Namespace {ISTIO_SYSTEM}")))?;
+    let istio = &*cluster.istio_namespace;
+    let namespace =
+        cluster.all::<Namespace>().get_opt(istio).await.map_err(cluster.refused(format!("show Namespace {istio}")))?;
     let label = namespace.as_ref().and_then(|namespace| namespace.labels().get(NETWORK_LABEL));
-    let object = cluster.object("Namespace", ISTIO_SYSTEM);
+    let object = cluster.object("Namespace", istio);
     evidence.saw(&object, format!("label {NETWORK_LABEL}"), label.map_or("absent", String::as_str));
     match label {
-        Some(label) if *label != context.scenario().network => {
-            Err(Finding::new(format!("{object} says that the cluster is on network {label}"))
-                .expected_got(format!("{} or no label", context.scenario().network), label)
-                .hint(format!("with two networks istiod sends traffic to gateways; kubectl label namespace {ISTIO_SYSTEM} {NETWORK_LABEL}-"))
-                .evidence(evidence)
-                .into())
-        }
+        Some(label) if *label != context.scenario().network => Err(Finding::new(format!(
+            "{object} says that the cluster is on network {label}"
+        ))
+        .expected_got(format!("{} or no label", context.scenario().network), label)
+        .hint(format!(
+            "with two networks istiod sends traffic to gateways; kubectl label namespace {istio} {NETWORK_LABEL}-"
+        ))
+        .evidence(evidence)
+        .into()),
         _ => Ok(()),
     }
 }

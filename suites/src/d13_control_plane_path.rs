@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use harness::install::facts::Fact;
 use harness::install::proof::istiod_addresses;
 use harness::lab::cluster::{ClusterError, FIELD_MANAGER};
@@ -59,7 +58,7 @@ async fn service_leads_to_gateway(context: &Context, evidence: &mut Evidence) ->
     let remote = context.remote();
     let gateway = context.fact(Fact::GatewayAddress)?;
     let addresses = istiod_addresses(remote).await?;
-    let object = remote.object("Service", "istio-system/istiod");
+    let object = remote.object("Service", &format!("{}/istiod", remote.istio_namespace));
     evidence.saw(&object, "addresses in its EndpointSlices", all_of(&addresses));
     match addresses.iter().find(|address| **address != gateway) {
         None => Ok(()),
@@ -83,7 +82,7 @@ type Proxies = BTreeMap<String, (Role, String)>;
 /// Every connection that a replica of istiod has from the remote cluster comes from a pod of the gateway.
 async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let gateways = primary.pods(ISTIO_SYSTEM, gateway::SELECTOR).await?;
+    let gateways = primary.pods(&primary.istio_namespace, gateway::SELECTOR).await?;
     let gateways: BTreeSet<String> = gateways.into_iter().filter_map(|pod| pod.status?.pod_ip).collect();
     evidence.saw(
         primary.object("pods", gateway::SELECTOR),
@@ -129,7 +128,7 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
     let seen = book.name(address);
     Err(Finding::new(format!("proxy {proxy} of {cluster} is connected to {replica} from {seen}, {way}"))
         .expected_got(expected, seen)
-        .hint(format!("see what Service istio-system/istiod of {cluster} leads to"))
+        .hint(format!("see what Service {}/istiod of {cluster} leads to", context.cluster(role).istio_namespace))
         .evidence(evidence)
         .into())
 }

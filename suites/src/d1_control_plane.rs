@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use harness::scenario::Scenario;
 use harness::wait::Look;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -40,9 +39,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
     ready(context, &mut evidence).await?;
     let primary = context.primary();
+    let istio = &*primary.istio_namespace;
     let pods = istiod::pods(primary).await?;
     if pods.is_empty() {
-        return Err(Finding::new(format!("{} has no ready pod of istiod in {ISTIO_SYSTEM}", primary.name))
+        return Err(Finding::new(format!("{} has no ready pod of istiod in {istio}", primary.name))
             .expected_got("every replica ready", "none")
             .evidence(&evidence)
             .into());
@@ -52,7 +52,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         let names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
         return Err(Finding::new(format!("{} has {} ready pods of istiod, not {wanted}", primary.name, pods.len()))
             .expected_got(format!("{wanted} replicas, as the scenario asks"), names.join(", "))
-            .hint(format!("kubectl --context {} -n {ISTIO_SYSTEM} get deployment,pods -l app=istiod", primary.context))
+            .hint(format!("kubectl --context {} -n {istio} get deployment,pods -l app=istiod", primary.context))
             .evidence(&evidence)
             .into());
     }
@@ -62,7 +62,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     }
     injected_values(context, &mut evidence).await?;
     let root = root_of_primary(context).await?;
-    let object = primary.object("ConfigMap", &format!("{ISTIO_SYSTEM}/istio-ca-root-cert"));
+    let object = primary.object("ConfigMap", &format!("{istio}/istio-ca-root-cert"));
     evidence.saw(object, "root-cert.pem", fingerprint(&root));
     Ok(evidence)
 }
@@ -70,10 +70,11 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 /// Every replica of the Deployment is there, of its newest template, and ready.
 async fn ready(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let primary = context.primary();
-    let object = primary.object("Deployment", &format!("{ISTIO_SYSTEM}/istiod"));
+    let istio = &*primary.istio_namespace;
+    let object = primary.object("Deployment", &format!("{istio}/istiod"));
     let wait = context.wait(format!("{object} to be ready"), context.budgets.converge());
     let found = primary
-        .watch(&wait, primary.api::<Deployment>(ISTIO_SYSTEM), "istiod", |deployment| match deployment {
+        .watch(&wait, primary.api::<Deployment>(istio), "istiod", |deployment| match deployment {
             None => Look::NotYet("not there".to_string()),
             Some(deployment) => match settled(deployment) {
                 Ok(count) => Look::Yes((count, manager_of(&deployment.metadata, "f:spec"))),
@@ -88,7 +89,7 @@ async fn ready(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> 
         }
         Err(timeout) => Err(Finding::new(format!("{object} is {}", timeout.last()?))
             .expected_got("every replica ready", timeout.last()?)
-            .hint(format!("kubectl --context {} -n {ISTIO_SYSTEM} describe deployment istiod", primary.context))
+            .hint(format!("kubectl --context {} -n {istio} describe deployment istiod", primary.context))
             .evidence(evidence)
             .into()),
     }
@@ -172,7 +173,7 @@ async fn answers(context: &Context, pod: &str, evidence: &mut Evidence) -> Resul
     if id != scenario.mesh_id {
         return Err(Finding::new(format!("{object} has the mesh id {id}, not {}", scenario.mesh_id))
             .expected_got(&scenario.mesh_id, id)
-            .hint(format!("see ConfigMap {ISTIO_SYSTEM}/istio, defaultConfig.meshId"))
+            .hint(format!("see ConfigMap {}/istio, defaultConfig.meshId", primary.istio_namespace))
             .evidence(evidence)
             .into());
     }
@@ -182,12 +183,13 @@ async fn answers(context: &Context, pod: &str, evidence: &mut Evidence) -> Resul
 /// What istiod tells the proxies that it injects in its own cluster.
 async fn injected_values(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, scenario) = (context.primary(), context.scenario());
-    let object = primary.object("ConfigMap", &format!("{ISTIO_SYSTEM}/{INJECTOR}"));
+    let istio = &*primary.istio_namespace;
+    let object = primary.object("ConfigMap", &format!("{istio}/{INJECTOR}"));
     let map = primary
-        .api::<ConfigMap>(ISTIO_SYSTEM)
+        .api::<ConfigMap>(istio)
         .get_opt(INJECTOR)
         .await
-        .map_err(primary.refused(format!("show ConfigMap {ISTIO_SYSTEM}/{INJECTOR}")))?;
+        .map_err(primary.refused(format!("show ConfigMap {istio}/{INJECTOR}")))?;
     let Some(map) = map else {
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got("the values of the install", "no such ConfigMap")

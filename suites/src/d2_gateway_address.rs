@@ -6,7 +6,6 @@
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
 use harness::lab::probe::{Get, Probe};
@@ -45,10 +44,11 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 
 async fn address(context: &Context, evidence: &mut Evidence) -> Result<String, Fault> {
     let primary = context.primary();
-    let object = primary.object("Service", &format!("{ISTIO_SYSTEM}/{GATEWAY}"));
+    let istio = &*primary.istio_namespace;
+    let object = primary.object("Service", &format!("{istio}/{GATEWAY}"));
     let wait = context.wait(format!("an external address of {object}"), context.budgets.converge());
     let found = primary
-        .watch(&wait, primary.api::<Service>(ISTIO_SYSTEM), GATEWAY, |service| {
+        .watch(&wait, primary.api::<Service>(istio), GATEWAY, |service| {
             let Some(service) = service else { return Look::NotYet("is not there".to_string()) };
             let kind = service.spec.as_ref().and_then(|spec| spec.type_.clone()).unwrap_or_default();
             if kind != "LoadBalancer" {
@@ -91,7 +91,8 @@ fn ports(service: &Service) -> String {
 
 async fn answers(context: &Context, address: &str, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let object = primary.object("Service", &format!("{ISTIO_SYSTEM}/{GATEWAY}"));
+    let istio = &*primary.istio_namespace;
+    let object = primary.object("Service", &format!("{istio}/{GATEWAY}"));
     let ready = gateway::pods(primary).await?;
     let names: Vec<String> = ready.iter().map(ResourceExt::name_any).collect();
     let pods = if names.is_empty() { "none".to_string() } else { names.join(", ") };
@@ -109,7 +110,7 @@ async fn answers(context: &Context, address: &str, evidence: &mut Evidence) -> R
         Ok(()) if ready.len() < wanted => {
             Err(Finding::new(format!("{object} has {} ready pods behind it, not {wanted}", ready.len()))
                 .expected_got(wanted.to_string(), pods)
-                .hint(format!("kubectl --context {} -n {ISTIO_SYSTEM} describe deployment {GATEWAY}", primary.context))
+                .hint(format!("kubectl --context {} -n {istio} describe deployment {GATEWAY}", primary.context))
                 .evidence(evidence)
                 .into())
         }
@@ -121,7 +122,7 @@ async fn answers(context: &Context, address: &str, evidence: &mut Evidence) -> R
         Err(timeout) => {
             let why = if ready.is_empty() { "; no pod istio=eastwestgateway is ready" } else { "" };
             Err(Finding::new(format!(
-                "{} Service {ISTIO_SYSTEM}/{GATEWAY} does not answer pods of {} at {url}{why}",
+                "{} Service {istio}/{GATEWAY} does not answer pods of {} at {url}{why}",
                 primary.name, remote.name
             ))
             .expected_got("HTTP 200", timeout.last()?)
@@ -140,7 +141,8 @@ const ROW: u32 = 10;
 /// One pod of the gateway answers, asked from its own node: what is wrong between nodes is for D10 to say.
 async fn each_answers(context: &Context, pod: &Pod, evidence: &mut Evidence) -> Result<(), Fault> {
     let primary = context.primary();
-    let object = primary.object("pod", &format!("{ISTIO_SYSTEM}/{}", pod.name_any()));
+    let istio = &*primary.istio_namespace;
+    let object = primary.object("pod", &format!("{istio}/{}", pod.name_any()));
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
     let url = format!("http://{address}:15021/healthz/ready");

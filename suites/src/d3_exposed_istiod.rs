@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
+use harness::install::primary_remote;
 use harness::install::proof::{external_address, raw};
 use harness::lab::probe::{Certificate, Probe, ProbeError, Tls};
 use harness::problem::all_of;
@@ -60,23 +60,24 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     Ok(evidence)
 }
 
-/// Judges the spec of an object: what it says, or what is wrong with it.
-type Holds = fn(&Value) -> Result<String, String>;
+/// Judges the spec of an object by istiod's name: what it says, or what is wrong with it.
+type Holds = fn(&Value, &str) -> Result<String, String>;
 
 /// The two objects of the release's own file.
 async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let primary = context.primary();
+    let istio = &*primary.istio_namespace;
     let asked: [(&str, &str, &str, Holds); 2] = [
         ("Gateway", "gateways", "istiod-gateway", passes_through),
         ("VirtualService", "virtualservices", "istiod-vs", leads_to_istiod),
     ];
     for (kind, plural, name, holds) in asked {
-        let object = primary.object(kind, &format!("{ISTIO_SYSTEM}/{name}"));
-        let path = format!("/apis/networking.istio.io/v1/namespaces/{ISTIO_SYSTEM}/{plural}/{name}");
+        let object = primary.object(kind, &format!("{istio}/{name}"));
+        let path = format!("/apis/networking.istio.io/v1/namespaces/{istio}/{plural}/{name}");
         let found = match raw(&primary.client, &path).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Err("is not there".to_string()),
-            Err(error) => return Err(primary.refused(format!("show {kind} {ISTIO_SYSTEM}/{name}"))(error).into()),
-            Ok(found) => holds(&found["spec"]).map(|line| (line, found)),
+            Err(error) => return Err(primary.refused(format!("show {kind} {istio}/{name}"))(error).into()),
+            Ok(found) => holds(&found["spec"], &primary.istio_namespace.istiod()).map(|line| (line, found)),
         };
         match found {
             Ok((line, found)) => {
@@ -87,10 +88,7 @@ async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
             Err(why) => {
                 return Err(Finding::new(format!("{object} {why}"))
                     .expected_got("ports 15012 and 15017 passed through to istiod", why)
-                    .hint(format!(
-                        "kubectl apply --context {} -n {ISTIO_SYSTEM} -f samples/multicluster/expose-istiod.yaml",
-                        primary.context
-                    ))
+                    .hint(primary_remote::expose(&format!("--context {}", primary.context), &primary.istio_namespace))
                     .evidence(evidence)
                     .into());
             }
@@ -100,7 +98,7 @@ async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
 }
 
 /// Whether the spec of a Gateway passes TLS through on each port; in words either way.
-fn passes_through(spec: &Value) -> Result<String, String> {
+fn passes_through(spec: &Value, _: &str) -> Result<String, String> {
     let mut words = Vec::new();
     for (port, _, _) in PORTS {
         let servers = spec["servers"].as_array().into_iter().flatten();
@@ -117,7 +115,7 @@ fn passes_through(spec: &Value) -> Result<String, String> {
 }
 
 /// Whether the spec of a VirtualService leads each port to istiod; in words either way.
-fn leads_to_istiod(spec: &Value) -> Result<String, String> {
+fn leads_to_istiod(spec: &Value, istiod: &str) -> Result<String, String> {
     let mut words = Vec::new();
     for (port, service_port, _) in PORTS {
         let matches =
@@ -128,19 +126,16 @@ fn leads_to_istiod(spec: &Value) -> Result<String, String> {
         let destination = &route["route"][0]["destination"];
         let host = destination["host"].as_str().unwrap_or("nowhere");
         let to = &destination["port"]["number"];
-        if !host.starts_with(istiod::NAME) || *to != service_port {
-            return Err(format!(
-                "leads port {port} to {host}:{to}, not to {}.cluster.local:{service_port}",
-                istiod::NAME
-            ));
+        if !host.starts_with(istiod) || *to != service_port {
+            return Err(format!("leads port {port} to {host}:{to}, not to {istiod}.cluster.local:{service_port}"));
         }
         words.push(format!("port {port} to {host}:{to}"));
     }
     Ok(words.join(", "))
 }
 
-async fn shown(probe: &Probe, target: &str, root: &str) -> Result<Tls, ProbeError> {
-    probe.ask(&["tls", target, "--sni", istiod::NAME, "--root-pem", root]).await
+async fn shown(probe: &Probe, istiod: &str, target: &str, root: &str) -> Result<Tls, ProbeError> {
+    probe.ask(&["tls", target, "--sni", istiod, "--root-pem", root]).await
 }
 
 /// The leaf certificate of a handshake that fits root and name; else what is wrong.
@@ -163,12 +158,13 @@ type Own = BTreeMap<String, String>;
 /// What the replicas show, each asked from its own node.
 async fn own_certificates(context: &Context, port: u64, root: &str, evidence: &mut Evidence) -> Result<Own, Fault> {
     let primary = context.primary();
+    let name = primary.istio_namespace.istiod();
     let mut own = Own::new();
     for pod in istiod::pods(primary).await? {
         let object = istiod::object(primary, &pod.name_any());
         let Some(address) = pod.status.as_ref().and_then(|status| status.pod_ip.clone()) else { continue };
         let probe = Probe::beside(primary, &pod, &context.budgets).await?;
-        match verified(&shown(&probe, &format!("{address}:{port}"), root).await?) {
+        match verified(&shown(&probe, &name, &format!("{address}:{port}"), root).await?) {
             Ok(leaf) => {
                 evidence.saw(
                     &object,
@@ -179,10 +175,7 @@ async fn own_certificates(context: &Context, port: u64, root: &str, evidence: &m
             }
             Err(why) => {
                 return Err(Finding::new(format!("{object} shows no certificate of its own CA on port {port}"))
-                    .expected_got(
-                        format!("a certificate for {} that fits the root of {}", istiod::NAME, primary.name),
-                        why,
-                    )
+                    .expected_got(format!("a certificate for {name} that fits the root of {}", primary.name), why)
                     .evidence(evidence)
                     .into());
             }
@@ -207,6 +200,7 @@ async fn through_replica(
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
     let primary = context.primary();
+    let (istio, name) = (&*primary.istio_namespace, primary.istio_namespace.istiod());
     let object = istiod::object(primary, &pod.name_any());
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
@@ -217,7 +211,7 @@ async fn through_replica(
     let wait = context.wait(format!("every istiod behind {object} at {target}"), budget);
     let found = wait
         .until(|| async {
-            match shown(&probe, &target, root).await.map(|tls| verified(&tls)) {
+            match shown(&probe, &name, &target, root).await.map(|tls| verified(&tls)) {
                 Ok(Ok(leaf)) => {
                     let words = words(&leaf);
                     let Some(replica) = own.get(&leaf.sha256) else {
@@ -252,7 +246,7 @@ async fn through_replica(
             };
             Err(Finding::new(cause)
                 .expected_got(all_of(&own.values().collect::<Vec<_>>()), timeout.last()?)
-                .hint(format!("see what this pod knows: istioctl --context {} proxy-config all -n {ISTIO_SYSTEM} {}; and the packet filters of node {node}", primary.context, pod.name_any()))
+                .hint(format!("see what this pod knows: istioctl --context {} proxy-config all -n {istio} {}; and the packet filters of node {node}", primary.context, pod.name_any()))
                 .evidence(evidence)
                 .into())
         }
@@ -280,11 +274,12 @@ async fn through_gateway(
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
+    let (istio, name) = (&*primary.istio_namespace, primary.istio_namespace.istiod());
     let probe = Probe::outside(remote, &context.budgets).await?;
     let wait = context.wait(format!("istiod's certificate at {target}"), context.budgets.converge());
     let found = wait
         .until(|| async {
-            match shown(&probe, target, root).await.map(|tls| verified(&tls)) {
+            match shown(&probe, &name, target, root).await.map(|tls| verified(&tls)) {
                 Ok(Ok(leaf)) if own.contains_key(&leaf.sha256) => Look::Yes(leaf),
                 Ok(Ok(leaf)) => Look::NotYet(format!("a certificate that no replica of istiod has: {}", words(&leaf))),
                 Ok(Err(why)) => Look::NotYet(why),
@@ -300,15 +295,19 @@ async fn through_gateway(
                     format!("certificate at {target}, for {whom}"),
                     format!("{}, of {}", words(&leaf), own[&leaf.sha256]),
                 )
-                .saw(probe.object(), format!("{target} verified by the root of {} for {}", primary.name, istiod::NAME), true);
+                .saw(probe.object(), format!("{target} verified by the root of {} for {name}", primary.name), true);
             Ok(())
         }
         Err(timeout) => Err(Finding::new(format!(
             "the gateway of {} does not show istiod's certificate to {} at {target}",
             primary.name, remote.name
         ))
-        .expected_got(format!("the certificate of a replica of istiod, for {}", istiod::NAME), timeout.last()?)
-        .hint(format!("see the listeners of the gateway: istioctl --context {} proxy-config listeners -n {ISTIO_SYSTEM} deploy/{}", primary.context, istiod::GATEWAY))
+        .expected_got(format!("the certificate of a replica of istiod, for {name}"), timeout.last()?)
+        .hint(format!(
+            "see the listeners of the gateway: istioctl --context {} proxy-config listeners -n {istio} deploy/{}",
+            primary.context,
+            istiod::GATEWAY
+        ))
         .evidence(evidence)
         .into()),
     }
@@ -344,7 +343,7 @@ mod tests {
     #[case::no_webhooks(json!([server(15012, "PASSTHROUGH")]), Err("no server on port 15017"))]
     #[case::nothing(json!(null), Err("no server on port 15012"))]
     fn a_gateway_passes_both_ports_through(#[case] servers: Value, #[case] told: Result<&str, &str>) {
-        match (passes_through(&json!({"servers": servers})), told) {
+        match (passes_through(&json!({"servers": servers}), NAME), told) {
             (Ok(got), Ok(told)) | (Err(got), Err(told)) => assert!(got.contains(told), "{got}"),
             (got, told) => panic!("{got:?}, not {told:?}"),
         }
@@ -355,6 +354,7 @@ mod tests {
                "route": [{"destination": {"host": host, "port": {"number": to}}}]})
     }
 
+    const NAME: &str = "istiod.istio-system.svc";
     const ISTIOD: &str = "istiod.istio-system.svc.cluster.local";
 
     #[rstest]
@@ -363,7 +363,7 @@ mod tests {
     #[case::another_host(json!([route(15012, "echo", 15012), route(15017, ISTIOD, 443)]), Err("to echo:15012"))]
     #[case::no_webhooks(json!([route(15012, ISTIOD, 15012)]), Err("no TLS route for port 15017"))]
     fn a_virtual_service_leads_both_ports_to_istiod(#[case] routes: Value, #[case] told: Result<&str, &str>) {
-        match (leads_to_istiod(&json!({"tls": routes})), told) {
+        match (leads_to_istiod(&json!({"tls": routes}), NAME), told) {
             (Ok(got), Ok(told)) | (Err(got), Err(told)) => assert!(got.contains(told), "{got}"),
             (got, told) => panic!("{got:?}, not {told:?}"),
         }

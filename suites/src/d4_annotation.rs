@@ -4,9 +4,10 @@
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
+use harness::lab::Cluster;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
+use kube::api::ListParams;
 
 use crate::shared::writer::manager_of;
 
@@ -28,18 +29,35 @@ const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let (primary, remote) = (context.primary(), context.remote());
+    // istiod asks for the namespace of its own name, wherever the remote profile was installed.
+    let istio = &*primary.istio_namespace;
     let mut evidence = Evidence::new();
-    let object = remote.object("Namespace", ISTIO_SYSTEM);
+    let object = remote.object("Namespace", istio);
     let wanted = format!("{ANNOTATION}={}", primary.name);
-    let namespace = remote
-        .all::<Namespace>()
-        .get_opt(ISTIO_SYSTEM)
-        .await
-        .map_err(remote.refused(format!("show Namespace {ISTIO_SYSTEM}")))?;
+    let namespace =
+        remote.all::<Namespace>().get_opt(istio).await.map_err(remote.refused(format!("show Namespace {istio}")))?;
+    let annotation = namespace.as_ref().and_then(|namespace| namespace.annotations().get(ANNOTATION));
+    if annotation.is_none()
+        && let Some(other) = elsewhere(remote, &primary.name).await?
+    {
+        evidence.saw(remote.object("Namespace", &other), format!("metadata.annotations[{ANNOTATION}]"), &primary.name);
+        let cause = format!(
+            "{} has the annotation {wanted} in namespace {other}, but istiod of {} looks for it in {istio}, which is its own",
+            remote.name, primary.name
+        );
+        return Err(Finding::new(cause)
+            .expected_got(format!("{object} with the annotation {wanted}"), format!("namespace {other} has it"))
+            .hint(format!(
+                "the guide demands the same namespace in both clusters: install the remote profile with \
+                 values.global.istioNamespace={istio}, annotate that namespace, then make the remote secret anew"
+            ))
+            .evidence(&evidence)
+            .into());
+    }
     let Some(namespace) = namespace else {
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got(format!("{object} with the annotation {wanted}"), "no such namespace")
-            .hint(format!("kubectl --context {} create namespace {ISTIO_SYSTEM}", remote.context))
+            .hint(format!("kubectl --context {} create namespace {istio}", remote.context))
             .into());
     };
     let annotation = namespace.annotations().get(ANNOTATION);
@@ -49,7 +67,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         evidence.saw(&object, format!("managedFields of {ANNOTATION}"), manager);
     }
     let mend = format!(
-        "kubectl --context {} annotate --overwrite namespace {ISTIO_SYSTEM} {wanted}; then make the remote secret anew, \
+        "kubectl --context {} annotate --overwrite namespace {istio} {wanted}; then make the remote secret anew, \
          for istiod reads the annotation only when it reads the secret",
         remote.context
     );
@@ -79,6 +97,17 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         }
     };
     Err(Finding::new(cause).expected_got(wanted, got).hint(hint).evidence(&evidence).into())
+}
+
+/// Another namespace that names the cluster as its control plane.
+async fn elsewhere(remote: &Cluster, primary: &str) -> Result<Option<String>, Fault> {
+    let all =
+        remote.all::<Namespace>().list(&ListParams::default()).await.map_err(remote.refused("list namespaces"))?;
+    let named = |namespace: &Namespace| {
+        let annotation = namespace.annotations().get(ANNOTATION);
+        names(annotation.map(String::as_str), primary) != Named::No
+    };
+    Ok(all.items.iter().find(|namespace| named(namespace)).map(ResourceExt::name_any))
 }
 
 /// How the annotation names a cluster.

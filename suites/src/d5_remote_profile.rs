@@ -9,7 +9,6 @@ use std::collections::BTreeSet;
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -50,12 +49,13 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 
 async fn service(context: &Context, evidence: &mut Evidence) -> Result<Service, Fault> {
     let remote = context.remote();
-    let object = remote.object("Service", &format!("{ISTIO_SYSTEM}/istiod"));
+    let istio = &*remote.istio_namespace;
+    let object = remote.object("Service", &format!("{istio}/istiod"));
     let service = remote
-        .api::<Service>(ISTIO_SYSTEM)
+        .api::<Service>(istio)
         .get_opt("istiod")
         .await
-        .map_err(remote.refused(format!("show Service {ISTIO_SYSTEM}/istiod")))?;
+        .map_err(remote.refused(format!("show Service {istio}/istiod")))?;
     let Some(service) = service else {
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got("a Service with the gateway's address behind it", "no such Service")
@@ -97,8 +97,9 @@ fn target(port: i32, target: &Option<IntOrString>) -> i32 {
 /// What is behind Service istiod is the gateway's address as it is now, and nothing else.
 async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
+    let istio = &*remote.istio_namespace;
     let gateway = istiod::gateway(context).await?;
-    let gateway_object = primary.object("Service", &format!("{ISTIO_SYSTEM}/{}", istiod::GATEWAY));
+    let gateway_object = primary.object("Service", &format!("{}/{}", primary.istio_namespace, istiod::GATEWAY));
     let wanted = match gateway.as_ref().and_then(external_address) {
         Some(address) => {
             evidence.saw(&gateway_object, "status.loadBalancer.ingress[0]", &address);
@@ -119,19 +120,19 @@ async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence
             .evidence(evidence)
     };
     if let Some(name) = service.spec.as_ref().and_then(|spec| spec.external_name.clone()) {
-        let object = remote.object("Service", &format!("{ISTIO_SYSTEM}/istiod"));
+        let object = remote.object("Service", &format!("{istio}/istiod"));
         evidence.saw(&object, "spec.externalName", &name);
         return if name == wanted { Ok(()) } else { Err(mismatch(object, name, evidence).into()) };
     }
     let slices = remote
-        .api::<EndpointSlice>(ISTIO_SYSTEM)
+        .api::<EndpointSlice>(istio)
         .list(&ListParams::default().labels("kubernetes.io/service-name=istiod"))
         .await
-        .map_err(remote.refused("list the EndpointSlices of Service istio-system/istiod"))?;
+        .map_err(remote.refused(format!("list the EndpointSlices of Service {istio}/istiod")))?;
     let mut found = BTreeSet::new();
     let mut ports = BTreeSet::new();
     for slice in &slices {
-        let object = remote.object("EndpointSlice", &format!("{ISTIO_SYSTEM}/{}", slice.name_any()));
+        let object = remote.object("EndpointSlice", &format!("{istio}/{}", slice.name_any()));
         let addresses: Vec<String> = slice.endpoints.iter().flat_map(|end| end.addresses.clone()).collect();
         let of_slice: Vec<i32> = slice.ports.iter().flatten().filter_map(|port| port.port).collect();
         evidence.saw(&object, "endpoints", addresses.join(", ")).saw(&object, "ports", format!("{of_slice:?}")).saw(
@@ -143,7 +144,7 @@ async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence
         ports.extend(of_slice);
     }
     let name = slices.items.first().map_or("istiod".to_string(), ResourceExt::name_any);
-    let object = remote.object("EndpointSlice", &format!("{ISTIO_SYSTEM}/{name}"));
+    let object = remote.object("EndpointSlice", &format!("{istio}/{name}"));
     if found != BTreeSet::from([wanted.clone()]) {
         let got =
             if found.is_empty() { "no address".to_string() } else { found.into_iter().collect::<Vec<_>>().join(", ") };
@@ -161,12 +162,13 @@ async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence
 /// Notes whether there is an Endpoints object too: some API servers find a webhook's address by it alone.
 async fn endpoints(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let remote = context.remote();
+    let istio = &*remote.istio_namespace;
     let object = remote
-        .api::<Endpoints>(ISTIO_SYSTEM)
+        .api::<Endpoints>(istio)
         .get_opt("istiod")
         .await
-        .map_err(remote.refused(format!("show Endpoints {ISTIO_SYSTEM}/istiod")))?;
-    evidence.saw(remote.object("Endpoints", &format!("{ISTIO_SYSTEM}/istiod")), "is there", object.is_some());
+        .map_err(remote.refused(format!("show Endpoints {istio}/istiod")))?;
+    evidence.saw(remote.object("Endpoints", &format!("{istio}/istiod")), "is there", object.is_some());
     if object.is_none() {
         evidence.note(
             "the remote profile makes an EndpointSlice and no Endpoints object since Istio 1.28; API servers that look \

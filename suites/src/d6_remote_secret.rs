@@ -12,7 +12,6 @@ use std::collections::BTreeMap;
 
 use harness::check::case::{Case, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use harness::install::proof::external_address;
 use harness::wait::Look;
 
@@ -87,8 +86,8 @@ async fn synced(context: &Context, evidence: &mut Evidence) -> Result<(), Fault>
         Err(timeout) => Err(Finding::new(timeout.last()?)
             .expected_got(format!("{} synced on every replica", remote.name), timeout.last()?)
             .hint(format!(
-                "see istiod's log for {}: kubectl --context {} -n {ISTIO_SYSTEM} logs deploy/istiod",
-                remote.name, primary.context
+                "see istiod's log for {}: kubectl --context {} -n {} logs deploy/istiod",
+                remote.name, primary.context, primary.istio_namespace
             ))
             .evidence(evidence)
             .into()),

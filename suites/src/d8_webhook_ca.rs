@@ -37,11 +37,11 @@ pub const CASE: Case = Case {
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let remote = context.remote();
+    let (primary, remote) = (context.primary(), context.remote());
     let root = root_of_primary(context).await?;
     let mut evidence = Evidence::new();
     evidence.saw(
-        context.primary().object("ConfigMap", "istio-system/istio-ca-root-cert"),
+        primary.object("ConfigMap", &format!("{}/istio-ca-root-cert", primary.istio_namespace)),
         "root-cert.pem",
         fingerprint(&root),
     );

@@ -35,10 +35,10 @@ pub const CASE: Case = Case {
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let remote = context.remote();
+    let (primary, remote) = (context.primary(), context.remote());
     let root = root_of_primary(context).await?;
     let mut evidence = Evidence::new();
-    evidence.saw(context.primary().object("ConfigMap", &format!("istio-system/{MAP}")), KEY, fingerprint(&root));
+    evidence.saw(primary.object("ConfigMap", &format!("{}/{MAP}", primary.istio_namespace)), KEY, fingerprint(&root));
     // Who leads comes first: nobody else writes, and who was killed leaves the lock for a while.
     willing(context, &mut evidence).await?;
     lock(context, &mut evidence).await?;
@@ -102,7 +102,7 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let replicas = istiod::replicas(primary).await?;
     let wait = context.wait(format!("istiod to hold {object}"), context.budgets.lock());
     let held = remote
-        .watch(&wait, remote.api::<ConfigMap>("istio-system"), LOCK, |map| {
+        .watch(&wait, remote.api::<ConfigMap>(&remote.istio_namespace), LOCK, |map| {
             let (holder, key) = holder(map);
             match replicas.contains(&holder) && key.starts_with('^') {
                 true => Look::Yes((holder, key)),

@@ -165,12 +165,15 @@ pub struct Archive {
     pub making: Making,
 }
 
-/// Flags of verbs that decide how large a lab is.
+/// Flags of verbs that decide what a lab is like.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
-pub struct Size {
+pub struct Shape {
     /// Give each cluster so many nodes, one of them the control plane [default: the scenario's, else 1].
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub nodes: Option<String>,
+    /// Install Istio into this namespace of both clusters [default: the scenario's, else istio-system].
+    #[arg(long, alias = "istioNamespace", value_name = "NAMESPACE", allow_hyphen_values = true)]
+    pub istio_namespace: Option<String>,
 }
 
 /// Flags of `up`.
@@ -182,9 +185,9 @@ pub struct Up {
     /// Where images come from.
     #[command(flatten)]
     pub sources: Sources,
-    /// How large.
+    /// What the lab is like.
     #[command(flatten)]
-    pub size: Size,
+    pub shape: Shape,
 }
 
 /// Flags of `plan`.
@@ -196,9 +199,9 @@ pub struct Planning {
     /// Where images come from.
     #[command(flatten)]
     pub sources: Sources,
-    /// How large.
+    /// What the lab is like.
     #[command(flatten)]
-    pub size: Size,
+    pub shape: Shape,
 }
 
 /// Flags of verbs that concern checks.
@@ -229,9 +232,9 @@ pub struct Run {
     /// Flags of every verb.
     #[command(flatten)]
     pub common: Common,
-    /// How large.
+    /// What the lab is like.
     #[command(flatten)]
-    pub size: Size,
+    pub shape: Shape,
     /// Which checks.
     #[command(flatten)]
     pub choice: Choice,
@@ -394,13 +397,13 @@ impl Verb {
         }
     }
 
-    /// How large the lab shall be; what the scenario says for verbs that make none.
-    pub fn size(&self) -> Size {
+    /// What the lab shall be like; what the scenario says for verbs that make none.
+    pub fn shape(&self) -> Shape {
         match self {
-            Verb::Up(up) => up.size.clone(),
-            Verb::Run(run) => run.size.clone(),
-            Verb::Plan(planning) => planning.size.clone(),
-            _ => Size::default(),
+            Verb::Up(up) => up.shape.clone(),
+            Verb::Run(run) => run.shape.clone(),
+            Verb::Plan(planning) => planning.shape.clone(),
+            _ => Shape::default(),
         }
     }
 

@@ -18,6 +18,7 @@ use crate::problem::Problems;
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{Summary, junit};
 use crate::sabotage::{self, After, Breakage, Got, Names, Sabotage, Trial};
+use crate::scenario::Scenario;
 
 /// Why a sabotage was not carried out when the process is killed.
 const UNDER_WAY: &str = "the proof was under way, and did not end";
@@ -153,9 +154,13 @@ impl Proof<'_> {
         say("Breaking", &format!("{}  {}", sabotage.id, fill(&sabotage.what)));
         let began = Instant::now();
         let mut breakage = Breakage::of(&context, &names);
-        let left_out = !sabotage.without.is_empty();
+        let left_out = sabotage.installs();
+        let made = context.scenario();
         let without = match left_out {
-            true => self.anew(&format!("{}/without", sabotage.id), &sabotage.without).await.map(|_| ()),
+            true => {
+                let scenario = sabotage.scenario(made);
+                self.anew(&format!("{}/without", sabotage.id), &sabotage.without, &scenario).await.map(|_| ())
+            }
             false => Ok(()),
         };
         // A signal counts between two acts: one that was given up could still happen after it was taken back.
@@ -171,8 +176,8 @@ impl Proof<'_> {
         // Whatever happened: the lab is put back.
         let mut unmended = breakage.mend(sabotage).await;
         let again = match (left_out, sabotage.after) {
-            (true, _) => self.anew(&format!("{}/again", sabotage.id), &[]).await,
-            (false, After::CleanUp) => self.install(&format!("{}/again", sabotage.id), &[]).await,
+            (true, _) => self.anew(&format!("{}/again", sabotage.id), &[], made).await,
+            (false, After::CleanUp) => self.install(&format!("{}/again", sabotage.id), &[], made).await,
             (false, After::Install) => Ok(Vec::new()),
         };
         let lab = &self.request.scenario().lab;
@@ -239,15 +244,21 @@ impl Proof<'_> {
         }
     }
 
-    /// Follows the guide's clean-up, and then the guide without these steps; returns what failed on the way.
-    async fn anew(&self, folder: &str, without: &[String]) -> Result<Vec<String>, Ended> {
+    /// Follows the guide's clean-up, and then the guide without these steps as a scenario says; returns what failed on
+    /// the way.
+    async fn anew(&self, folder: &str, without: &[String], scenario: &Scenario) -> Result<Vec<String>, Ended> {
         let phases = Phases { clean_up: true, ..Phases::default() };
         self.session(&format!("{folder}-clean-up"), Verb::Uninstall(Default::default()), phases, &[]).await?;
-        self.install(folder, without).await
+        self.install(folder, without, scenario).await
     }
 
-    /// Follows the guide without these steps on a lab that is clean; returns what failed on the way.
-    async fn install(&self, folder: &str, without: &[String]) -> Result<Vec<String>, Ended> {
+    /// Follows the guide without these steps on a lab that is clean, which is one of this scenario from then on; returns
+    /// what failed on the way.
+    async fn install(&self, folder: &str, without: &[String], scenario: &Scenario) -> Result<Vec<String>, Ended> {
+        let (home, lab) = (self.claim.base.home, &self.request.scenario().lab);
+        let mut file = LabFile::read(home, lab).map_err(|problem| Ended::Unable(problem.to_string()))?;
+        file.scenario = scenario.clone();
+        file.write(home).map_err(|error| Ended::Unable(format!("lab.json cannot be written: {error}")))?;
         let phases = Phases { install: true, ..Phases::default() };
         let summary = self.session(folder, Verb::Install(Default::default()), phases, without).await?;
         Ok(summary.obstacles().into_iter().map(|trouble| trouble.cause).collect())

@@ -27,6 +27,7 @@ use crate::plan::{Phase, Plan};
 use crate::report::summary::Summary;
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
+use crate::role::Role;
 use crate::run::{Pause, Run};
 use crate::scenario::{ImageSource, Scenario};
 use crate::stray;
@@ -324,7 +325,8 @@ impl Session<'_> {
         }
         if !self.interrupt.by_signal() {
             let began = Instant::now();
-            let site = diagnose::Unfinished { engine: self.engine, home: self.home, lab };
+            let istio_namespace = self.request.scenario().istio_namespace_of(Role::Primary);
+            let site = diagnose::Unfinished { engine: self.engine, home: self.home, lab, istio_namespace };
             let folder = self.folder.join("diagnostics");
             let records = self.recorder.records();
             self.diagnosed(began, diagnose::collect_unfinished(site, &records, &self.request.budgets, &folder).await);

@@ -50,7 +50,7 @@ pub async fn collect(context: &Context, folder: &Path) -> Collected {
         all: budget.mul_f64(0.95),
     };
     gather(items, &mut files, limits).await;
-    let hints = hints::hints(files.texts());
+    let hints = hints::hints(files.texts(), &context.primary().istio_namespace);
     let (files, missing) = files.close(&head(lab), &hints);
     let hints = hints.iter().map(ToString::to_string).collect();
     Collected { files, missing, hints, seconds: began.elapsed().as_secs_f64() }

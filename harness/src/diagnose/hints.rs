@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::scenario::IstioNamespace;
+
 pub use super::symptoms::{SYMPTOMS, Symptom};
 
 /// Largest part of a line that is quoted, in characters.
@@ -14,11 +16,11 @@ pub struct Hint {
     /// What was found, in one phrase.
     pub symptom: &'static str,
     /// What it means.
-    pub meaning: &'static str,
+    pub meaning: String,
     /// Section of the guide, or threads about it.
     pub reference: &'static str,
     /// The command to look closer.
-    pub look: &'static str,
+    pub look: String,
     /// Files in which it stands.
     pub seen_in: Vec<String>,
     /// The line of the first of them.
@@ -43,23 +45,25 @@ impl fmt::Display for Hint {
     }
 }
 
-/// The symptoms that stand in these texts, by file, in the order of the table; each fires once.
-pub fn hints(texts: &[(String, String)]) -> Vec<Hint> {
-    SYMPTOMS.iter().filter_map(|symptom| found(symptom, texts)).collect()
+/// The symptoms that stand in these texts, by file, in the order of the table; each fires once. `istio` is where Istio
+/// is.
+pub fn hints(texts: &[(String, String)], istio: &IstioNamespace) -> Vec<Hint> {
+    SYMPTOMS.iter().filter_map(|symptom| found(symptom, texts, istio)).collect()
 }
 
-fn found(symptom: &Symptom, texts: &[(String, String)]) -> Option<Hint> {
+fn found(symptom: &Symptom, texts: &[(String, String)], istio: &IstioNamespace) -> Option<Hint> {
     let seen: Vec<(&str, &str)> = texts
         .iter()
         .filter(|(name, _)| (symptom.stands_in)(name))
         .filter_map(|(name, text)| Some((name.as_str(), (symptom.sign)(text)?)))
         .collect();
     let (_, line) = seen.first()?;
+    let filled = |text: &str| text.replace("${ISTIO_NAMESPACE}", istio);
     Some(Hint {
         symptom: symptom.title,
-        meaning: symptom.meaning,
+        meaning: filled(symptom.meaning),
         reference: symptom.reference,
-        look: symptom.look,
+        look: filled(symptom.look),
         seen_in: seen.iter().map(|(name, _)| name.to_string()).collect(),
         line: line.trim().chars().take(QUOTE).collect(),
     })

@@ -6,7 +6,6 @@ use kube::api::LogParams;
 
 use super::item::Item;
 use crate::check::verdict::chain;
-use crate::install::action::ISTIO_SYSTEM;
 use crate::lab::Cluster;
 use crate::lab::cluster::pod_ready;
 use crate::wait::Look;
@@ -23,7 +22,7 @@ pub fn is_ready(pod: &Pod) -> bool {
 /// The logs of a pod that are of interest.
 pub fn of(cluster: &Cluster, pod: &Pod) -> Vec<Item> {
     let namespace = pod.namespace().unwrap_or_default();
-    let istio = namespace == ISTIO_SYSTEM;
+    let istio = *namespace == *cluster.istio_namespace;
     let ready = is_ready(pod);
     let status = pod.status.clone().unwrap_or_default();
     let states =

@@ -8,15 +8,14 @@ use serde_json::Value;
 use super::item::{Found, Item};
 use super::{logs, pages, redact, trust};
 use crate::check::verdict::chain;
-use crate::install::action::ISTIO_SYSTEM;
 use crate::lab::Cluster;
 
 /// Events of a cluster that are written down, the last ones.
 const EVENTS: usize = 200;
 
 /// Whether a namespace is Istio's or one of the harness.
-pub fn is_ours(namespace: &str) -> bool {
-    namespace == ISTIO_SYSTEM || namespace.starts_with("meshproof-")
+fn is_ours(namespace: &str, istio: &str) -> bool {
+    namespace == istio || namespace.starts_with("meshproof-")
 }
 
 /// Everything that the API server of a cluster can say; one line if it does not answer. `root` is cluster1's CA root.
@@ -37,27 +36,30 @@ pub fn of(cluster: &Cluster, root: Option<&str>) -> Item {
     })
 }
 
+/// Which items of a list are shown, and how they are shortened; it is told the namespace of Istio.
+type Keep = fn(&mut Value, &str) -> bool;
+
 fn questions(cluster: &Cluster, root: Option<&str>) -> Vec<Item> {
     let admission = "/apis/admissionregistration.k8s.io/v1";
-    let reader = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/istio-reader-clusterrole-{ISTIO_SYSTEM}");
-    let list =
-        |file: &str, title: &str, path: &str, keep: fn(&mut Value) -> bool| listed(cluster, file, title, path, keep);
+    let istio = &cluster.istio_namespace;
+    let reader = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{}", istio.reader_role());
+    let list = |file: &str, title: &str, path: &str, keep: Keep| listed(cluster, file, title, path, keep);
     vec![
         pods(cluster),
         events(cluster),
         trust::of(cluster, root),
-        list("namespaces.yaml", "namespaces with labels and annotations", "/api/v1/namespaces", |_| true),
+        list("namespaces.yaml", "namespaces with labels and annotations", "/api/v1/namespaces", |_, _| true),
         list(
             "mutating-webhooks.yaml",
             "injection webhooks",
             &format!("{admission}/mutatingwebhookconfigurations"),
-            |_| true,
+            |_, _| true,
         ),
         list(
             "validating-webhooks.yaml",
             "validating webhooks",
             &format!("{admission}/validatingwebhookconfigurations"),
-            |_| true,
+            |_, _| true,
         ),
         list("configmaps.yaml", "configmaps of Istio; others by name", "/api/v1/configmaps", without_other_maps),
         list("services.yaml", "services of Istio and of the tests", "/api/v1/services", in_our_namespace),
@@ -82,21 +84,21 @@ fn questions(cluster: &Cluster, root: Option<&str>) -> Vec<Item> {
         list(
             "leases.yaml",
             "locks of istiod",
-            &format!("/apis/coordination.k8s.io/v1/namespaces/{ISTIO_SYSTEM}/leases"),
-            |_| true,
+            &format!("/apis/coordination.k8s.io/v1/namespaces/{istio}/leases"),
+            |_, _| true,
         ),
         list("nodes.yaml", "nodes", "/api/v1/nodes", without_images),
-        list("reader-role.yaml", "what a remote secret lets istiod do here", &reader, |_| true),
+        list("reader-role.yaml", "what a remote secret lets istiod do here", &reader, |_, _| true),
         secrets(cluster),
     ]
 }
 
-fn listed(cluster: &Cluster, file: &str, title: &str, path: &str, keep: fn(&mut Value) -> bool) -> Item {
+fn listed(cluster: &Cluster, file: &str, title: &str, path: &str, keep: Keep) -> Item {
     let (cluster, path) = (cluster.clone(), path.to_string());
     Item::new(format!("{}/{file}", cluster.role), title, async move {
         let mut value = get(&cluster, &path, false).await?;
         if let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) {
-            items.retain_mut(keep);
+            items.retain_mut(|item| keep(item, &cluster.istio_namespace));
         }
         Ok(yaml(&tidy(value)))
     })
@@ -109,7 +111,7 @@ fn secrets(cluster: &Cluster) -> Item {
         format!("{}/secrets.yaml", cluster.role),
         "metadata of the secrets of Istio, remote secrets among them",
         async move {
-            let path = format!("/api/v1/namespaces/{ISTIO_SYSTEM}/secrets");
+            let path = format!("/api/v1/namespaces/{}/secrets", cluster.istio_namespace);
             Ok(yaml(&tidy(get(&cluster, &path, true).await?)))
         },
     )
@@ -126,7 +128,7 @@ fn pods(cluster: &Cluster) -> Item {
             let mut more = Vec::new();
             let mut shown = Vec::new();
             for pod in list.items {
-                let ours = pod.namespace().is_some_and(|namespace| is_ours(&namespace));
+                let ours = pod.namespace().is_some_and(|namespace| is_ours(&namespace, &cluster.istio_namespace));
                 if !ours && logs::is_ready(&pod) {
                     continue;
                 }
@@ -186,12 +188,12 @@ async fn get(cluster: &Cluster, path: &str, metadata: bool) -> Result<Value, Str
     cluster.client.request::<Value>(request).await.map_err(|error| chain(&error))
 }
 
-fn in_our_namespace(item: &mut Value) -> bool {
-    item["metadata"]["namespace"].as_str().is_some_and(is_ours)
+fn in_our_namespace(item: &mut Value, istio: &str) -> bool {
+    item["metadata"]["namespace"].as_str().is_some_and(|namespace| is_ours(namespace, istio))
 }
 
 /// Nodes list every image that they have ever pulled.
-fn without_images(item: &mut Value) -> bool {
+fn without_images(item: &mut Value, _: &str) -> bool {
     if let Some(status) = item.get_mut("status").and_then(Value::as_object_mut) {
         status.remove("images");
     }
@@ -199,11 +201,11 @@ fn without_images(item: &mut Value) -> bool {
 }
 
 /// What is not Istio's keeps its name.
-fn without_other_maps(item: &mut Value) -> bool {
+fn without_other_maps(item: &mut Value, istio: &str) -> bool {
     let metadata = &item["metadata"];
     let name = metadata["name"].as_str().unwrap_or_default();
-    let own =
-        name.starts_with("istio") || (is_ours(metadata["namespace"].as_str().unwrap_or_default()) && name == "values");
+    let own = name.starts_with("istio")
+        || (is_ours(metadata["namespace"].as_str().unwrap_or_default(), istio) && name == "values");
     if !own {
         let short = serde_json::json!({"namespace": metadata["namespace"], "name": name});
         *item = serde_json::json!({"metadata": short});
@@ -280,11 +282,11 @@ mod tests {
     fn foreign_configmaps_keep_nothing_but_their_names() {
         let mut map =
             serde_json::json!({"metadata": {"name": "app", "namespace": "default"}, "data": {"a": "private"}});
-        assert!(without_other_maps(&mut map));
+        assert!(without_other_maps(&mut map, "mesh"));
         assert_eq!(map, serde_json::json!({"metadata": {"namespace": "default", "name": "app"}}));
         let mut root =
             serde_json::json!({"metadata": {"name": "istio-ca-root-cert", "namespace": "default"}, "data": {"a": "b"}});
-        assert!(without_other_maps(&mut root));
+        assert!(without_other_maps(&mut root, "mesh"));
         assert_eq!(root["data"]["a"], "b");
     }
 }

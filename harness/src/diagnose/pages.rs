@@ -5,7 +5,6 @@ use kube::ResourceExt;
 
 use super::item::Item;
 use crate::check::verdict::chain;
-use crate::install::action::ISTIO_SYSTEM;
 use crate::lab::Cluster;
 
 const ISTIOD: (u16, &[(&str, &str)]) = (
@@ -45,10 +44,12 @@ pub fn of(cluster: &Cluster, pod: &Pod) -> Vec<Item> {
     let namespace = pod.namespace().unwrap_or_default();
     let app = pod.labels().get("app").map_or("", String::as_str);
     // A replica that runs and is not ready is asked, too: its pages say what it waits for.
+    let istio = *namespace == *cluster.istio_namespace;
     let (who, (port, pages)) = match (namespace.as_str(), app) {
         _ if !running => return Vec::new(),
-        (ISTIO_SYSTEM, "istiod") => ("istiod", ISTIOD),
-        (ISTIO_SYSTEM, _) | ("meshproof-sample", "caller") => ("Envoy", ENVOY),
+        (_, "istiod") if istio => ("istiod", ISTIOD),
+        _ if istio => ("Envoy", ENVOY),
+        ("meshproof-sample", "caller") => ("Envoy", ENVOY),
         _ => return Vec::new(),
     };
     let name = pod.name_any();

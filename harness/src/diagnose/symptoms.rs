@@ -6,7 +6,7 @@
 pub struct Symptom {
     /// What is seen, in one phrase.
     pub title: &'static str,
-    /// What it means.
+    /// What it means; `${ISTIO_NAMESPACE}` is filled in, here and in the command.
     pub meaning: &'static str,
     /// Section of the guide, or threads about it.
     pub reference: &'static str,
@@ -116,7 +116,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         title: "names of the clusters do not fit together",
         meaning: "a proxy or an injection path says another cluster id than clusterName of the install or the name of the remote secret",
         reference: "guide, attach cluster2: --name; istio/istio#46090, #52388",
-        look: "kubectl --context=\"${CTX_CLUSTER1}\" -n istio-system get secrets -l istio/multiCluster=true -o yaml | grep networking.istio.io/cluster",
+        look: "kubectl --context=\"${CTX_CLUSTER1}\" -n ${ISTIO_NAMESPACE} get secrets -l istio/multiCluster=true -o yaml | grep networking.istio.io/cluster",
         stands_in: anywhere,
         sign: |text| {
             line(text, |line| {
@@ -130,7 +130,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         title: "istiod does not trust a proxy's token",
         meaning: "the proxy's cluster has no remote secret in cluster1 yet, or another cluster's",
         reference: "guide, attach cluster2; istio/istio#30869, #42144",
-        look: "kubectl --context=\"${CTX_CLUSTER1}\" -n istio-system logs deployment/istiod | grep 'Failed to authenticate'",
+        look: "kubectl --context=\"${CTX_CLUSTER1}\" -n ${ISTIO_NAMESPACE} logs deployment/istiod | grep 'Failed to authenticate'",
         stands_in: |name| log_of_proxy(name) || is_cause(name),
         sign: |text| {
             until_cured(
@@ -142,9 +142,9 @@ pub const SYMPTOMS: &[Symptom] = &[
     },
     Symptom {
         title: "istiod does not lead in the remote cluster",
-        meaning: "when it read the remote secret, istio-system of cluster2 had no annotation with cluster1's name, or istiod no EXTERNAL_ISTIOD; it asks once, so re-create the secret after you set it",
+        meaning: "when it read the remote secret, namespace ${ISTIO_NAMESPACE} of cluster2 had no annotation with cluster1's name, or istiod no EXTERNAL_ISTIOD; it asks once, so re-create the secret after you set it",
         reference: "guide, set the control plane cluster for cluster2; istio/istio#41389, #32244",
-        look: "kubectl --context=\"${CTX_CLUSTER2}\" get namespace istio-system -o yaml",
+        look: "kubectl --context=\"${CTX_CLUSTER2}\" get namespace ${ISTIO_NAMESPACE} -o yaml",
         stands_in: |name| log_of_istiod(name) || is_cause(name),
         sign: does_not_lead,
     },
@@ -152,7 +152,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         title: "istiod may not write in the remote cluster",
         meaning: "the account of the remote secret lacks rights that the remote profile gives; after the rights are back, change the webhook object, as istiod does not try again by itself",
         reference: "guide, configure cluster2 as a remote; istio/istio#28562, #35068, #47433",
-        look: "kubectl --context=\"${CTX_CLUSTER2}\" get clusterrole istio-reader-clusterrole-istio-system -o yaml",
+        look: "kubectl --context=\"${CTX_CLUSTER2}\" get clusterrole istio-reader-clusterrole-${ISTIO_NAMESPACE} -o yaml",
         stands_in: |name| log_of_istiod(name) || is_cause(name),
         sign: |text| {
             line(text, |line| {
@@ -217,7 +217,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         title: "an API server does not reach the injection webhook",
         meaning: "its way goes by cluster2's Service istiod to the east-west gateway and port 15017: one of them is missing or leads elsewhere",
         reference: "guide, expose the control plane in cluster1; istio/istio#58445, #58998",
-        look: "kubectl --context=\"${CTX_CLUSTER2}\" -n istio-system get services,endpointslices -o wide",
+        look: "kubectl --context=\"${CTX_CLUSTER2}\" -n ${ISTIO_NAMESPACE} get services,endpointslices -o wide",
         stands_in: said_by_kubernetes,
         sign: |text| {
             line(text, |line| {
@@ -250,7 +250,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         title: "a proxy has no configuration from istiod",
         meaning: "port 15012 is not reached by Service istiod and the east-west gateway: not exposed, another address, or istiod is not ready",
         reference: "guide, expose the control plane in cluster1; istio/istio#39707, #23859",
-        look: "kubectl --context=\"${CTX_CLUSTER2}\" -n istio-system get endpointslices -l kubernetes.io/service-name=istiod -o yaml",
+        look: "kubectl --context=\"${CTX_CLUSTER2}\" -n ${ISTIO_NAMESPACE} get endpointslices -l kubernetes.io/service-name=istiod -o yaml",
         stands_in: |name| log_of_proxy(name) || is_cause(name),
         sign: |text| {
             until_cured(

@@ -16,6 +16,7 @@ use crate::check::verdict::chain;
 use crate::event::Record;
 use crate::lab::{Engine, Home, kind};
 use crate::role::Role;
+use crate::scenario::IstioNamespace;
 use crate::topology::network_name;
 
 /// Lines of each journal and of each container's own output.
@@ -30,6 +31,8 @@ pub struct Unfinished<'a> {
     pub home: &'a Home,
     /// Its name.
     pub lab: &'a str,
+    /// Where Istio would be in it.
+    pub istio_namespace: &'a IstioNamespace,
 }
 
 /// Writes what kind said and what the nodes say below `folder`; it never fails the run, and says what it could not get.
@@ -62,7 +65,7 @@ pub async fn collect_unfinished(
         all: budgets.diagnose().mul_f64(0.95),
     };
     gather(items, &mut files, limits).await;
-    let hints = hints::hints(files.texts());
+    let hints = hints::hints(files.texts(), what.istio_namespace);
     let head = format!(
         "Taken at {:.0} from lab {}, which could not be finished. Begin with causes.txt. Secrets are left out.\n",
         jiff::Timestamp::now(),

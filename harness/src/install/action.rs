@@ -18,12 +18,12 @@ use crate::lab::cluster::pod_ready;
 use crate::lab::probe::{self, Csr, Probe, ProbeError};
 use crate::lab::{Cluster, Home, load_balancer, pod_network, up};
 use crate::role::Role;
-use crate::scenario::{Replicas, Scenario};
+use crate::scenario::{IstioNamespace, Replicas, Scenario};
 use crate::tool::Tool;
 use crate::wait::Look;
 
-/// The namespace of the control plane.
-pub const ISTIO_SYSTEM: &str = "istio-system";
+/// istiod's name in files of the release.
+pub(super) const RELEASED_ISTIOD: &str = "istiod.istio-system.svc.cluster.local";
 
 /// The namespaces of the harness's own probes and workloads.
 const FIXTURE_NAMESPACES: [&str; 2] = ["meshproof-sample", "meshproof-probe"];
@@ -52,8 +52,9 @@ impl IstioFiles {
     /// The files for this scenario.
     pub fn of(scenario: &Scenario) -> IstioFiles {
         let fill = |text: &str, role| {
+            let text = with_namespace(text, scenario.istio_namespace_of(role));
             filled(
-                text,
+                &text,
                 &[
                     ("MESH", scenario.mesh_id.as_str()),
                     ("CLUSTER", scenario.clusters[&role].name.as_str()),
@@ -63,6 +64,11 @@ impl IstioFiles {
         };
         IstioFiles { primary: fill(PRIMARY_FILE, Role::Primary), remote: fill(REMOTE_FILE, Role::Remote) }
     }
+}
+
+/// An operator file that says where Istio goes, if that is not where it goes by itself. It ends with its `global`.
+fn with_namespace(text: &str, namespace: &IstioNamespace) -> String {
+    if namespace.is_default() { text.to_string() } else { format!("{text}      istioNamespace: {namespace}\n") }
 }
 
 /// Replaces every `${NAME}` of a template.
@@ -84,12 +90,12 @@ pub enum Action {
     },
     /// The harness gives the gateway its address.
     AssignGatewayAddress,
-    /// A file of the release is applied in istio-system.
+    /// A file of the release is applied in Istio's namespace, and its names of that namespace are set to it.
     ApplyRelease {
         /// Its path in the release.
         path: &'static str,
     },
-    /// The remote cluster's istio-system is made and annotated.
+    /// Istio's namespace of the remote cluster is made and annotated.
     AnnotateNamespace {
         /// The cluster named as control plane.
         control_plane: String,
@@ -106,7 +112,7 @@ pub enum Action {
     RemoveFixtures,
     /// istioctl uninstalls Istio.
     Uninstall,
-    /// Namespace istio-system is deleted.
+    /// Istio's namespace is deleted.
     DeleteIstioNamespace,
 }
 
@@ -143,6 +149,7 @@ impl Action {
     /// [`StepError`] with the command or call that failed.
     pub async fn apply(&self, role: Role, context: &Context) -> Result<(), StepError> {
         let cluster = context.cluster(role);
+        let istio = &cluster.istio_namespace;
         match self {
             Action::JoinPodNetwork => {
                 let topology = &context.lab.file.topology;
@@ -176,20 +183,22 @@ impl Action {
                 if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
                     args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
                 }
+                args.extend(set_namespace(istio));
                 istioctl(context, role, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
             }
             Action::AssignGatewayAddress => {
                 let address = context.lab.gateway_address();
                 let wait = context.wait("the Service istio-eastwestgateway", context.budgets.gateway_address());
-                load_balancer::assign(cluster, ISTIO_SYSTEM, "istio-eastwestgateway", address, &wait).await?;
+                load_balancer::assign(cluster, istio, "istio-eastwestgateway", address, &wait).await?;
             }
             Action::ApplyRelease { path } => {
                 let manifest = std::fs::read_to_string(context.lab.file.release.join(path))?;
-                cluster.apply(&manifest, ISTIO_SYSTEM).await?;
+                let manifest = manifest.replace(RELEASED_ISTIOD, &format!("{}.cluster.local", istio.istiod()));
+                cluster.apply(&manifest, istio).await?;
             }
             Action::AnnotateNamespace { control_plane } => {
                 let manifest = format!(
-                    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {ISTIO_SYSTEM}\n  annotations:\n    \
+                    "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {istio}\n  annotations:\n    \
                      topology.istio.io/controlPlaneClusters: {control_plane}\n"
                 );
                 cluster.apply(&manifest, "").await?;
@@ -206,10 +215,13 @@ impl Action {
                 let node = remote.control_plane().ok_or_else(|| StepError("cluster2 has no node".to_string()))?;
                 let secret = istioctl(context, Role::Remote, "create-remote-secret")
                     .args(["--name", &remote.name, "--server", &format!("https://{node}:6443")])
+                    .args(istio_namespace(&remote.istio_namespace))
                     .run()
                     .await?
                     .stdout;
-                cluster.apply(&secret, ISTIO_SYSTEM).await?;
+                // It names the namespace of the cluster that it was made in; istiod reads those of its own.
+                let names = |namespace: &IstioNamespace| format!("\n  namespace: {namespace}\n");
+                cluster.apply(&secret.replace(&names(&remote.istio_namespace), &names(istio)), istio).await?;
             }
             Action::ObserveToken => observe_token(context).await?,
             Action::Manifests(manifests) => {
@@ -227,9 +239,9 @@ impl Action {
                 delete_namespaces(context, role, &FIXTURE_NAMESPACES, FIXTURE_GRACE).await?;
             }
             Action::Uninstall => {
-                istioctl(context, role, "uninstall").args(["-y", "--purge"]).run().await?;
+                istioctl(context, role, "uninstall").args(["-y", "--purge"]).args(istio_namespace(istio)).run().await?;
             }
-            Action::DeleteIstioNamespace => delete_namespaces(context, role, &[ISTIO_SYSTEM], ISTIO_GRACE).await?,
+            Action::DeleteIstioNamespace => delete_namespaces(context, role, &[istio], ISTIO_GRACE).await?,
         }
         Ok(())
     }
@@ -278,7 +290,7 @@ pub(super) fn scaled(role: Role) -> usize {
 /// an object that is on its way out goes with it.
 async fn earlier_gateway_gone(context: &Context, cluster: &Cluster) -> Result<(), StepError> {
     let wait = context.wait("an earlier east-west gateway to end", context.budgets.gateway_ready());
-    let deployments = cluster.api::<Deployment>(ISTIO_SYSTEM);
+    let deployments = cluster.api::<Deployment>(&cluster.istio_namespace);
     Ok(cluster
         .watch(&wait, deployments, "istio-eastwestgateway", |found| match found {
             Some(found) if found.metadata.deletion_timestamp.is_some() => {
@@ -292,6 +304,17 @@ async fn earlier_gateway_gone(context: &Context, cluster: &Cluster) -> Result<()
 /// The overlay for several replicas; none where the guide's own one is asked for.
 fn replicas_file(template: &str, wanted: Replicas) -> Option<String> {
     (wanted != Replicas::default()).then(|| filled(template, &[("REPLICAS", &wanted.replicas.to_string())]))
+}
+
+/// What tells `istioctl install` where Istio goes, where no file says so.
+pub(super) fn set_namespace(namespace: &IstioNamespace) -> Vec<String> {
+    let set = || vec!["--set".to_string(), format!("values.global.istioNamespace={namespace}")];
+    if namespace.is_default() { Vec::new() } else { set() }
+}
+
+/// What tells other commands of istioctl where Istio is.
+pub fn istio_namespace(namespace: &IstioNamespace) -> Vec<String> {
+    if namespace.is_default() { Vec::new() } else { vec!["--istioNamespace".to_string(), namespace.to_string()] }
 }
 
 fn strings(words: &[&str]) -> Vec<String> {
@@ -370,17 +393,18 @@ async fn each_istiod_on_token(
     token: &str,
 ) -> Result<Look<BTreeMap<String, Csr>>, ProbeError> {
     let primary = context.primary();
-    let mut pods = primary.pods(ISTIO_SYSTEM, "app=istiod").await?;
+    let mut pods = primary.pods(&primary.istio_namespace, "app=istiod").await?;
     pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
     if pods.is_empty() {
         return Ok(Look::NotYet("no istiod is ready".to_string()));
     }
     let mut answers = BTreeMap::new();
     for pod in pods {
-        let name = format!("pod {ISTIO_SYSTEM}/{}", pod.name_any());
+        let name = format!("pod {}/{}", primary.istio_namespace, pod.name_any());
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
         let probe = Probe::beside(primary, &pod, &context.budgets).await?;
-        let asked = probe.csr_with(&format!("{address}:15012"), root, &context.remote().name, token).await?;
+        let (istiod, remote) = (primary.istio_namespace.istiod(), &context.remote().name);
+        let asked = probe.csr_with(&format!("{address}:15012"), &istiod, root, remote, token).await?;
         match any_answer(asked) {
             Look::Yes(answer) => answers.insert(name, answer),
             Look::NotYet(why) => return Ok(Look::NotYet(format!("{name}: {why}"))),
@@ -393,7 +417,7 @@ async fn each_istiod_on_token(
 async fn has_remote_secret(context: &Context) -> Result<bool, StepError> {
     let primary = context.primary();
     let params = ListParams::default().labels("istio/multiCluster=true");
-    let secrets = primary.api::<Secret>(ISTIO_SYSTEM).list_metadata(&params).await;
+    let secrets = primary.api::<Secret>(&primary.istio_namespace).list_metadata(&params).await;
     Ok(!secrets.map_err(primary.refused("list remote secrets"))?.items.is_empty())
 }
 

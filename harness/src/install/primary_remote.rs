@@ -1,12 +1,12 @@
 //! The guide, top to bottom, on one network; its page is [`GUIDE`].
 
-use super::action::{Action, IstioFiles, scaled};
+use super::action::{Action, IstioFiles, RELEASED_ISTIOD, istio_namespace, scaled, set_namespace};
 use super::facts::Fact;
 use super::proof::Proof;
 use super::step::Step;
 use crate::plan::{Deviation, Phase};
 use crate::role::Role;
-use crate::scenario::Scenario;
+use crate::scenario::{IstioNamespace, Scenario};
 
 /// The guide's page.
 pub const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/";
@@ -29,8 +29,9 @@ pub fn steps(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
     steps
 }
 
-fn lines(commands: &[&str]) -> Vec<String> {
-    commands.iter().map(|command| command.to_string()).collect()
+/// A command with further words at its end.
+fn with(command: String, words: &[String]) -> String {
+    [&[command], words].concat().join(" ")
 }
 
 fn lab(scenario: &Scenario) -> Vec<Step> {
@@ -55,6 +56,7 @@ fn lab(scenario: &Scenario) -> Vec<Step> {
 fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec<Step> {
     let name = |role| scenario.clusters[&role].name.as_str();
     let (primary, remote, network) = (name(Role::Primary), name(Role::Remote), &scenario.network);
+    let (istio1, istio2) = (scenario.istio_namespace_of(Role::Primary), scenario.istio_namespace_of(Role::Remote));
     let base = |id, title: String, guide, role, action, proof| Step {
         id,
         title,
@@ -113,9 +115,12 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             )
         },
         Step {
-            commands: vec![format!(
-                "samples/multicluster/gen-eastwest-gateway.sh --network {network} | \
-                 istioctl --context=\"${{CTX_CLUSTER1}}\" install -y -f -"
+            commands: vec![with(
+                format!(
+                    "samples/multicluster/gen-eastwest-gateway.sh --network {network} | \
+                     istioctl --context=\"${{CTX_CLUSTER1}}\" install -y -f -"
+                ),
+                &set_namespace(istio1),
             )],
             after: &["primary-install"],
             ..base(
@@ -128,7 +133,9 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             )
         },
         Step {
-            commands: lines(&["kubectl --context=\"${CTX_CLUSTER1}\" get svc istio-eastwestgateway -n istio-system"]),
+            commands: vec![format!(
+                "kubectl --context=\"${{CTX_CLUSTER1}}\" get svc istio-eastwestgateway -n {istio1}"
+            )],
             after: &["primary-install"],
             teaches: &[Fact::GatewayAddress],
             ..base(
@@ -141,8 +148,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             )
         },
         Step {
-            commands: lines(&["kubectl apply --context=\"${CTX_CLUSTER1}\" -n istio-system \
-                               -f samples/multicluster/expose-istiod.yaml"]),
+            commands: vec![expose("--context=\"${CTX_CLUSTER1}\"", istio1)],
             after: &["primary-install"],
             ..base(
                 "expose-istiod",
@@ -155,15 +161,15 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         },
         Step {
             commands: vec![
-                "kubectl --context=\"${CTX_CLUSTER2}\" create namespace istio-system".to_string(),
+                format!("kubectl --context=\"${{CTX_CLUSTER2}}\" create namespace {istio2}"),
                 format!(
-                    "kubectl --context=\"${{CTX_CLUSTER2}}\" annotate namespace istio-system \
+                    "kubectl --context=\"${{CTX_CLUSTER2}}\" annotate namespace {istio2} \
                      topology.istio.io/controlPlaneClusters={primary}"
                 ),
             ],
             ..base(
                 "annotate-namespace",
-                format!("istio-system of {remote} names {primary} as its control plane"),
+                format!("{istio2} of {remote} names {primary} as its control plane"),
                 SET_CONTROL_PLANE,
                 Role::Remote,
                 Action::AnnotateNamespace { control_plane: primary.to_string() },
@@ -172,9 +178,10 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         },
         Step {
             commands: vec![
-                "export DISCOVERY_ADDRESS=$(kubectl --context=\"${CTX_CLUSTER1}\" -n istio-system get svc \
-                 istio-eastwestgateway -o jsonpath='{.status.loadBalancer.ingress[0].ip}')"
-                    .to_string(),
+                format!(
+                    "export DISCOVERY_ADDRESS=$(kubectl --context=\"${{CTX_CLUSTER1}}\" -n {istio1} get svc \
+                     istio-eastwestgateway -o jsonpath='{{.status.loadBalancer.ingress[0].ip}}')"
+                ),
                 format!("cat <<EOF > cluster2.yaml\n{}EOF", files.remote),
                 "istioctl install --context=\"${CTX_CLUSTER2}\" -f cluster2.yaml".to_string(),
             ],
@@ -207,8 +214,16 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         },
         Step {
             commands: vec![format!(
-                "istioctl create-remote-secret --context=\"${{CTX_CLUSTER2}}\" --name={remote} | \
-                 kubectl apply -f - --context=\"${{CTX_CLUSTER1}}\""
+                "{}{} | kubectl apply -f - --context=\"${{CTX_CLUSTER1}}\"",
+                with(
+                    format!("istioctl create-remote-secret --context=\"${{CTX_CLUSTER2}}\" --name={remote}"),
+                    &istio_namespace(istio2)
+                ),
+                if istio1 == istio2 {
+                    String::new()
+                } else {
+                    format!(" | sed 's/^  namespace: .*/  namespace: {istio1}/'")
+                }
             )],
             after: &["primary-install", "annotate-namespace", "remote-install"],
             follows: &["token-before-secret"],
@@ -230,6 +245,16 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         // keeps the second one back for a second (its update_merge_window), so the pods of the two clusters come apart.
         Step { after: &["primary-install"], ..workloads("workloads-primary", Role::Primary, "v1") },
     ]
+}
+
+/// The guide's command that exposes istiod, in the cluster that this flag of kubectl names.
+pub fn expose(cluster: &str, istio: &IstioNamespace) -> String {
+    const FILE: &str = "samples/multicluster/expose-istiod.yaml";
+    let apply = format!("kubectl apply {cluster} -n {istio} -f");
+    if istio.is_default() {
+        return format!("{apply} {FILE}");
+    }
+    format!("sed s/{RELEASED_ISTIOD}/{}.cluster.local/ {FILE} | {apply} -", istio.istiod())
 }
 
 fn clean_up(scenario: &Scenario) -> Vec<Step> {
@@ -255,6 +280,7 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
     let mut steps = Vec::new();
     for (role, [remove, uninstall, delete]) in both {
         let (cluster, context) = (name(role), role.context_variable());
+        let istio = scenario.istio_namespace_of(role);
         steps.push(step(
             remove,
             format!("Probes and sample workloads leave {cluster}"),
@@ -271,7 +297,7 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
             format!("Istio is uninstalled from {cluster}"),
             CLEAN_UP,
             role,
-            vec![format!("istioctl uninstall --context=\"${{{context}}}\" -y --purge")],
+            vec![with(format!("istioctl uninstall --context=\"${{{context}}}\" -y --purge"), &istio_namespace(istio))],
             // istiod must be there until the workloads of both clusters are gone: their proxies end in order.
             if role == Role::Primary { &["remove-workloads-primary"] } else { &["remove-workloads-remote"] },
             Action::Uninstall,
@@ -279,13 +305,15 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
         ));
         steps.push(step(
             delete,
-            format!("Namespace istio-system leaves {cluster}"),
+            format!("Namespace {istio} leaves {cluster}"),
             CLEAN_UP,
             role,
-            vec![format!("kubectl delete namespace istio-system --context=\"${{{context}}}\"")],
+            vec![format!("kubectl delete namespace {istio} --context=\"${{{context}}}\"")],
             if role == Role::Primary { &["uninstall-primary"] } else { &["uninstall-remote"] },
             Action::DeleteIstioNamespace,
-            Proof::NamespacesGone { namespaces: &["istio-system", "meshproof-sample", "meshproof-probe"] },
+            Proof::NamespacesGone {
+                namespaces: [istio, "meshproof-sample", "meshproof-probe"].map(str::to_string).to_vec(),
+            },
         ));
     }
     steps
@@ -336,6 +364,27 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
         "in the clean-up, pods of a namespace are ended at once before it is deleted",
         "nothing is drained in a lab; istiod takes its whole 30 s to end, and a namespace waits longer than its slowest pod",
     ));
+    let istio = scenario.istio_namespace_of(Role::Primary);
+    if !istio.is_default() {
+        rows.push(row(
+            &format!("values.global.istioNamespace: {istio} in cluster1.yaml, cluster2.yaml and for the gateway; --istioNamespace {istio} for other commands of istioctl; -n {istio} for kubectl"),
+            "the scenario asks for another namespace than istio-system; the guide allows that, the same in both clusters",
+        ));
+        rows.push(row(
+            &format!(
+                "expose-istiod.yaml is applied with {} in the place of {RELEASED_ISTIOD}",
+                istio.istiod() + ".cluster.local"
+            ),
+            "the release's file names istiod in istio-system, where none runs",
+        ));
+    }
+    let remote = scenario.istio_namespace_of(Role::Remote);
+    if remote != istio {
+        rows.push(row(
+            &format!("values.global.istioNamespace: {remote} in cluster2.yaml, and the annotation there; the remote secret goes to {istio}"),
+            "the scenario asks for it; the guide demands the same namespace in both clusters, and D4 says what becomes of it",
+        ));
+    }
     let (istiod, gateway) = (scenario.istiod.replicas, scenario.gateway.replicas);
     if istiod > 1 {
         rows.push(row(

@@ -7,7 +7,6 @@ use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
-use super::action::ISTIO_SYSTEM;
 use super::facts::Fact;
 use super::step::StepError;
 use crate::budget::Limit;
@@ -27,7 +26,7 @@ pub enum Proof {
     NodesReady,
     /// istiod is ready on every replica, and its root certificate is published.
     ControlPlaneReady,
-    /// A Deployment of istio-system is available.
+    /// A Deployment of Istio is available.
     DeploymentAvailable {
         /// Its name.
         name: &'static str,
@@ -36,7 +35,7 @@ pub enum Proof {
     GatewayAddress,
     /// Gateway and VirtualService for istiod are there.
     IstiodExposed,
-    /// istio-system of the remote cluster has the annotation.
+    /// Istio's namespace of the remote cluster has the annotation.
     NamespaceAnnotated {
         /// The cluster named as control plane.
         control_plane: String,
@@ -59,7 +58,7 @@ pub enum Proof {
     /// Namespaces are gone.
     NamespacesGone {
         /// Their names.
-        namespaces: &'static [&'static str],
+        namespaces: Vec<String>,
     },
 }
 
@@ -88,6 +87,7 @@ impl Proof {
     /// [`StepError`] with what was seen instead.
     pub async fn verify(&self, role: Role, context: &Context) -> Result<Evidence, StepError> {
         let cluster = context.cluster(role);
+        let istio = &*cluster.istio_namespace;
         let mut evidence = Evidence::new();
         match self {
             Proof::Nothing | Proof::TokenObserved => {}
@@ -100,9 +100,9 @@ impl Proof {
             }
             Proof::ControlPlaneReady => {
                 let ready = deployment_ready(context, cluster, "istiod", context.budgets.istiod_ready()).await?;
-                evidence.saw(cluster.object("Deployment", "istio-system/istiod"), "status.readyReplicas", ready);
+                evidence.saw(cluster.object("Deployment", &format!("{istio}/istiod")), "status.readyReplicas", ready);
                 let wait = context.wait("istiod to publish its root", context.budgets.converge());
-                let configmaps: Api<ConfigMap> = cluster.api(ISTIO_SYSTEM);
+                let configmaps: Api<ConfigMap> = cluster.api(istio);
                 let root = cluster
                     .watch(&wait, configmaps, "istio-ca-root-cert", |map| {
                         match map.and_then(|map| map.data.as_ref()?.get("root-cert.pem").cloned()) {
@@ -115,14 +115,10 @@ impl Proof {
             }
             Proof::DeploymentAvailable { name } => {
                 let ready = deployment_ready(context, cluster, name, context.budgets.gateway_ready()).await?;
-                evidence.saw(
-                    cluster.object("Deployment", &format!("istio-system/{name}")),
-                    "status.readyReplicas",
-                    ready,
-                );
+                evidence.saw(cluster.object("Deployment", &format!("{istio}/{name}")), "status.readyReplicas", ready);
             }
             Proof::GatewayAddress => {
-                let services: Api<Service> = cluster.api(ISTIO_SYSTEM);
+                let services: Api<Service> = cluster.api(istio);
                 let wait = context.wait("the gateway's external address", context.budgets.gateway_address());
                 let address = cluster
                     .watch(&wait, services, "istio-eastwestgateway", |service| {
@@ -133,7 +129,7 @@ impl Proof {
                     })
                     .await?;
                 evidence.saw(
-                    cluster.object("Service", "istio-system/istio-eastwestgateway"),
+                    cluster.object("Service", &format!("{istio}/istio-eastwestgateway")),
                     "status.loadBalancer.ingress[0]",
                     &address,
                 );
@@ -146,29 +142,29 @@ impl Proof {
                 // With this step the gateway serves: istioctl looks for it only every two seconds.
                 let wait = context.wait("a ready pod of the gateway", context.budgets.gateway_ready());
                 let pod = cluster
-                    .watch_pods(&wait, ISTIO_SYSTEM, "istio=eastwestgateway", |pods| {
+                    .watch_pods(&wait, istio, "istio=eastwestgateway", |pods| {
                         let ready = pods.iter().find(|pod| pod_ready(pod) == Look::Yes(()));
                         ready.map_or(Look::NotYet("there is none".to_string()), |pod| Look::Yes(pod.name_any()))
                     })
                     .await?;
-                evidence.saw(cluster.object("pod", &format!("{ISTIO_SYSTEM}/{pod}")), "condition Ready", "True");
+                evidence.saw(cluster.object("pod", &format!("{istio}/{pod}")), "condition Ready", "True");
             }
             Proof::IstiodExposed => {
                 for (kind, plural, name) in
                     [("Gateway", "gateways", "istiod-gateway"), ("VirtualService", "virtualservices", "istiod-vs")]
                 {
-                    let path = format!("/apis/networking.istio.io/v1/namespaces/{ISTIO_SYSTEM}/{plural}/{name}");
+                    let path = format!("/apis/networking.istio.io/v1/namespaces/{istio}/{plural}/{name}");
                     let object = raw(&cluster.client, &path)
                         .await
-                        .map_err(cluster.refused(format!("show {kind} {ISTIO_SYSTEM}/{name}")))?;
+                        .map_err(cluster.refused(format!("show {kind} {istio}/{name}")))?;
                     let uid = object["metadata"]["uid"].as_str().unwrap_or_default();
-                    evidence.saw(cluster.object(kind, &format!("{ISTIO_SYSTEM}/{name}")), "metadata.uid", uid);
+                    evidence.saw(cluster.object(kind, &format!("{istio}/{name}")), "metadata.uid", uid);
                 }
             }
             Proof::NamespaceAnnotated { control_plane } => {
-                let wait = context.wait("the annotation of istio-system", context.budgets.converge());
+                let wait = context.wait(format!("the annotation of {istio}"), context.budgets.converge());
                 let found = cluster
-                    .watch(&wait, cluster.all::<Namespace>(), ISTIO_SYSTEM, |namespace| {
+                    .watch(&wait, cluster.all::<Namespace>(), istio, |namespace| {
                         let value = namespace.and_then(|namespace| {
                             namespace.annotations().get("topology.istio.io/controlPlaneClusters")
                         });
@@ -180,7 +176,7 @@ impl Proof {
                     })
                     .await?;
                 evidence.saw(
-                    cluster.object("Namespace", ISTIO_SYSTEM),
+                    cluster.object("Namespace", istio),
                     "metadata.annotations[topology.istio.io/controlPlaneClusters]",
                     found,
                 );
@@ -197,11 +193,11 @@ impl Proof {
                         }
                     })
                     .await?;
-                evidence.saw(cluster.object("Service", "istio-system/istiod"), "EndpointSlice addresses", address);
+                evidence.saw(cluster.object("Service", &format!("{istio}/istiod")), "EndpointSlice addresses", address);
             }
             Proof::RemoteSynced => {
                 let name = &context.remote().name;
-                let secrets: Api<Secret> = cluster.api(ISTIO_SYSTEM);
+                let secrets: Api<Secret> = cluster.api(istio);
                 let wait = context.wait(format!("istiod to sync {name}"), context.budgets.remote_synced());
                 let replicas = wait
                     .until(|| async {
@@ -222,7 +218,7 @@ impl Proof {
                     .await?;
                 for (pod, status) in replicas {
                     evidence.saw(
-                        cluster.object("pod", &format!("{ISTIO_SYSTEM}/{pod}")),
+                        cluster.object("pod", &format!("{istio}/{pod}")),
                         format!("/debug/clusterz of {name}"),
                         status,
                     );
@@ -233,7 +229,7 @@ impl Proof {
                     .map_err(cluster.refused("list remote secrets"))?;
                 for secret in labelled {
                     evidence.saw(
-                        cluster.object("Secret", &format!("{ISTIO_SYSTEM}/{}", secret.name_any())),
+                        cluster.object("Secret", &format!("{istio}/{}", secret.name_any())),
                         "label",
                         "istio/multiCluster=true",
                     );
@@ -269,7 +265,7 @@ impl Proof {
                 }
             }
             Proof::NamespacesGone { namespaces } => {
-                for name in *namespaces {
+                for name in namespaces {
                     let wait = context.wait(format!("namespace {name} to go"), context.budgets.cleanup());
                     cluster
                         .watch(&wait, cluster.all::<Namespace>(), name, |namespace| match namespace {
@@ -330,7 +326,7 @@ async fn deployment_ready(
     budget: Limit,
 ) -> Result<String, StepError> {
     let wait = context.wait(format!("Deployment {name} of {} to be ready", cluster.name), budget);
-    let deployments: Api<Deployment> = cluster.api(ISTIO_SYSTEM);
+    let deployments: Api<Deployment> = cluster.api(&cluster.istio_namespace);
     Ok(cluster
         .watch(&wait, deployments, name, |deployment| {
             let Some(deployment) = deployment else { return Look::NotYet("it is not there".to_string()) };
@@ -356,11 +352,11 @@ pub fn external_address(service: &Service) -> Option<String> {
 /// # Errors
 /// [`crate::lab::cluster::ClusterError`] when EndpointSlices cannot be listed.
 pub async fn istiod_addresses(cluster: &Cluster) -> Result<Vec<String>, crate::lab::cluster::ClusterError> {
-    let slices: Api<EndpointSlice> = cluster.api(ISTIO_SYSTEM);
+    let slices: Api<EndpointSlice> = cluster.api(&cluster.istio_namespace);
     let list = slices
         .list(&ListParams::default().labels("kubernetes.io/service-name=istiod"))
         .await
-        .map_err(cluster.refused("list the EndpointSlices of Service istio-system/istiod"))?;
+        .map_err(cluster.refused(format!("list the EndpointSlices of Service {}/istiod", cluster.istio_namespace)))?;
     Ok(list.items.into_iter().flat_map(|slice| slice.endpoints.into_iter().flat_map(|end| end.addresses)).collect())
 }
 
@@ -370,12 +366,12 @@ pub async fn istiod_addresses(cluster: &Cluster) -> Result<Vec<String>, crate::l
 /// Any error of the way to its debug page.
 pub async fn sync_status(primary: &Cluster, name: &str) -> Result<Vec<(String, String)>, StepError> {
     let mut all = Vec::new();
-    for pod in primary.pods(ISTIO_SYSTEM, "app=istiod").await? {
+    for pod in primary.pods(&primary.istio_namespace, "app=istiod").await? {
         if pod_ready(&pod) != Look::Yes(()) {
             continue;
         }
         let pod = pod.name_any();
-        let clusters = primary.forward(ISTIO_SYSTEM, &pod, 15014).await?.json("/debug/clusterz").await?;
+        let clusters = primary.forward(&primary.istio_namespace, &pod, 15014).await?.json("/debug/clusterz").await?;
         let status = clusters
             .as_array()
             .into_iter()

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 use super::engine::Engine;
 use crate::role::Role;
+use crate::scenario::IstioNamespace;
 use crate::topology::ClusterPlan;
 use crate::wait::{Look, Timeout, Wait};
 
@@ -79,6 +80,8 @@ pub struct Cluster {
     pub nodes: BTreeMap<String, String>,
     /// Addresses of its pods.
     pub pod_subnet: Ipv4Net,
+    /// The namespace of Istio in it.
+    pub istio_namespace: IstioNamespace,
     /// The engine on which its nodes run.
     pub engine: Engine,
 }
@@ -97,6 +100,7 @@ impl Cluster {
     pub async fn open(
         role: Role,
         plan: &ClusterPlan,
+        istio_namespace: &IstioNamespace,
         kubeconfig: PathBuf,
         nodes: BTreeMap<String, String>,
         engine: Engine,
@@ -120,6 +124,7 @@ impl Cluster {
             client,
             nodes,
             pod_subnet: plan.pod_subnet,
+            istio_namespace: istio_namespace.clone(),
             engine,
         })
     }

@@ -110,7 +110,8 @@ async fn any_has(engine: &Engine, nodes: &[&String], address: &str) -> bool {
 async fn answers(engine: &Engine, home: &Home, file: &LabFile, role: Role) -> Result<(), String> {
     let plan = file.topology.cluster(role);
     let kubeconfig = home.kubeconfig(&file.scenario.lab, role);
-    let cluster = Cluster::open(role, plan, kubeconfig, Default::default(), engine.clone())
+    let namespace = file.scenario.istio_namespace_of(role);
+    let cluster = Cluster::open(role, plan, namespace, kubeconfig, Default::default(), engine.clone())
         .await
         .map_err(|error| chain(&error))?;
     match tokio::time::timeout(ANSWER, cluster.client.apiserver_version()).await {

@@ -65,7 +65,8 @@ impl Lab {
         for (role, plan) in &file.topology.clusters {
             let kubeconfig = home.kubeconfig(&file.scenario.lab, *role);
             let nodes = file.clusters.get(role).map(|facts| facts.nodes.clone()).unwrap_or_default();
-            clusters.add(Cluster::open(*role, plan, kubeconfig, nodes, engine.clone()).await?);
+            let namespace = file.scenario.istio_namespace_of(*role);
+            clusters.add(Cluster::open(*role, plan, namespace, kubeconfig, nodes, engine.clone()).await?);
         }
         Ok(Lab { file, clusters, engine })
     }

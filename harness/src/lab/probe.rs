@@ -286,24 +286,32 @@ impl Probe {
         Ok(self.cluster.exec_json(place, &command, None, self.limit).await?)
     }
 
-    /// Asks istiod for a certificate with the token of this pod, as its proxy would.
+    /// Asks istiod, by the `name` that its certificate has, for a certificate with the token of this pod, as its proxy
+    /// would.
     ///
     /// # Errors
     /// As [`Probe::ask`].
-    pub async fn csr(&self, address: &str, root: &str) -> Result<Csr, ProbeError> {
+    pub async fn csr(&self, address: &str, name: &str, root: &str) -> Result<Csr, ProbeError> {
         let token = ["--token-file", "/var/run/secrets/tokens/istio-token"];
-        let command = csr_command(address, root, &token, &self.cluster.name);
+        let command = csr_command(address, name, root, &token, &self.cluster.name);
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         self.ask(&command[1..]).await
     }
 
-    /// Asks istiod for a certificate with a token of the probes' account in `cluster`, which need not be the probe's own.
+    /// As [`Probe::csr`], with a token of the probes' account in `cluster`, which need not be the probe's own.
     /// The token goes by standard input: arguments show in the audit log of the API server.
     ///
     /// # Errors
     /// As [`Probe::ask`].
-    pub async fn csr_with(&self, address: &str, root: &str, cluster: &str, token: &str) -> Result<Csr, ProbeError> {
-        let command = csr_command(address, root, &["--token-stdin"], cluster);
+    pub async fn csr_with(
+        &self,
+        address: &str,
+        name: &str,
+        root: &str,
+        cluster: &str,
+        token: &str,
+    ) -> Result<Csr, ProbeError> {
+        let command = csr_command(address, name, root, &["--token-stdin"], cluster);
         let place = In { namespace: &self.namespace, pod: &self.pod, container: &self.container };
         Ok(self.cluster.exec_json(place, &command, Some(token), self.limit).await?)
     }
@@ -317,8 +325,8 @@ fn bare<'a>(mut nodes: impl Iterator<Item = &'a String>, used: &[&str]) -> Optio
 /// The identity of the probes' account, in each cluster.
 pub const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-probe/sa/probe";
 
-fn csr_command(address: &str, root: &str, token: &[&str], cluster: &str) -> Vec<String> {
-    let before = ["/workload", "csr", address, "--sni", "istiod.istio-system.svc", "--root-pem", root];
+fn csr_command(address: &str, name: &str, root: &str, token: &[&str], cluster: &str) -> Vec<String> {
+    let before = ["/workload", "csr", address, "--sni", name, "--root-pem", root];
     let after = ["--cluster-id", cluster, "--identity", IDENTITY];
     before.iter().chain(token).chain(&after).map(|word| (*word).to_string()).collect()
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::state::{Home, LabFile};
 use super::{Engine, down, health};
 use crate::check::verdict::chain;
+use crate::install::action;
 use crate::install::facts::Fact;
 use crate::role::Role;
 use crate::tool::quote;
@@ -90,7 +91,9 @@ pub fn look_inside(home: &Home, lab: &str) -> String {
     if let Ok(file) = LabFile::read(home, lab) {
         let istioctl = quote(&file.release.join("bin/istioctl").to_string_lossy());
         let kubeconfig = quote(&home.kubeconfig(lab, Role::Primary).to_string_lossy());
-        let _ = writeln!(text, "    {istioctl} --kubeconfig {kubeconfig} proxy-status");
+        let words = action::istio_namespace(file.scenario.istio_namespace_of(Role::Primary));
+        let words: String = words.iter().map(|word| format!(" {word}")).collect();
+        let _ = writeln!(text, "    {istioctl} --kubeconfig {kubeconfig} proxy-status{words}");
     }
     let flag = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
     let _ = writeln!(text, "  to judge it again: meshproof check{flag}\n  to remove it:      meshproof down{flag}");

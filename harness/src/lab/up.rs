@@ -2,7 +2,7 @@
 //! made, and does not wait for the other.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use bollard::query_parameters::EventsOptions;
@@ -240,7 +240,10 @@ async fn cluster(
     part(site.recorder, &id, format!("{} runs Kubernetes {}", plan.name, scenario.kubernetes), async {
         let kubeconfig = site.home.kubeconfig(&scenario.lab, role);
         // The remote's audit log is the evidence of who wrote its webhooks and configmaps.
-        let policy = (role == Role::Remote).then(|| site.root.join("kind/audit-policy.yaml"));
+        let policy = match role {
+            Role::Primary => None,
+            Role::Remote => Some(audit_policy(site, scenario, &kubeconfig.with_file_name("audit-policy.yaml"))?),
+        };
         let config = kind::config(plan, &scenario.kubernetes, site.host, policy.as_deref());
         // For people: with it and the files of the install, which come beside it, the lab can be made by hand.
         std::fs::write(kubeconfig.with_file_name(format!("kind-{role}.yaml")), &config)?;
@@ -256,7 +259,9 @@ async fn cluster(
             tracing::debug!(cluster = %plan.name, "kind: {line}");
         })
         .await?;
-        let mut cluster = Cluster::open(role, plan, kubeconfig, BTreeMap::new(), site.engine.clone()).await?;
+        let namespace = scenario.istio_namespace_of(role);
+        let mut cluster =
+            Cluster::open(role, plan, namespace, kubeconfig, BTreeMap::new(), site.engine.clone()).await?;
         dns::quicken(&cluster).await?;
         let budget = site.budgets.cluster_ready();
         let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);
@@ -271,6 +276,13 @@ async fn cluster(
         Ok::<_, UpError>((cidrs, format!("{}, {} objects", nodes.join(", "), entries.len())))
     })
     .await
+}
+
+/// The audit policy of a lab: the repository's, filled in. It has to stay as long as the node that mounts it.
+fn audit_policy(site: Site<'_>, scenario: &Scenario, path: &Path) -> std::io::Result<PathBuf> {
+    let policy = std::fs::read_to_string(site.root.join("kind/audit-policy.yaml"))?;
+    std::fs::write(path, policy.replace("${ISTIO_NAMESPACE}", scenario.istio_namespace_of(Role::Remote)))?;
+    Ok(path.to_path_buf())
 }
 
 /// Addresses of the planned nodes; a worker may show a moment after kind says that it has joined.

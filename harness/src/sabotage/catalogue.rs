@@ -9,6 +9,7 @@ use wildmatch::WildMatch;
 use super::{Sabotage, VARIABLES};
 use crate::check::Case;
 use crate::problem::{Problem, Problems, all_of, any_of, nearest};
+use crate::scenario::IstioNamespace;
 
 /// Where the catalogue lies, below the repository.
 pub const FOLDER: &str = "fixtures/faults";
@@ -83,12 +84,20 @@ fn parse(text: &str, id: &str, place: &str, cases: &[Case], steps: &[&str]) -> R
     })?;
     sabotage.id = id.to_string();
     let mut problems = Problems::new();
-    if sabotage.acts.is_empty() && sabotage.without.is_empty() {
-        let message = "`break` and `without` are empty, and a sabotage that breaks nothing proves nothing";
+    if sabotage.acts.is_empty() && !sabotage.installs() {
+        let message =
+            "`break`, `without` and `remoteNamespace` are empty, and a sabotage that breaks nothing proves nothing";
         problems.push(place, message, "at least one act, or a step that is left out");
     }
-    if !sabotage.acts.is_empty() && !sabotage.without.is_empty() {
-        problems.push(place, "it has both `break` and `without`", "one of them: acts are kept on the mesh as it was");
+    if !sabotage.acts.is_empty() && sabotage.installs() {
+        problems.push(
+            place,
+            "it has `break` beside `without` or `remoteNamespace`",
+            "one of them: acts are kept on the mesh as it was",
+        );
+    }
+    if let Some(Err((message, instead))) = sabotage.remote_namespace.as_deref().map(IstioNamespace::named) {
+        problems.push(place, message, instead);
     }
     for step in sabotage.without.iter().filter(|step| !steps.contains(&step.as_str())) {
         problems.push(place, format!("`{step}` is no step of the install"), any_of(steps));
@@ -135,6 +144,7 @@ mod tests {
     #[case::unknown_act(&SOUND.replace("loseRoutes", "explode"), "explode")]
     #[case::unknown_layer(&SOUND.replace("network", "moon"), "moon")]
     #[case::unknown_step(&format!("{SOUND}without: [b-step]\n"), "a-step")]
+    #[case::no_namespace(&format!("{SOUND}remoteNamespace: kube-system\n"), "of Kubernetes")]
     #[case::unknown_variable(&SOUND.replace("what: x", "what: ${MOON}"), "${MOON}")]
     fn a_mistake_is_said_with_its_place(#[case] text: &str, #[case] word: &str) {
         let said = parse(text, "x", "faults/x.yaml", &[], &["a-step"]).unwrap_err().to_string();

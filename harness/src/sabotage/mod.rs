@@ -22,6 +22,8 @@ pub use trial::{Got, Trial};
 use serde::Deserialize;
 
 use crate::check::case::When;
+use crate::role::Role;
+use crate::scenario::{IstioNamespace, Scenario};
 
 /// One sabotage of the catalogue.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -44,6 +46,10 @@ pub struct Sabotage {
     /// once more with them afterwards.
     #[serde(default)]
     pub without: Vec<String>,
+    /// The namespace into which the remote cluster's part of Istio is installed, in the place of its own: as for
+    /// `without`, the mesh is installed anew for it, and once more afterwards.
+    #[serde(default)]
+    pub remote_namespace: Option<String>,
     /// What is done to a healthy lab, in order.
     #[serde(rename = "break", default)]
     pub acts: Vec<Act>,
@@ -71,6 +77,20 @@ pub struct Sabotage {
 }
 
 impl Sabotage {
+    /// Whether the guide is followed otherwise, for which the mesh is installed anew.
+    pub fn installs(&self) -> bool {
+        !self.without.is_empty() || self.remote_namespace.is_some()
+    }
+
+    /// The scenario by which it installs the mesh on a lab that was made by this one.
+    pub fn scenario(&self, made: &Scenario) -> Scenario {
+        let mut scenario = made.clone();
+        if let (Some(name), Some(wish)) = (&self.remote_namespace, scenario.clusters.get_mut(&Role::Remote)) {
+            wish.istio_namespace = IstioNamespace::named(name).ok();
+        }
+        scenario
+    }
+
     /// The clause that must notice first: its cause and hint are looked at.
     pub fn first(&self) -> &str {
         self.red.iter().chain(&self.untold).next().map_or("", String::as_str)

@@ -6,17 +6,18 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use crate::context::Context;
-use crate::install::action::ISTIO_SYSTEM;
 use crate::install::facts::Fact;
 use crate::lab::cluster::ClusterError;
 use crate::role::Role;
 use crate::scenario::Scenario;
 
 /// Names that a catalogue may use.
-pub const VARIABLES: [&str; 12] = [
+pub const VARIABLES: [&str; 14] = [
     "CLUSTER1",
     "CLUSTER2",
     "NETWORK",
+    "ISTIO_NAMESPACE",
+    "SUFFIX",
     "NODE1",
     "NODE2",
     "GATEWAY",
@@ -33,9 +34,10 @@ pub const VARIABLES: [&str; 12] = [
 pub struct Names(BTreeMap<&'static str, String>);
 
 impl Names {
-    /// Of this lab, as it is now: names of the clusters and their network; addresses of their control-plane nodes, of
-    /// the gateway, of a pod of istiod, and of one of echo in the primary; subnets of their pods; the root of the mesh, and another root (that of the
-    /// remote cluster's API server), in base64.
+    /// Of this lab, as it is now: names of the clusters, their network, the namespace of Istio and what that adds to the
+    /// names of its webhooks; addresses of the control-plane nodes, of the gateway, of a pod of istiod, and of one of echo in
+    /// the primary; subnets of the clusters' pods; the root of the mesh, and another root (that of the remote cluster's API
+    /// server), in base64.
     ///
     /// # Errors
     /// [`ClusterError`] when the pods of istiod cannot be listed.
@@ -43,7 +45,7 @@ impl Names {
         let (lab, primary) = (&context.lab, context.primary());
         let plan = |role: Role| &lab.file.topology.clusters[&role];
         let address = |role: Role| lab.cluster(role).control_plane().cloned().unwrap_or_default();
-        let istiod = primary.pods(ISTIO_SYSTEM, "app=istiod").await?;
+        let istiod = primary.pods(&primary.istio_namespace, "app=istiod").await?;
         let istiod = istiod.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
         let echo = primary.pods("meshproof-sample", "app=echo").await?;
         let echo = echo.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
@@ -54,6 +56,8 @@ impl Names {
             plan(Role::Primary).name.clone(),
             plan(Role::Remote).name.clone(),
             lab.file.scenario.network.clone(),
+            primary.istio_namespace.to_string(),
+            primary.istio_namespace.suffix(),
             address(Role::Primary),
             address(Role::Remote),
             lab.gateway_address().to_string(),
@@ -67,11 +71,18 @@ impl Names {
         Ok(Names(VARIABLES.into_iter().zip(values).collect()))
     }
 
-    /// What a scenario alone tells: the clusters and their network.
+    /// What a scenario alone tells: the clusters, their network and where Istio is.
     pub fn planned(scenario: &Scenario) -> Names {
         let name = |role: Role| scenario.clusters[&role].name.clone();
-        let values = [("CLUSTER1", name(Role::Primary)), ("CLUSTER2", name(Role::Remote))];
-        Names(values.into_iter().chain([("NETWORK", scenario.network.clone())]).collect())
+        let istio = scenario.istio_namespace_of(Role::Primary);
+        let values = [
+            ("CLUSTER1", name(Role::Primary)),
+            ("CLUSTER2", name(Role::Remote)),
+            ("NETWORK", scenario.network.clone()),
+            ("ISTIO_NAMESPACE", istio.to_string()),
+            ("SUFFIX", istio.suffix()),
+        ];
+        Names(values.into())
     }
 
     /// The text with every name filled in.

@@ -159,6 +159,7 @@ mod tests {
             threads: Vec::new(),
             after: Default::default(),
             without: Vec::new(),
+            remote_namespace: None,
             acts: Vec::new(),
             holds_off: None,
             mend: Vec::new(),

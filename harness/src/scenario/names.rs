@@ -18,6 +18,24 @@ pub(super) fn check_cluster_name(name: &str) -> Result<(), (String, String)> {
     label(name, "a cluster's name", LONGEST, "cluster1")
 }
 
+/// Why a text is no name for the namespace of Istio.
+pub(super) fn check_istio_namespace(name: &str) -> Result<(), (String, String)> {
+    label(name, "a namespace", 63, "mesh-system")?;
+    let instead = || "a namespace of its own, such as `istio-system` or `mesh-system`".to_string();
+    // istiod leaves out those of Kubernetes, and a clean-up that deletes one takes more than Istio.
+    if name == "default" || name == "local-path-storage" || name.starts_with("kube-") {
+        return Err((format!("`{name}` is a namespace of Kubernetes itself"), instead()));
+    }
+    if name == "meshproof" || name.starts_with("meshproof-") {
+        return Err((format!("`{name}` is a name of meshproof's own namespaces"), instead()));
+    }
+    // Operator files and `--set` carry it without quotes.
+    if ["true", "false", "null"].contains(&name) {
+        return Err((format!("`{name}` is no text in YAML"), instead()));
+    }
+    Ok(())
+}
+
 /// Why a text is no mesh id or network: both become values of Kubernetes labels.
 pub(super) fn check_label_value(name: &str, example: &str) -> Result<(), (String, String)> {
     let inner = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');

@@ -8,15 +8,27 @@ use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 
 use super::cidr::{self, Purpose};
 use super::tree::{Tree, is_repeated};
-use super::{ImageSource, Replicas, Scenario, cluster_field, names};
+use super::{ImageSource, IstioNamespace, Replicas, Scenario, cluster_field, names};
 use crate::plan::CaseOutline;
 use crate::problem::{Problems, all_of, any_of, nearest};
 use crate::role::Role;
 use crate::versions::Versions;
 
-const FIELDS: [&str; 11] =
-    ["name", "lab", "kubernetes", "istio", "images", "meshId", "network", "clusters", "istiod", "gateway", "expect"];
-const CLUSTER_FIELDS: [&str; 4] = ["name", "nodes", "podSubnet", "serviceSubnet"];
+const FIELDS: [&str; 12] = [
+    "name",
+    "lab",
+    "kubernetes",
+    "istio",
+    "images",
+    "meshId",
+    "network",
+    "istioNamespace",
+    "clusters",
+    "istiod",
+    "gateway",
+    "expect",
+];
+const CLUSTER_FIELDS: [&str; 5] = ["name", "nodes", "podSubnet", "serviceSubnet", "istioNamespace"];
 const REPLICA_FIELDS: [&str; 1] = ["replicas"];
 const VERDICTS: [&str; 5] = ["passed", "failed", "inconclusive", "skipped", "blocked"];
 
@@ -82,6 +94,10 @@ impl Reader {
             self.checked(root, "meshId", own.mesh_id, |text| names::check_label_value(text, "mesh1"));
         self.scenario.network =
             self.checked(root, "network", own.network, |text| names::check_label_value(text, "network1"));
+        self.scenario.istio_namespace = self
+            .text("", root, "istioNamespace")
+            .and_then(|node| self.refused(&node, IstioNamespace::named))
+            .unwrap_or(own.istio_namespace);
         self.scenario.images = self
             .text("", root, "images")
             .and_then(|node| self.refused(&node, ImageSource::named))
@@ -113,6 +129,8 @@ impl Reader {
             wish.nodes = self.count(&path, &cluster, "nodes").unwrap_or(wish.nodes);
             wish.pod_subnet = self.subnet(&path, &cluster, Purpose::Pods);
             wish.service_subnet = self.subnet(&path, &cluster, Purpose::Services);
+            let node = self.text(&path, &cluster, "istioNamespace");
+            wish.istio_namespace = node.and_then(|node| self.refused(&node, IstioNamespace::named));
             self.scenario.clusters.insert(role, wish);
         }
         for role in Role::ALL {

@@ -2,6 +2,7 @@
 
 use harness::diagnose::folder::{Folder, cut};
 use harness::diagnose::hints::hints;
+use harness::scenario::IstioNamespace;
 use rstest::rstest;
 
 #[rstest]
@@ -37,7 +38,7 @@ fn the_index_names_every_file_what_is_missing_and_what_it_means() {
     );
     folder.write("remote/long.txt", "a long text", &"many words\n".repeat(100));
     folder.miss("remote/pods.yaml", "no answer within 10 s\nand more");
-    let found = hints(folder.texts());
+    let found = hints(folder.texts(), &IstioNamespace::default());
     let (files, missing) = folder.close("Head.", &found);
     assert_eq!((files, found.len()), (3, 1));
     assert_eq!(missing, ["remote/pods.yaml: no answer within 10 s"]);

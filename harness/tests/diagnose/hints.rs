@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use harness::diagnose::hints::{SYMPTOMS, hints};
+use harness::scenario::IstioNamespace;
 use rstest::rstest;
 
 const ISTIOD: &str = "primary/logs/istio-system/istiod-f9947fd8b-nkm6s.discovery.log";
@@ -170,7 +171,7 @@ const SAMPLES: &[(&str, &str, &str, &str)] = &[
 ];
 
 fn titles(file: &str, text: &str) -> Vec<&'static str> {
-    hints(&[(file.to_string(), text.to_string())]).iter().map(|hint| hint.symptom).collect()
+    hints(&[(file.to_string(), text.to_string())], &IstioNamespace::default()).iter().map(|hint| hint.symptom).collect()
 }
 
 #[test]
@@ -210,7 +211,10 @@ fn a_symptom_that_is_cured_or_elsewhere_is_none(#[case] file: &str, #[case] text
 #[test]
 fn a_symptom_in_many_files_is_said_once_with_the_first_of_them() {
     let text = "caBundle: empty".to_string();
-    let found = hints(&[("primary/trust.txt".to_string(), text.clone()), ("remote/trust.txt".to_string(), text)]);
+    let found = hints(
+        &[("primary/trust.txt".to_string(), text.clone()), ("remote/trust.txt".to_string(), text)],
+        &IstioNamespace::default(),
+    );
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].places(), "primary/trust.txt and 1 more");
     let line = found[0].to_string();

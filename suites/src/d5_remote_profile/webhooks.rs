@@ -1,7 +1,6 @@
 //! The injection webhooks of the remote cluster, and what they call.
 
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -46,7 +45,7 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
         for webhook in &webhooks {
             let called = called(webhook);
             evidence.saw(&object, format!("webhooks[{}].clientConfig", webhook.name), &called);
-            let wanted = format!("Service {ISTIO_SYSTEM}/istiod:443{path}");
+            let wanted = format!("Service {}/istiod:443{path}", remote.istio_namespace);
             if called != wanted {
                 return Err(Finding::new(format!("{object} calls {called} in webhook {}", webhook.name))
                     .expected_got(
@@ -63,14 +62,12 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
     }
     if !injectors.iter().any(|name| name.starts_with("istio-sidecar-injector")) {
         let got = if injectors.is_empty() { "none".to_string() } else { injectors.join(", ") };
-        return Err(Finding::new(format!(
-            "{} is not there",
-            remote.object("MutatingWebhookConfiguration", "istio-sidecar-injector")
-        ))
-        .expected_got(format!("injection webhooks that call istiod by {path}"), got)
-        .hint("install the remote profile with the guide's cluster2.yaml")
-        .evidence(evidence)
-        .into());
+        let object = remote.object("MutatingWebhookConfiguration", &remote.istio_namespace.injector());
+        return Err(Finding::new(format!("{object} is not there"))
+            .expected_got(format!("injection webhooks that call istiod by {path}"), got)
+            .hint("install the remote profile with the guide's cluster2.yaml")
+            .evidence(evidence)
+            .into());
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! The remote secret itself. Of what is in it only the address of the API server is shown.
 
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::ISTIO_SYSTEM;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -17,8 +16,9 @@ const LABEL: &str = "istio/multiCluster";
 /// A finding that names the Secret.
 pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
+    let istio = &*primary.istio_namespace;
     let all = primary
-        .api::<Secret>(ISTIO_SYSTEM)
+        .api::<Secret>(istio)
         .list(&ListParams::default().labels(&format!("{LABEL}=true")))
         .await
         .map_err(primary.refused("list the remote secrets"))?;
@@ -28,7 +28,7 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
         .filter(|secret| secret.data.as_ref().is_some_and(|data| data.contains_key(&remote.name)))
         .collect();
     let Some(secret) = fitting.first() else { return Err(missing(context, &all.items, evidence).await?.into()) };
-    let object = primary.object("Secret", &format!("{ISTIO_SYSTEM}/{}", secret.name_any()));
+    let object = primary.object("Secret", &format!("{istio}/{}", secret.name_any()));
     let config =
         secret.data.as_ref().and_then(|data| data.get(&remote.name)).map(|bytes| String::from_utf8_lossy(&bytes.0));
     let server = config.as_deref().and_then(server).unwrap_or_default();
@@ -59,13 +59,14 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
 /// What to say when no labelled Secret names the remote cluster: it may be there by another name, or without its label.
 async fn missing(context: &Context, labelled: &[Secret], evidence: &mut Evidence) -> Result<Finding, Fault> {
     let (primary, remote) = (context.primary(), context.remote());
+    let istio = &*primary.istio_namespace;
     let name = format!("istio-remote-secret-{}", remote.name);
-    let object = primary.object("Secret", &format!("{ISTIO_SYSTEM}/{name}"));
+    let object = primary.object("Secret", &format!("{istio}/{name}"));
     let there = primary
-        .api::<Secret>(ISTIO_SYSTEM)
+        .api::<Secret>(istio)
         .get_metadata_opt(&name)
         .await
-        .map_err(primary.refused(format!("show Secret {ISTIO_SYSTEM}/{name}")))?;
+        .map_err(primary.refused(format!("show Secret {istio}/{name}")))?;
     let keys =
         |secret: &Secret| secret.data.iter().flat_map(|data| data.keys().cloned()).collect::<Vec<_>>().join(", ");
     let others: Vec<String> =
@@ -93,8 +94,10 @@ async fn missing(context: &Context, labelled: &[Secret], evidence: &mut Evidence
 /// The guide's command that makes the remote secret.
 pub fn made_anew(context: &Context) -> String {
     let (primary, remote) = (context.primary(), context.remote());
+    let istio = &remote.istio_namespace;
+    let namespace = if istio.is_default() { String::new() } else { format!(" --istioNamespace {istio}") };
     format!(
-        "istioctl create-remote-secret --context={} --name={} | kubectl apply -f - --context={}",
+        "istioctl create-remote-secret --context={} --name={}{namespace} | kubectl apply -f - --context={}",
         remote.context, remote.name, primary.context
     )
 }

@@ -57,8 +57,9 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
     let (primary, remote) = (context.primary(), context.remote());
     let probe = Probe::outside(remote, &context.budgets).await?;
     let wait = context.wait(format!("istiod to accept a token of {}", remote.name), context.budgets.converge());
+    let name = primary.istio_namespace.istiod();
     let answer =
-        match until_accepted(wait, || probe.csr(address, root)).await {
+        match until_accepted(wait, || probe.csr(address, &name, root)).await {
             Ok(answer) => answer,
             Err(timeout) => {
                 return Err(Finding::new(format!(
@@ -90,7 +91,7 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
     }
     let own = roots(root);
     evidence.saw(
-        primary.object("ConfigMap", "istio-system/istio-ca-root-cert"),
+        primary.object("ConfigMap", &format!("{}/istio-ca-root-cert", primary.istio_namespace)),
         "root-cert.pem (DER)",
         own.iter().map(|sha| format!("sha256 {sha}")).collect::<Vec<_>>().join(", "),
     );
@@ -116,13 +117,14 @@ pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Eviden
     let token = probe::token(remote).await?;
     let altered =
         altered(&token).ok_or_else(|| Fault::unknown(format!("{} gave a token that is no JWT", remote.name)))?;
+    let name = primary.istio_namespace.istiod();
     for pod in istiod::pods(primary).await? {
         let object = istiod::object(primary, &pod.name_any());
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
         let address = format!("{address}:15012");
         let probe = Probe::beside(primary, &pod, &context.budgets).await?;
         let wait = context.wait(format!("{object} to accept a token of {}", remote.name), context.budgets.converge());
-        let good = match until_accepted(wait, || probe.csr_with(&address, root, &remote.name, &token)).await {
+        let good = match until_accepted(wait, || probe.csr_with(&address, &name, root, &remote.name, &token)).await {
             Ok(answer) => answer,
             Err(timeout) => {
                 return Err(Finding::new(format!(
@@ -136,7 +138,7 @@ pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Eviden
                 .into());
             }
         };
-        let bad = probe.csr_with(&address, root, &remote.name, &altered).await?;
+        let bad = probe.csr_with(&address, &name, root, &remote.name, &altered).await?;
         evidence.saw(&object, format!("answer to a fresh token of {}", remote.name), words(&good)).saw(
             &object,
             "answer to that token with its signature altered",

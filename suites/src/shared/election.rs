@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use serde_json::Value;
 
-/// The lock of the namespace controller, a configmap of istio-system in the remote cluster.
+/// The lock of the namespace controller, a configmap of Istio's namespace in the remote cluster.
 pub const LOCK: &str = "istio-namespace-controller-election";
 
 /// The annotation of the lock in which the holder stands.
@@ -13,7 +13,8 @@ pub const RECORD: &str = "control-plane.alpha.kubernetes.io/leader";
 
 /// `cluster2 ConfigMap istio-system/istio-namespace-controller-election`.
 pub fn object(context: &Context) -> String {
-    context.remote().object("ConfigMap", &format!("istio-system/{LOCK}"))
+    let remote = context.remote();
+    remote.object("ConfigMap", &format!("{}/{LOCK}", remote.istio_namespace))
 }
 
 /// Who holds a lock, and with which key; empty where nobody does.

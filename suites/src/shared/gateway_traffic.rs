@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use harness::check::Context;
 use harness::check::Fault;
-use harness::install::action::ISTIO_SYSTEM;
 use harness::lab::Cluster;
 use harness::lab::cluster::{ClusterError, pod_ready};
 use harness::wait::Look;
@@ -63,7 +62,7 @@ pub async fn counters(context: &Context) -> Result<Vec<Counter>, Fault> {
 /// # Errors
 /// [`ClusterError`] when pods cannot be listed.
 pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
-    let mut pods = cluster.pods(ISTIO_SYSTEM, SELECTOR).await?;
+    let mut pods = cluster.pods(&cluster.istio_namespace, SELECTOR).await?;
     pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
     Ok(pods)
 }
@@ -74,12 +73,13 @@ pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
 /// [`Fault`] when there is none.
 pub async fn proxies(context: &Context) -> Result<Vec<Proxy>, Fault> {
     let primary = context.primary();
+    let istio = &*primary.istio_namespace;
     let mut all = Vec::new();
-    for pod in primary.pods(ISTIO_SYSTEM, SELECTOR).await? {
-        all.push(Proxy::open(primary, ISTIO_SYSTEM, &pod.name_any()).await?);
+    for pod in primary.pods(istio, SELECTOR).await? {
+        all.push(Proxy::open(primary, istio, &pod.name_any()).await?);
     }
     if all.is_empty() {
-        return Err(Fault::unknown(format!("{} has no pod {SELECTOR} in {ISTIO_SYSTEM}", primary.name)));
+        return Err(Fault::unknown(format!("{} has no pod {SELECTOR} in {istio}", primary.name)));
     }
     Ok(all)
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use harness::check::Context;
-use harness::install::action::ISTIO_SYSTEM;
 use harness::lab::Cluster;
 use harness::lab::cluster::{ClusterError, pod_ready};
 use harness::lab::forward::ForwardError;
@@ -15,18 +14,15 @@ use serde_json::Value;
 /// The port of the debug pages that asks a caller from inside the pod for no credentials.
 const MONITORING: u16 = 15014;
 
-/// The Service of the gateway that exposes istiod, in istio-system of the primary cluster.
+/// The Service of the gateway that exposes istiod, in Istio's namespace of the primary cluster.
 pub const GATEWAY: &str = "istio-eastwestgateway";
-
-/// The name by which proxies know istiod, in each cluster.
-pub const NAME: &str = "istiod.istio-system.svc";
 
 /// Pods of istiod that are ready.
 ///
 /// # Errors
 /// [`ClusterError`] when pods cannot be listed.
 pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
-    let mut pods = cluster.pods(ISTIO_SYSTEM, "app=istiod").await?;
+    let mut pods = cluster.pods(&cluster.istio_namespace, "app=istiod").await?;
     pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
     Ok(pods)
 }
@@ -53,7 +49,7 @@ pub async fn revision(cluster: &Cluster) -> Result<String, ClusterError> {
 /// # Errors
 /// [`ForwardError`] when it does not answer, or with something else.
 pub async fn debug(cluster: &Cluster, pod: &str, path: &str) -> Result<Value, ForwardError> {
-    cluster.forward(ISTIO_SYSTEM, pod, MONITORING).await?.json(path).await
+    cluster.forward(&cluster.istio_namespace, pod, MONITORING).await?.json(path).await
 }
 
 /// A page of one replica as text, such as `/version`.
@@ -61,12 +57,12 @@ pub async fn debug(cluster: &Cluster, pod: &str, path: &str) -> Result<Value, Fo
 /// # Errors
 /// As [`debug`].
 pub async fn text(cluster: &Cluster, pod: &str, path: &str) -> Result<String, ForwardError> {
-    cluster.forward(ISTIO_SYSTEM, pod, MONITORING).await?.text(path).await
+    cluster.forward(&cluster.istio_namespace, pod, MONITORING).await?.text(path).await
 }
 
 /// `cluster1 pod istio-system/istiod-x`.
 pub fn object(cluster: &Cluster, pod: &str) -> String {
-    cluster.object("pod", &format!("{ISTIO_SYSTEM}/{pod}"))
+    cluster.object("pod", &format!("{}/{pod}", cluster.istio_namespace))
 }
 
 /// The gateway's Service as it is now; none if it is not there.
@@ -75,11 +71,12 @@ pub fn object(cluster: &Cluster, pod: &str) -> String {
 /// [`ClusterError`] when it cannot be shown.
 pub async fn gateway(context: &Context) -> Result<Option<Service>, ClusterError> {
     let primary = context.primary();
+    let istio = &*primary.istio_namespace;
     primary
-        .api::<Service>(ISTIO_SYSTEM)
+        .api::<Service>(istio)
         .get_opt(GATEWAY)
         .await
-        .map_err(primary.refused(format!("show Service {ISTIO_SYSTEM}/{GATEWAY}")))
+        .map_err(primary.refused(format!("show Service {istio}/{GATEWAY}")))
 }
 
 /// What a page of syncz says of the proxies connected to one replica: `pod.namespace` and the cluster it claims.

@@ -17,14 +17,15 @@ use super::istiod;
 /// [`Fault`] when it cannot be read.
 pub async fn root_of_primary(context: &Context) -> Result<String, Fault> {
     let primary = context.primary();
+    let istio = &*primary.istio_namespace;
     let map = primary
-        .api::<ConfigMap>("istio-system")
+        .api::<ConfigMap>(istio)
         .get("istio-ca-root-cert")
         .await
-        .map_err(primary.refused("show ConfigMap istio-system/istio-ca-root-cert"))?;
-    map.data.and_then(|data| data.get("root-cert.pem").cloned()).ok_or_else(|| {
-        Fault::unknown(format!("ConfigMap istio-system/istio-ca-root-cert of {} is empty", primary.name))
-    })
+        .map_err(primary.refused(format!("show ConfigMap {istio}/istio-ca-root-cert")))?;
+    map.data
+        .and_then(|data| data.get("root-cert.pem").cloned())
+        .ok_or_else(|| Fault::unknown(format!("ConfigMap {istio}/istio-ca-root-cert of {} is empty", primary.name)))
 }
 
 /// What each replica of istiod has decided by its log: whether it may lead in the remote cluster; none where it never asked.
@@ -38,12 +39,13 @@ pub async fn decisions(
     evidence: &mut Evidence,
 ) -> Result<BTreeMap<String, Option<bool>>, ClusterError> {
     let (primary, remote) = (context.primary(), context.remote());
+    let istio = &*primary.istio_namespace;
     let asked = format!("should join leader-election for cluster {}:", remote.name);
     let mut told = BTreeMap::new();
     for pod in istiod::replicas(primary).await? {
         let params = LogParams { container: Some("discovery".to_string()), ..LogParams::default() };
-        let log = primary.api::<Pod>("istio-system").logs(&pod, &params).await;
-        let log = log.map_err(primary.refused(format!("show the log of pod istio-system/{pod}")))?;
+        let log = primary.api::<Pod>(istio).logs(&pod, &params).await;
+        let log = log.map_err(primary.refused(format!("show the log of pod {istio}/{pod}")))?;
         let line = log.lines().rev().find(|line| line.contains(&asked));
         if let Some(line) = line {
             evidence.saw(istiod::object(primary, &pod), "log", line.trim());
@@ -55,9 +57,10 @@ pub async fn decisions(
 
 /// What makes an istiod lead that decided against it.
 pub fn how_to_lead(context: &Context) -> String {
+    let (primary, remote) = (context.primary(), context.remote());
     format!(
-        "namespace istio-system of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew",
-        context.remote().name
+        "namespace {} of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew",
+        primary.istio_namespace, remote.name
     )
 }
 

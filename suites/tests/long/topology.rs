@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::calling::{Lab, MESHPROOF, docker};
 
-const TESTS: usize = 3;
+const TESTS: usize = 4;
 static RAN: AtomicUsize = AtomicUsize::new(0);
 
 /// Says how many of this file's tests have come to their end.
@@ -228,6 +228,37 @@ fn containers(lab: &Lab) -> String {
     let mut line = vec!["inspect", "-f", "{{.Name}} {{.Id}} {{.State.StartedAt}} {{.RestartCount}}"];
     line.extend(ids.lines());
     String::from_utf8_lossy(&docker(&line).stdout).into_owned()
+}
+
+#[test]
+fn istio_in_another_namespace_is_judged_and_named_there() {
+    let lab = Lab::fresh("t-mesh");
+    assert_eq!(lab.call("up", &[SLOW.as_slice(), &["--istio-namespace", "mesh-system"]].concat()), 0);
+    assert_eq!(lab.call("install", &SLOW), 0);
+    assert_eq!(lab.call("check", &SLOW), 0, "{:#?}", lab.verdicts());
+    let namespaces = |cluster| {
+        let script = "kubectl --kubeconfig /etc/kubernetes/admin.conf get namespaces -o name";
+        shell(&node(&lab, cluster, "control-plane"), script)
+    };
+    for cluster in ["cluster1", "cluster2"] {
+        let there = namespaces(cluster);
+        assert!(there.contains("/mesh-system") && !there.contains("/istio-system"), "{cluster}: {there}");
+    }
+    let annotate = "kubectl --kubeconfig /etc/kubernetes/admin.conf annotate namespace mesh-system --overwrite \
+                    topology.istio.io/controlPlaneClusters";
+    shell(&node(&lab, "cluster2", "control-plane"), &format!("{annotate}=other"));
+    assert_eq!(lab.call("check", &SLOW), 1);
+    let cause = &lab.verdicts()["D4"];
+    assert!(cause.contains("cluster2 Namespace mesh-system"), "{cause}");
+    shell(&node(&lab, "cluster2", "control-plane"), &format!("{annotate}=cluster1"));
+    assert_eq!(lab.call("uninstall", &SLOW), 0, "D12 finds nothing left: {:#?}", lab.verdicts());
+    for cluster in ["cluster1", "cluster2"] {
+        let there = namespaces(cluster);
+        assert!(!there.contains("/mesh-system"), "{cluster}: {there}");
+    }
+    lab.down();
+    assert_eq!(lab.remains(), Vec::<String>::new());
+    ran();
 }
 
 #[test]

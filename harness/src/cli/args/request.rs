@@ -9,7 +9,7 @@ use crate::budget::Budgets;
 use crate::lab::images::Origins;
 use crate::plan::CaseOutline;
 use crate::problem::{Problem, Problems, any_of, nearest};
-use crate::scenario::{ImageSource, Scenario, ScenarioFile, check_lab_name, count};
+use crate::scenario::{ImageSource, IstioNamespace, Scenario, ScenarioFile, check_lab_name, count};
 use crate::select::{Selection, select};
 use crate::versions::Versions;
 
@@ -140,10 +140,17 @@ impl Cli {
                 Err((message, instead)) => problems.push("--lab", message, instead),
             }
         }
-        if let Some(nodes) = &self.verb.size().nodes {
+        let shape = self.verb.shape();
+        if let Some(nodes) = &shape.nodes {
             match count(nodes) {
                 Ok(nodes) => file.scenario.clusters.values_mut().for_each(|wish| wish.nodes = nodes),
                 Err((message, instead)) => problems.push("--nodes", message, instead),
+            }
+        }
+        if let Some(name) = &shape.istio_namespace {
+            match IstioNamespace::named(name) {
+                Ok(namespace) => file.scenario.istio_namespace = namespace,
+                Err((message, instead)) => problems.push("--istio-namespace", message, instead),
             }
         }
         let sources = self.verb.sources();

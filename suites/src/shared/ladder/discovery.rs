@@ -92,6 +92,7 @@ pub async fn endpoint_slices(context: &Context) -> Told {
 pub async fn registry(context: &Context) -> Told {
     let pods = sample::echoes(context).await?;
     let replicas = shards(context, HOST, NAMESPACE, u64::from(PORT)).await?;
+    let primary = context.primary();
     for (istiod, shards) in &replicas {
         let Some(seen) = misplaced(&pods, shards) else { continue };
         let pod = istiod.rsplit('/').next().unwrap_or(istiod);
@@ -100,8 +101,8 @@ pub async fn registry(context: &Context) -> Told {
             object: istiod.clone(),
             seen: format!("it {seen}"),
             look: format!(
-                "kubectl --context {} -n istio-system exec {pod} -- pilot-discovery request GET /debug/endpointShardz",
-                context.primary().context
+                "kubectl --context {} -n {} exec {pod} -- pilot-discovery request GET /debug/endpointShardz",
+                primary.context, primary.istio_namespace
             ),
         }));
     }
