@@ -8,19 +8,19 @@
 
 mod traffic;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::probe::{Calls, Probe};
-use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 
 use self::traffic::Traffic;
 use crate::shared::deployment::{Pods, scale, settled};
 use crate::shared::envoy::Proxy;
+use crate::shared::listed;
 use crate::shared::rows::split;
 use crate::shared::sample::{NAMESPACE, callers};
 
@@ -39,10 +39,6 @@ pub const CASE: Case = Case {
 };
 
 const NAME: &str = "moved";
-const UPSTREAM: &str = "outbound|8080||moved.meshproof-sample.svc.cluster.local";
-
-/// Looks this often, so that a move takes no longer than the mesh does.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// Seconds for which a pod that was told to go still answers (`preStop` in the manifest).
 const PATIENCE: f64 = 10.0;
@@ -71,7 +67,7 @@ async fn moves(context: &Context, callers: &[Probe], proxies: &[Proxy]) -> Resul
     let (here, there) = (here?, there?);
     let both = here.clone().into_iter().chain(there).collect();
     let answered = join_all(callers.iter().map(|caller| answers(context, caller)));
-    let (known, answered) = futures::join!(known(context, proxies, &both), answered);
+    let (known, answered) = futures::join!(listed::exactly(context, proxies, NAME, &both), answered);
     known?;
     answered.into_iter().collect::<Result<(), Fault>>()?;
     let traffic = Traffic::of(context, format!("http://{NAME}.{NAMESPACE}:8080/{}/b10/moved", context.nonce), callers);
@@ -133,7 +129,7 @@ async fn from_place_to_place(
     let began = Instant::now();
     let there = there(context, Role::Remote).await?;
     let ready = began.elapsed().as_secs_f64();
-    known(context, proxies, &here.clone().into_iter().chain(there.clone()).collect()).await?;
+    listed::exactly(context, proxies, NAME, &here.clone().into_iter().chain(there.clone()).collect()).await?;
     let listed = began.elapsed().as_secs_f64();
     evidence.saw(
         context.remote().object("Deployment", &format!("{NAMESPACE}/{NAME}")),
@@ -156,47 +152,11 @@ async fn leaves(
     let cluster = context.cluster(role);
     let told = Instant::now();
     scale(cluster, NAME, 0).await?;
-    known(context, proxies, stays).await?;
+    listed::exactly(context, proxies, NAME, stays).await?;
     let seconds = told.elapsed().as_secs_f64();
     let object = cluster.object("Deployment", &format!("{NAMESPACE}/{NAME}"));
     evidence.saw(object, "scaled from 1 to 0", format!("dropped by every caller's proxy after {seconds:.1} s"));
     Ok(seconds)
-}
-
-/// Waits until each proxy lists exactly these pods.
-async fn known(context: &Context, proxies: &[Proxy], pods: &Pods) -> Result<(), Fault> {
-    let each = join_all(proxies.iter().map(|proxy| async move {
-        let wait = context.wait(format!("{} to list the pods of {NAME}", proxy.object()), context.budgets.endpoints());
-        let wait = wait.every(PAUSE);
-        let listed = wait.until(|| async {
-            match proxy.endpoints_of(UPSTREAM).await {
-                Ok(all) => {
-                    let listed = all.iter().filter(|endpoint| endpoint.is_healthy());
-                    difference(pods, &listed.map(|endpoint| endpoint.address.as_str()).collect::<Vec<_>>())
-                        .map_or(Look::Yes(()), Look::NotYet)
-                }
-                Err(error) => Look::unable(error),
-            }
-        });
-        match listed.await {
-            Ok(()) => Ok(()),
-            Err(timeout) => Err(Fault::from(
-                Finding::new(format!("{} {}", proxy.object(), timeout.last()?))
-                    .expected_got(all_of(&pods.values().collect::<Vec<_>>()), timeout.last()?)
-                    .hint(format!("compare Service {NAMESPACE}/{NAME} of both clusters (selector, ports, annotation networking.istio.io/exportTo) and its EndpointSlices there")),
-            )),
-        }
-    }));
-    each.await.into_iter().collect()
-}
-
-/// How the listed addresses are others than those of the pods, as the end of a sentence that begins with the proxy.
-fn difference(pods: &Pods, listed: &[&str]) -> Option<String> {
-    if let Some((ip, pod)) = pods.iter().find(|(ip, _)| !listed.contains(&ip.as_str())) {
-        return Some(format!("does not list endpoint {ip} of {pod} behind Service {NAMESPACE}/{NAME}"));
-    }
-    let extra = listed.iter().find(|address| !pods.contains_key(**address));
-    extra.map(|address| format!("still lists endpoint {address}, which Service {NAMESPACE}/{NAME} has left"))
 }
 
 /// The control: without it nothing can be said of what is lost later.
@@ -227,23 +187,4 @@ async fn answers(context: &Context, caller: &Probe) -> Result<(), Fault> {
 async fn there(context: &Context, role: Role) -> Result<Pods, Fault> {
     scale(context.cluster(role), NAME, 1).await?;
     Ok(settled(context, role, NAME, 1).await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::difference;
-
-    #[rstest]
-    #[case::exactly(&["10.10.0.9"], None)]
-    #[case::not_there(&["10.20.0.7"], Some("does not list endpoint 10.10.0.9 of cluster1 pod a/b behind"))]
-    #[case::not_gone(&["10.10.0.9", "10.20.0.7"], Some("still lists endpoint 10.20.0.7, which Service"))]
-    fn a_proxy_lists_where_the_workload_is(#[case] listed: &[&str], #[case] says: Option<&str>) {
-        let got = difference(&[("10.10.0.9".to_string(), "cluster1 pod a/b".to_string())].into(), listed);
-        match says {
-            None => assert_eq!(got, None),
-            Some(says) => assert!(got.as_ref().is_some_and(|got| got.starts_with(says)), "{got:?}"),
-        }
-    }
 }

@@ -12,9 +12,8 @@ use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 use harness::wait::Look;
 
-use crate::shared::envoy::Proxy;
-use crate::shared::peers;
 use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::{headless, peers};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -38,7 +37,6 @@ const HEADLESS: &str = "echo-pods";
 
 /// A row in which a cluster that answers half of the calls shows, but for one in a million.
 const CALLS: u32 = 20;
-const CALLS_OF_A_POD: u32 = 3;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let (callers, mut servers) = (callers(context).await?, Vec::new());
@@ -98,9 +96,9 @@ fn otherwise(calls: &Calls, remote: &str) -> Option<String> {
 /// The caller's proxy knows each pod of the headless Service, and calls of a pod reach it under mutual TLS.
 async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
-    known(context, caller, servers, &mut evidence).await?;
+    headless::known(context, caller, HEADLESS, servers, &mut evidence).await?;
     let mark = format!("/{}/b9/{}/{}/pods/", context.nonce, caller.cluster.role, caller.pod);
-    let rows = join_all(servers.iter().map(|server| reached(context, caller, server, &mark))).await;
+    let rows = join_all(servers.iter().map(|server| headless::reached(context, caller, HEADLESS, server, &mark))).await;
     let mut answered = std::collections::BTreeMap::new();
     for (server, row) in servers.iter().zip(rows) {
         let calls = row?;
@@ -126,95 +124,8 @@ async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Res
             .join(", "),
     };
     evidence.saw(caller.object(), format!("{} calls of {HEADLESS} by its name, not judged", named.sent), said);
-    peers::are_the_caller(context, caller, &mark, &answered, &mut evidence).await?;
+    peers::are_the_caller(context, caller, "echo", &mark, &answered, &mut evidence).await?;
     Ok(evidence)
-}
-
-/// The caller's proxy listens at the address of each pod, in whichever cluster.
-async fn known(context: &Context, caller: &Probe, servers: &[Probe], evidence: &mut Evidence) -> Result<(), Fault> {
-    let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
-    let wait = context.wait(format!("{} to know the pods of {HEADLESS}", proxy.object()), context.budgets.endpoints());
-    let listed = wait.until(|| async {
-        match proxy.listeners().await {
-            Ok(all) => match servers.iter().find(|server| !all.contains(&format!("{}:9000", server.address))) {
-                None => Look::Yes(()),
-                Some(server) => Look::NotYet(format!("no listener {}:9000, of {}", server.address, server.object())),
-            },
-            Err(error) => Look::unable(error),
-        }
-    });
-    if let Err(timeout) = listed.await {
-        return Err(Finding::new(format!(
-            "{} has {} behind the headless Service {NAMESPACE}/{HEADLESS}",
-            proxy.object(),
-            timeout.last()?
-        ))
-        .expected_got("a listener for port 9000 of each pod of both clusters", timeout.last()?)
-        .hint(format!("compare Service {NAMESPACE}/{HEADLESS} of both clusters: a headless Service must be in both with the same ports; and see its endpoints in istiod's /debug/endpointShardz"))
-        .evidence(evidence)
-        .into());
-    }
-    for server in servers {
-        evidence.saw(proxy.object(), format!("listener {}:9000", server.address), server.object());
-    }
-    Ok(())
-}
-
-/// Calls of this pod's address in the headless Service's name are answered by this pod: by HTTP, whose row is returned,
-/// and by TCP.
-async fn reached(context: &Context, caller: &Probe, server: &Probe, mark: &str) -> Result<Calls, Fault> {
-    let host = format!("host={HEADLESS}.{NAMESPACE}:8080");
-    let first = format!("http://{}:8080/{}/b9/first", server.address, context.nonce);
-    let tcp = format!("{}:9000", server.address);
-    let count = CALLS_OF_A_POD.to_string();
-    // First moments are waited for; what is judged by the servers' logs comes after them.
-    let http = ["call", &first, "--header", &host, "--count", &count];
-    let tcp = ["call", &tcp, "--protocol", "tcp", "--count", &count];
-    let (http, tcp) = futures::join!(settles(context, caller, server, &http), settles(context, caller, server, &tcp));
-    http.and(tcp)?;
-    let url = format!("http://{}:8080{mark}{}", server.address, server.pod);
-    let calls: Calls = caller.ask(&["call", &url, "--header", &host, "--count", &count]).await?;
-    match astray(&calls, &server.pod) {
-        None => Ok(calls),
-        Some(why) => Err(unreached(caller, server, &why).into()),
-    }
-}
-
-/// Waits until every one of these calls is answered by this pod.
-async fn settles(context: &Context, caller: &Probe, server: &Probe, call: &[&str]) -> Result<(), Fault> {
-    let wait = context.wait(format!("{} to reach {}", caller.object(), server.object()), context.budgets.converge());
-    let seen = wait.until(|| async {
-        match caller.ask::<Calls>(call).await {
-            Ok(calls) => astray(&calls, &server.pod).map_or(Look::Yes(()), Look::NotYet),
-            Err(error) => Look::unable(error),
-        }
-    });
-    match seen.await {
-        Ok(()) => Ok(()),
-        Err(timeout) => Err(unreached(caller, server, timeout.last()?).into()),
-    }
-}
-
-fn unreached(caller: &Probe, server: &Probe, why: &str) -> Finding {
-    Finding::new(format!(
-        "calls from {} to {} of {} behind the headless Service {NAMESPACE}/{HEADLESS} do not reach it: {why}",
-        caller.object(),
-        server.address,
-        server.object()
-    ))
-    .expected_got("every call answered by this very pod", why)
-    .hint(format!(
-        "see cluster outbound|8080||{HEADLESS}.{NAMESPACE}.svc.cluster.local in the caller's proxy, and DestinationRules for it"
-    ))
-}
-
-/// How calls of one pod went otherwise than to it.
-fn astray(calls: &Calls, pod: &str) -> Option<String> {
-    if calls.answered != calls.sent {
-        return Some(format!("{} of {} are answered; {}", calls.answered, calls.sent, calls.failure_line()));
-    }
-    let other = calls.by.keys().find(|who| who.rsplit('/').next() != Some(pod));
-    other.map(|other| format!("{other} answers in its place"))
 }
 
 #[cfg(test)]
@@ -224,7 +135,7 @@ mod tests {
     use harness::lab::probe::Calls;
     use rstest::rstest;
 
-    use super::{astray, otherwise};
+    use super::otherwise;
 
     fn calls(by: &[(&str, u32)], failed: u32) -> Calls {
         let answered: u32 = by.iter().map(|(_, count)| count).sum();
@@ -247,13 +158,5 @@ mod tests {
         #[case] says: Option<&str>,
     ) {
         assert_eq!(otherwise(&calls(by, failed), "cluster2").as_deref(), says);
-    }
-
-    #[rstest]
-    #[case::this_very_pod(&[("cluster2/v2/a", 3)], 0, None)]
-    #[case::another(&[("cluster1/v1/c", 1), ("cluster2/v2/a", 2)], 0, Some("cluster1/v1/c answers in its place"))]
-    #[case::nobody(&[], 3, Some("0 of 3 are answered; dns: name or service not known (x3)"))]
-    fn a_call_of_a_pod_reaches_that_pod(#[case] by: &[(&str, u32)], #[case] failed: u32, #[case] says: Option<&str>) {
-        assert_eq!(astray(&calls(by, failed), "a").as_deref(), says);
     }
 }

@@ -76,7 +76,8 @@ async fn served(context: &Context) -> Result<Evidence, Fault> {
     }
     // Last, for the proxies write their logs in batches.
     for (caller, calls) in &samples {
-        peers::are_the_caller(context, caller, &mark(context, caller), &calls.by_cluster(), &mut evidence).await?;
+        peers::are_the_caller(context, caller, "echo", &mark(context, caller), &calls.by_cluster(), &mut evidence)
+            .await?;
     }
     Ok(evidence)
 }

@@ -76,8 +76,9 @@ async fn service_leads_to_gateway(context: &Context, evidence: &mut Evidence) ->
 /// A proxy that is connected to istiod: `pod.namespace`, and the address that istiod sees.
 type Connection = (String, String);
 
-/// Where a proxy runs and what its pod's address is, by `pod.namespace`.
-type Proxies = BTreeMap<String, (Role, String)>;
+/// Where the proxies of a name run and what their pods' addresses are, by `pod.namespace`: pods of StatefulSets have
+/// namesakes in the other cluster.
+type Proxies = BTreeMap<String, Vec<(Role, String)>>;
 
 /// Every connection that a replica of istiod has from the remote cluster comes from a pod of the gateway.
 async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
@@ -116,7 +117,11 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
     let proxies = proxies(context).await?;
     let book = AddressBook::of(context).await?;
     for (replica, (proxy, address)) in &connected {
-        let of = proxies.get(proxy).map_or("a pod that is gone", |(role, _)| context.cluster(*role).name.as_str());
+        let of = match proxies.get(proxy).map(Vec::as_slice) {
+            None | Some([]) => "a pod that is gone",
+            Some([(role, _)]) => context.cluster(*role).name.as_str(),
+            Some(_) => "either cluster",
+        };
         evidence.saw(replica, format!("/debug/connections: {proxy} of {of}"), format!("from {}", book.name(address)));
     }
     let Some((replica, (proxy, address), role)) = stray(&connected, &proxies, &gateways) else { return Ok(()) };
@@ -175,7 +180,7 @@ async fn proxies(context: &Context) -> Result<Proxies, ClusterError> {
         for pod in cluster.all::<Pod>().list(&ListParams::default()).await.map_err(cluster.refused("list pods"))? {
             let key = format!("{}.{}", pod.name_any(), pod.namespace().unwrap_or_default());
             if let Some(ip) = pod.status.and_then(|status| status.pod_ip) {
-                proxies.insert(key, (role, ip));
+                proxies.entry(key).or_default().push((role, ip));
             }
         }
     }
@@ -190,12 +195,14 @@ fn stray<'a>(
 ) -> Option<(&'a String, &'a Connection, Role)> {
     connected.iter().find_map(|(replica, connection)| {
         let (proxy, address) = connection;
-        let (role, own) = proxies.get(proxy)?;
-        let right = match role {
+        let namesakes = proxies.get(proxy)?;
+        let right = |(role, own): &(Role, String)| match role {
             Role::Remote => gateways.contains(address),
             Role::Primary => address == own,
         };
-        (!right).then_some((replica, connection, *role))
+        // Which of two namesakes it is shows by its address alone.
+        let (role, _) = namesakes.iter().find(|(_, own)| address == own).or(namesakes.last())?;
+        (!namesakes.iter().any(right)).then_some((replica, connection, *role))
     })
 }
 
@@ -295,9 +302,13 @@ mod tests {
     use super::{Proxies, connections_of, stray};
 
     fn proxies() -> Proxies {
-        let proxy = |name: &str, role, ip: &str| (name.to_string(), (role, ip.to_string()));
-        [proxy("caller-1.sample", Role::Primary, "10.10.0.9"), proxy("caller-2.sample", Role::Remote, "10.20.0.7")]
-            .into()
+        let (one, two) = ((Role::Primary, "10.10.0.9".to_string()), (Role::Remote, "10.20.0.7".to_string()));
+        [
+            ("caller-1.sample".to_string(), vec![one.clone()]),
+            ("caller-2.sample".to_string(), vec![two.clone()]),
+            ("stateful-0.sample".to_string(), vec![one, two]),
+        ]
+        .into()
     }
 
     #[rstest]
@@ -305,6 +316,9 @@ mod tests {
     #[case::directly("caller-2.sample", "10.20.0.7", Some(Role::Remote))]
     #[case::own_pod("caller-1.sample", "10.10.0.9", None)]
     #[case::primary_by_the_gateway("caller-1.sample", "10.10.0.10", Some(Role::Primary))]
+    #[case::the_namesake_here("stateful-0.sample", "10.10.0.9", None)]
+    #[case::the_namesake_there("stateful-0.sample", "10.10.0.10", None)]
+    #[case::a_namesake_directly("stateful-0.sample", "10.20.0.7", Some(Role::Remote))]
     #[case::a_pod_that_is_gone("caller-3.sample", "10.20.0.8", None)]
     fn only_the_remote_cluster_comes_by_the_gateway(
         #[case] proxy: &str,

@@ -3,6 +3,8 @@
 
 mod b10_move;
 mod b11_workload_roots;
+mod b12_stateful_set;
+mod b13_cluster_local;
 mod b1_authorization;
 mod b2_strict_mutual_tls;
 mod b3_authorship;
@@ -58,6 +60,8 @@ pub fn registry() -> Vec<Case> {
         b9_remote_service::CASE,
         b10_move::CASE,
         b11_workload_roots::CASE,
+        b12_stateful_set::CASE,
+        b13_cluster_local::CASE,
     ]
 }
 

@@ -85,15 +85,20 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
     };
     let workloads = |id, role, version| {
         let action = Action::sample(scenario, role, version, workload_image);
-        // An echo for each node of the larger cluster, a caller for each node, what D7 scales and what B10 moves.
-        let pods = scenario.most_nodes() as usize + nodes(role) + scaled(role) + 1;
+        // An echo for each node of the larger cluster, a caller for each node, what D7 scales, what B10 moves and
+        // the pod of the StatefulSet.
+        let pods = scenario.most_nodes() as usize + nodes(role) + scaled(role) + 2;
         base(
             id,
             format!("Sample workloads run in {}", name(role)),
             HARNESS,
             role,
             action,
-            Proof::PodsReady { namespace: "meshproof-sample", selector: "app in (echo, scaled, moved, caller)", pods },
+            Proof::PodsReady {
+                namespace: "meshproof-sample",
+                selector: "app in (echo, scaled, moved, stateful, caller)",
+                pods,
+            },
         )
     };
     vec![
@@ -354,6 +359,10 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
         row(
             "values.global.proxy.readinessPeriodSeconds: 1, readinessFailureThreshold: 60",
             "a gateway that was not ready at the first look is looked at again after 15 s; it is given up after 60 s as before",
+        ),
+        row(
+            "meshConfig.serviceSettings: Service local-echo of the sample is cluster-local",
+            "a name that stays in the caller's cluster, beside others for the same pods that do not",
         ),
         row(
             "meshConfig.extensionProviders: an access log, used by the sample namespace alone",

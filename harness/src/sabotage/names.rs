@@ -12,7 +12,7 @@ use crate::role::Role;
 use crate::scenario::Scenario;
 
 /// Names that a catalogue may use.
-pub const VARIABLES: [&str; 14] = [
+pub const VARIABLES: [&str; 15] = [
     "CLUSTER1",
     "CLUSTER2",
     "NETWORK",
@@ -25,6 +25,7 @@ pub const VARIABLES: [&str; 14] = [
     "PODS2",
     "ISTIOD",
     "ECHO1",
+    "STATEFUL2",
     "ROOT",
     "OTHER_ROOT",
 ];
@@ -34,10 +35,10 @@ pub const VARIABLES: [&str; 14] = [
 pub struct Names(BTreeMap<&'static str, String>);
 
 impl Names {
-    /// Of this lab, as it is now: names of the clusters, their network, the namespace of Istio and what that adds to the
-    /// names of its webhooks; addresses of the control-plane nodes, of the gateway, of a pod of istiod, and of one of echo in
-    /// the primary; subnets of the clusters' pods; the root of the mesh, and another root (that of the remote cluster's API
-    /// server), in base64.
+    /// Of this lab, as it is now: names of the clusters, their network, the namespace of Istio and what that adds to
+    /// the names of its webhooks; addresses of their control-plane nodes, of the gateway, of a pod of istiod, of one of echo
+    /// in the primary and of that of the StatefulSet in the remote; subnets of their pods; the root of the mesh, and another
+    /// root (that of the
     ///
     /// # Errors
     /// [`ClusterError`] when the pods of istiod cannot be listed.
@@ -49,6 +50,8 @@ impl Names {
         let istiod = istiod.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
         let echo = primary.pods("meshproof-sample", "app=echo").await?;
         let echo = echo.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
+        let stateful = context.remote().pods("meshproof-sample", "app=stateful").await?;
+        let stateful = stateful.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
         let other = context.remote().api::<ConfigMap>("kube-system").get_opt("kube-root-ca.crt").await;
         let other = other.map_err(context.remote().refused("show ConfigMap kube-system/kube-root-ca.crt"))?;
         let other = other.and_then(|map| map.data?.remove("ca.crt")).unwrap_or_default();
@@ -65,6 +68,7 @@ impl Names {
             plan(Role::Remote).pod_subnet.to_string(),
             istiod,
             echo,
+            stateful,
             base64(context.facts.get(Fact::RootCert).unwrap_or_default()),
             base64(other),
         ];

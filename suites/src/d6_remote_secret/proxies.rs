@@ -48,15 +48,18 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
         return Ok(());
     }
     for pod in &pods {
-        let (cluster, replica) = told.get(&format!("{pod}.{NAMESPACE}")).cloned().unwrap_or_default();
+        let found = told.get(&format!("{pod}.{NAMESPACE}")).into_iter().flatten();
+        let own = found.into_iter().find(|(cluster, _)| *cluster == remote.name);
+        let (cluster, replica) = own.cloned().unwrap_or_default();
         let object = remote.object("pod", &format!("{NAMESPACE}/{pod}"));
         evidence.saw(&object, format!("connected to {replica} with cluster id"), cluster);
     }
     identity(context, &pods[0], evidence).await
 }
 
-/// What proxies are connected as, and to which replica, by `pod.namespace`.
-type Connections = BTreeMap<String, (String, String)>;
+/// What proxies are connected as, and to which replica, by `pod.namespace`: pods of StatefulSets have namesakes in the
+/// other cluster.
+type Connections = BTreeMap<String, Vec<(String, String)>>;
 
 /// Ready pods with a proxy, and what each replica of istiod says of its connections.
 async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fault> {
@@ -69,10 +72,10 @@ async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fa
         .filter(|pod| pod_ready(pod) == Look::Yes(()) && has_proxy(pod))
         .map(ResourceExt::name_any)
         .collect();
-    let mut told = BTreeMap::new();
+    let mut told = Connections::new();
     for replica in istiod::replicas(primary).await? {
         for (proxy, cluster) in istiod::connected(&istiod::debug(primary, &replica, "/debug/syncz").await?) {
-            told.insert(proxy, (cluster, istiod::object(primary, &replica)));
+            told.entry(proxy).or_default().push((cluster, istiod::object(primary, &replica)));
         }
     }
     Ok((pods, told))
@@ -80,13 +83,14 @@ async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fa
 
 /// Why a pod's proxy is not connected as one of its cluster; none if it is.
 fn strayed(pod: &str, told: &Connections, cluster: &str) -> Option<String> {
-    match told.get(&format!("{pod}.{NAMESPACE}")) {
-        None => Some(format!("{NAMESPACE}/{pod} is ready, and no replica of istiod has a connection of it")),
-        Some((id, replica)) if id != cluster => {
-            Some(format!("{NAMESPACE}/{pod} is connected to {replica} with the cluster id {id}"))
-        }
-        Some(_) => None,
+    let found = told.get(&format!("{pod}.{NAMESPACE}")).map_or([].as_slice(), Vec::as_slice);
+    if found.iter().any(|(id, _)| id == cluster) {
+        return None;
     }
+    Some(match found.first() {
+        None => format!("{NAMESPACE}/{pod} is ready, and no replica of istiod has a connection of it"),
+        Some((id, replica)) => format!("{NAMESPACE}/{pod} is connected to {replica} with the cluster id {id}"),
+    })
 }
 
 /// The identity with which that proxy is connected, by the certificate that it holds.
@@ -117,11 +121,19 @@ mod tests {
 
     #[rstest]
     #[case::connected("echo", true)]
+    #[case::with_a_namesake("stateful-0", true)]
     #[case::as_another_cluster("caller", false)]
     #[case::not_connected("scaled", false)]
     fn a_proxy_must_be_connected_as_one_of_its_cluster(#[case] pod: &str, #[case] fine: bool) {
-        let entry = |pod: &str, id: &str| (format!("{pod}.meshproof-sample"), (id.to_string(), "istiod-a".to_string()));
-        let told = BTreeMap::from([entry("echo", "cluster2"), entry("caller", "cluster1")]);
+        let entry = |pod: &str, ids: &[&str]| {
+            let all = ids.iter().map(|id| (id.to_string(), "istiod-a".to_string()));
+            (format!("{pod}.meshproof-sample"), all.collect::<Vec<_>>())
+        };
+        let told = BTreeMap::from([
+            entry("echo", &["cluster2"]),
+            entry("caller", &["cluster1"]),
+            entry("stateful-0", &["cluster1", "cluster2"]),
+        ]);
         assert_eq!(strayed(pod, &told, "cluster2").is_none(), fine);
     }
 }

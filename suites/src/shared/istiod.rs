@@ -85,9 +85,12 @@ pub fn connected(syncz: &Value) -> Vec<(String, String)> {
     syncz.as_array().into_iter().flatten().map(|entry| (field(entry, "proxy"), field(entry, "cluster_id"))).collect()
 }
 
-/// What each proxy connected to one replica has not taken of what that sent, by `pod.namespace`: the kinds of configuration,
-/// with the error where it refused them.
-pub fn progress(syncz: &Value) -> BTreeMap<String, Vec<String>> {
+/// A proxy as istiod knows it: the cluster that it claims, and `pod.namespace`, which one of the other cluster may share.
+pub type Client = (String, String);
+
+/// What each proxy connected to one replica has not taken of what that sent: the kinds of configuration, with the error
+/// where it refused them.
+pub fn progress(syncz: &Value) -> BTreeMap<Client, Vec<String>> {
     let mut all = BTreeMap::new();
     for entry in syncz.as_array().into_iter().flatten() {
         let Some(proxy) = entry["proxy"].as_str() else { continue };
@@ -99,7 +102,7 @@ pub fn progress(syncz: &Value) -> BTreeMap<String, Vec<String>> {
         let resources = entry["resources"].as_object().into_iter().flatten();
         lacks.extend(resources.filter_map(|(_, resource)| Some(resource["lastError"].as_str()?.to_string())));
         lacks.retain(|lack| !lack.is_empty());
-        all.insert(proxy.to_string(), lacks);
+        all.insert((entry["cluster_id"].as_str().unwrap_or_default().to_string(), proxy.to_string()), lacks);
     }
     all
 }
@@ -130,12 +133,12 @@ mod tests {
     }
 
     #[rstest]
-    #[case::synced(json!({"proxy": "a.b", "cluster_sent": "1", "cluster_acked": "1"}), &[])]
-    #[case::stale(json!({"proxy": "a.b", "cluster_sent": "2", "cluster_acked": "1"}), &["clusters"])]
-    #[case::never_taken(json!({"proxy": "a.b", "endpoint_sent": "1"}), &["endpoints"])]
-    #[case::refused(json!({"proxy": "a.b", "resources": {"lds": {"lastError": "no such filter"}}}), &["no such filter"])]
+    #[case::synced(json!({"cluster_id": "c", "proxy": "a.b", "cluster_sent": "1", "cluster_acked": "1"}), &[])]
+    #[case::stale(json!({"cluster_id": "c", "proxy": "a.b", "cluster_sent": "2", "cluster_acked": "1"}), &["clusters"])]
+    #[case::never_taken(json!({"cluster_id": "c", "proxy": "a.b", "endpoint_sent": "1"}), &["endpoints"])]
+    #[case::refused(json!({"cluster_id": "c", "proxy": "a.b", "resources": {"lds": {"lastError": "no such filter"}}}), &["no such filter"])]
     fn syncz_tells_what_a_proxy_has_not_taken(#[case] entry: serde_json::Value, #[case] lacks: &[&str]) {
-        assert_eq!(progress(&json!([entry]))["a.b"], lacks);
+        assert_eq!(progress(&json!([entry]))[&("c".to_string(), "a.b".to_string())], lacks);
     }
 
     #[rstest]

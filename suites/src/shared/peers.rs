@@ -15,22 +15,23 @@ use super::sample::NAMESPACE;
 /// The identity of the callers, in each cluster.
 pub const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/caller";
 
-/// Reads the access logs of all echo servers: each request that the caller had answered must be there, by its identity
-/// and straight from its pod.
+/// Reads the access logs of all pods with label `app=<app>`: each request that the caller had answered must be there, by
+/// its identity and straight from its pod.
 ///
 /// # Errors
 /// [`Fault`] naming the proxy that saw somebody else, or saying which lines are not there.
 pub async fn are_the_caller(
     context: &Context,
     caller: &Probe,
+    app: &str,
     mark: &str,
     answered: &BTreeMap<String, u32>,
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
-    let wait = context.wait(format!("the access logs of echo to hold {mark}"), context.budgets.converge());
+    let wait = context.wait(format!("the access logs of {app} to hold {mark}"), context.budgets.converge());
     let logs = wait
         .until(|| async {
-            match servers(context, mark).await {
+            match servers(context, app, mark).await {
                 Ok(logs) => match lacking(&logs, answered) {
                     None => Look::Yes(logs),
                     Some(why) => Look::NotYet(why),
@@ -40,7 +41,7 @@ pub async fn are_the_caller(
         })
         .await?;
     for (server, entries) in &logs {
-        let object = format!("{server} access log of the echo proxies");
+        let object = format!("{server} access log of the {app} proxies");
         evidence
             .saw(&object, format!("lines with path {mark}"), entries.len())
             .saw(&object, format!("peer identity of requests from {}", caller.object()), identities(entries))
@@ -69,11 +70,11 @@ pub async fn are_the_caller(
 }
 
 /// What the servers' proxies of each cluster have logged.
-async fn servers(context: &Context, mark: &str) -> Result<BTreeMap<String, Vec<Entry>>, ClusterError> {
-    let mut logs = BTreeMap::new();
+async fn servers(context: &Context, app: &str, mark: &str) -> Result<BTreeMap<String, Vec<Entry>>, ClusterError> {
+    let (mut logs, selector) = (BTreeMap::new(), format!("app={app}"));
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        logs.insert(cluster.name.clone(), access_log::requests(cluster, NAMESPACE, "app=echo", Way::In, mark).await?);
+        logs.insert(cluster.name.clone(), access_log::requests(cluster, NAMESPACE, &selector, Way::In, mark).await?);
     }
     Ok(logs)
 }

@@ -19,15 +19,16 @@ pub async fn proxies(context: &Context) -> Told {
     for role in Role::ALL {
         let cluster = context.cluster(role);
         for pod in sample::staying(cluster).await? {
-            proxies.push((format!("{pod}.{NAMESPACE}"), Proxy::open(cluster, NAMESPACE, &pod).await?));
+            let client = (cluster.name.clone(), format!("{pod}.{NAMESPACE}"));
+            proxies.push((client, Proxy::open(cluster, NAMESPACE, &pod).await?));
         }
     }
     // Side by side: what was sent a moment ago may not have been taken yet.
     let pods = &pods;
-    let looks = proxies.iter().map(|(name, proxy)| async move {
+    let looks = proxies.iter().map(|(client, proxy)| async move {
         let wait = context.wait(format!("{} to be synced", proxy.object()), context.budgets.request());
         let synced = wait.until(|| async {
-            match lacking(context, name, proxy, pods).await {
+            match lacking(context, client, proxy, pods).await {
                 Ok(None) => Look::Yes(()),
                 Ok(Some(seen)) => Look::NotYet(seen),
                 Err(fault) => fault.into(),
@@ -35,7 +36,7 @@ pub async fn proxies(context: &Context) -> Told {
         });
         let Err(timeout) = synced.await else { return Ok(None) };
         let (object, seen) = (proxy.object(), timeout.last()?.to_string());
-        let look = format!("istioctl --context {} proxy-status {name}", context.primary().context);
+        let look = format!("istioctl --context {} proxy-status {}", context.primary().context, client.1);
         Ok::<_, Fault>(Some(Broken { layer: Layer::Xds, object, seen, look }))
     });
     for look in join_all(looks).await {
@@ -49,7 +50,7 @@ pub async fn proxies(context: &Context) -> Told {
 /// What one proxy lacks of what istiod knows; none where it lacks nothing.
 async fn lacking(
     context: &Context,
-    name: &str,
+    client: &istiod::Client,
     proxy: &Proxy,
     pods: &BTreeMap<String, String>,
 ) -> Result<Option<String>, Fault> {
@@ -58,7 +59,7 @@ async fn lacking(
     for replica in istiod::replicas(primary).await? {
         told.extend(istiod::progress(&istiod::debug(primary, &replica, "/debug/syncz").await?));
     }
-    Ok(match told.get(name) {
+    Ok(match told.get(client) {
         None => Some("it is not connected to any replica of istiod".to_string()),
         Some(stale) if !stale.is_empty() => Some(format!("it has not taken what istiod sent: {}", all_of(stale))),
         Some(_) => {

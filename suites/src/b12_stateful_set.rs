@@ -1,0 +1,228 @@
+//! B12: the pod of a StatefulSet that is deleted comes back with its name under a new address, and the callers of both
+//! clusters follow it there.
+//!
+//! It is reached by three names. Service `any-stateful` stands for the pods of both clusters. In the name of the headless
+//! Service, each is called at its own address. And by the pod's own DNS name: both clusters have a `stateful-0`, and
+//! without DNS proxying a cluster's own DNS tells its callers of its own one only, so that is what they must get.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use futures::future::join_all;
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::probe::{Calls, Probe};
+use harness::problem::all_of;
+use harness::role::Role;
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::DeleteParams;
+
+use crate::shared::deployment::{Pods, settled};
+use crate::shared::envoy::Proxy;
+use crate::shared::rows::{self, CALLS, host, split};
+use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::shards::{misplaced, shards};
+use crate::shared::{headless, listed, peers};
+
+/// The check.
+pub const CASE: Case = Case {
+    id: "B12",
+    slug: "stateful-set",
+    title: "A StatefulSet's pod that comes back under a new address is found there by both clusters, and no more at the old one",
+    guide: "https://istio.io/latest/docs/ops/configuration/traffic-management/traffic-routing/#headless-services",
+    needs: &["D7", "D10"],
+    blames: &["D8", "D11", "B11"],
+    follows: &[],
+    uses: &[Use::Relies(Ground::Traffic), Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+/// The StatefulSet, its label and its headless Service.
+const NAME: &str = "stateful";
+const POD: &str = "stateful-0";
+
+/// The Service for the pods of both clusters.
+const ANY: &str = "any-stateful";
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let callers = callers(context).await?;
+    let mut proxies = Vec::new();
+    for caller in &callers {
+        proxies.push(Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?);
+    }
+    // An earlier run may have been killed in between.
+    let (here, there) = futures::join!(ready(context, Role::Primary), ready(context, Role::Remote));
+    let (here, before) = (here?, there?);
+    let asked = join_all(callers.iter().map(|caller| answered(context, caller)));
+    let both = pods(&[&here, &before]);
+    let (listed, asked) = futures::join!(listed::exactly(context, &proxies, ANY, &both), asked);
+    listed?;
+    asked.into_iter().collect::<Result<(), Fault>>()?;
+
+    let (mut evidence, told) = (Evidence::new(), Instant::now());
+    let after = comes_back(context, &before).await?;
+    evidence.saw(after.object(), "status.podIP", format!("{}, then {}", before.address, after.address));
+    evidence.saw(after.object(), "deleted: ready again after", seconds(told));
+    let both = pods(&[&here, &after]);
+    let forgotten = callers.iter().map(|caller| headless::forgotten(context, caller, NAME, &before.address));
+    let forgotten = join_all(forgotten);
+    let (held, listed, forgotten) = futures::join!(
+        timed(told, held(context, &both)),
+        timed(told, listed::exactly(context, &proxies, ANY, &both)),
+        timed(told, async { forgotten.await.into_iter().collect::<Result<(), Fault>>() }),
+    );
+    // From the source on: what istiod holds is what proxies are told.
+    let (istiod, all) =
+        (context.primary().object("istiod", &context.primary().istio_namespace), "the proxies of all callers");
+    let shard = format!("/debug/endpointShardz of {} holds the new address and not the old one after", host(ANY));
+    evidence.saw(istiod, shard, held?);
+    evidence.saw(all, format!("list the new address and not the old one behind {ANY} after"), listed?);
+    evidence.saw(all, format!("have dropped listener {}:9000 after", before.address), forgotten?);
+    let servers = [here, after];
+    for followed in join_all(callers.iter().map(|caller| followed(context, caller, &servers))).await {
+        evidence.extend(followed?);
+    }
+    evidence.saw("all callers", "answered by the new address under mutual TLS after", seconds(told));
+    Ok(evidence)
+}
+
+/// Deletes the pod in the remote cluster, and waits for the one that takes its name.
+async fn comes_back(context: &Context, before: &Probe) -> Result<Probe, Fault> {
+    let remote = context.remote();
+    let deleted = remote.api::<Pod>(NAMESPACE).delete(POD, &DeleteParams::default()).await;
+    deleted.map_err(remote.refused(format!("delete pod {NAMESPACE}/{POD}")))?;
+    let after = ready(context, Role::Remote).await?;
+    if after.address == before.address {
+        return Err(Fault::unknown(format!("{} came back under its old address {}", after.object(), after.address)));
+    }
+    Ok(after)
+}
+
+fn pods(probes: &[&Probe]) -> Pods {
+    probes.iter().map(|probe| (probe.address.clone(), probe.object())).collect()
+}
+
+fn seconds(since: Instant) -> String {
+    format!("{:.1} s", since.elapsed().as_secs_f64())
+}
+
+/// When, in words, this ended well.
+async fn timed(since: Instant, what: impl Future<Output = Result<(), Fault>>) -> Result<String, Fault> {
+    what.await.map(|()| seconds(since))
+}
+
+/// Waits for the one pod of the StatefulSet in this cluster.
+async fn ready(context: &Context, role: Role) -> Result<Probe, Fault> {
+    let cluster = context.cluster(role);
+    let pods = settled(context, role, NAME, 1).await?;
+    let found = Probe::find(cluster, NAMESPACE, NAME, &context.budgets).await?;
+    let found = found.into_iter().find(|pod| pods.contains_key(&pod.address));
+    found.ok_or_else(|| Fault::unknown(format!("pod {NAMESPACE}/{POD} of {} changed meanwhile", cluster.name)))
+}
+
+/// Waits until each replica of istiod holds exactly these pods, each in the shard of its cluster.
+async fn held(context: &Context, pods: &Pods) -> Result<(), Fault> {
+    let host = host(ANY);
+    let wait = context.wait(format!("istiod to hold the pods of {ANY}"), context.budgets.endpoints());
+    let held = wait.until(|| async {
+        match shards(context, &host, NAMESPACE, 8080).await {
+            Ok(replicas) => {
+                let mut wrong = replicas.iter().filter_map(|(istiod, shards)| Some((istiod, misplaced(pods, shards)?)));
+                wrong.next().map_or(Look::Yes(()), |(istiod, why)| Look::NotYet(format!("{istiod} {why}")))
+            }
+            Err(fault) => fault.into(),
+        }
+    });
+    let Err(timeout) = held.await else { return Ok(()) };
+    Err(Finding::new(format!("{} behind Service {NAMESPACE}/{ANY}", timeout.last()?))
+        .expected_got(all_of(&pods.iter().map(|(ip, pod)| format!("{ip} of {pod}")).collect::<Vec<_>>()), timeout.last()?)
+        .hint(format!("compare the EndpointSlices of Service {NAMESPACE}/{ANY} in that cluster with its pods; where they are right, see istiod's /debug/clusterz and its log"))
+        .into())
+}
+
+/// The pods of both clusters answer, by the Service for all of them.
+async fn answered(context: &Context, caller: &Probe) -> Result<(), Fault> {
+    let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
+    let path = format!("/{}/{ANY}/first", context.nonce);
+    let wait = context.wait(format!("{ANY} to answer {}", caller.object()), context.budgets.converge());
+    let seen = wait.until(|| async {
+        match rows::row(caller, ANY, &path).await {
+            Ok(calls) => rows::otherwise(&calls, &clusters).map_or(Look::Yes(()), Look::NotYet),
+            Err(error) => Look::unable(error),
+        }
+    });
+    let Err(timeout) = seen.await else { return Ok(()) };
+    Err(Finding::new(format!(
+        "calls from {} to Service {NAMESPACE}/{ANY} are not shared by the pods of both clusters: {}",
+        caller.object(),
+        timeout.last()?
+    ))
+    .expected_got(format!("{CALLS} answers, of {}", all_of(&clusters)), timeout.last()?)
+    .hint(format!("see VirtualServices and DestinationRules for {ANY}, and istioctl --context {} proxy-config endpoint {}.{NAMESPACE}", caller.cluster.context, caller.pod))
+    .into())
+}
+
+/// A caller reaches the pods of both clusters by each name, under mutual TLS.
+async fn followed(context: &Context, caller: &Probe, servers: &[Probe]) -> Result<Evidence, Fault> {
+    let mut evidence = Evidence::new();
+    headless::known(context, caller, NAME, servers, &mut evidence).await?;
+    answered(context, caller).await?;
+    let mark = format!("/{}/b12/{}/{}/", context.nonce, caller.cluster.role, caller.pod);
+    let at = join_all(servers.iter().map(|server| headless::reached(context, caller, NAME, server, &mark)));
+    let by_any = async { Ok::<Calls, Fault>(rows::row(caller, ANY, &format!("{mark}any")).await?) };
+    let (by_any, by_name, at) = futures::join!(by_any, by_name(context, caller, &mark), at);
+    let (by_any, by_name) = (by_any?, by_name?);
+    evidence.saw(caller.object(), format!("{} calls of {ANY}", by_any.sent), split(&by_any.by_cluster()));
+    evidence.saw(caller.object(), format!("{} calls of {}", by_name.sent, own_name()), split(&by_name.by_cluster()));
+    let mut answered = BTreeMap::new();
+    for (server, row) in servers.iter().zip(at) {
+        let said = format!("all answered by {}", server.object());
+        let row = row?;
+        evidence.saw(caller.object(), format!("{} calls of {} in the name of {NAME}", row.sent, server.address), said);
+        add(&mut answered, &row);
+    }
+    add(&mut answered, &by_any);
+    add(&mut answered, &by_name);
+    // Its log begins with the pod, so each of these lines was written under the new address.
+    peers::are_the_caller(context, caller, NAME, &mark, &answered, &mut evidence).await?;
+    Ok(evidence)
+}
+
+fn add(answered: &mut BTreeMap<String, u32>, row: &Calls) {
+    for (cluster, count) in row.by_cluster() {
+        *answered.entry(cluster).or_insert(0) += count;
+    }
+}
+
+/// The pod's name as DNS knows it.
+fn own_name() -> String {
+    format!("{POD}.{}", host(NAME))
+}
+
+/// By the pod's own DNS name a caller reaches the pod of its own cluster.
+async fn by_name(context: &Context, caller: &Probe, mark: &str) -> Result<Calls, Fault> {
+    let call = |path: &str| format!("http://{}:8080{path}", own_name());
+    let (first, marked) = (call(&format!("/{}/{NAME}/named", context.nonce)), call(&format!("{mark}named")));
+    let cluster = &caller.cluster.name;
+    let wait = context.wait(format!("{} to answer {}", own_name(), caller.object()), context.budgets.converge());
+    let seen = wait.until(|| async {
+        match caller.ask::<Calls>(&["call", &first, "--count", "3", "--fresh-connection"]).await {
+            Ok(calls) => headless::astray(&calls, cluster, POD).map_or(Look::Yes(()), Look::NotYet),
+            Err(error) => Look::unable(error),
+        }
+    });
+    match seen.await {
+        Ok(()) => Ok(caller.ask(&["call", &marked, "--count", "3"]).await?),
+        Err(timeout) => Err(Finding::new(format!(
+            "calls from {} to {} do not reach the pod of that name in {cluster}: {}",
+            caller.object(),
+            own_name(),
+            timeout.last()?
+        ))
+        .expected_got(format!("every call answered by {POD} of {cluster}"), timeout.last()?)
+        .hint(format!("see the EndpointSlices of Service {NAMESPACE}/{NAME} in {cluster} (they carry the pod's hostname), and VirtualServices and DestinationRules for it"))
+        .into()),
+    }
+}

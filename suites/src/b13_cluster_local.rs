@@ -1,0 +1,204 @@
+//! B13: what MeshConfig says is cluster-local stays in the caller's cluster, while the same pods serve both clusters by
+//! another name; and so do the hosts of kube-system, of which Istio says it by default.
+//!
+//! Local is meant for a Service that is in every cluster: each proxy is given the endpoints of its own cluster alone.
+
+use futures::future::join_all;
+use harness::check::case::{Case, Ground, Use, When};
+use harness::check::{Context, Evidence, Fault, Finding};
+use harness::lab::cluster::{ClusterError, pod_ready};
+use harness::lab::probe::Probe;
+use harness::problem::all_of;
+use harness::role::Role;
+use harness::wait::Look;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+
+use crate::shared::deployment::Pods;
+use crate::shared::envoy::Proxy;
+use crate::shared::listed::upstream;
+use crate::shared::rows::{self, CALLS, host, split};
+use crate::shared::sample::{NAMESPACE, callers, echoes, echoes_of};
+
+/// The check.
+pub const CASE: Case = Case {
+    id: "B13",
+    slug: "cluster-local-host",
+    title: "Calls of a host that is cluster-local stay in the caller's cluster, and so does its DNS by default",
+    guide: "https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/#keeping-traffic-in-cluster",
+    needs: &["D7", "D10"],
+    blames: &["D11", "B11"],
+    follows: &[],
+    uses: &[Use::Relies(Ground::Traffic)],
+    when: When::Installed,
+    judge: |context| Box::pin(judge(context)),
+};
+
+/// The pods of echo by a name that MeshConfig keeps in the cluster (`fixtures/istio/lab.yaml`), and by one for both.
+const LOCAL: &str = "local-echo";
+const SHARED: &str = "second-echo";
+
+/// Kept in the cluster by Istio's own default, as all of kube-system.
+const DNS: &str = "kube-dns.kube-system.svc.cluster.local";
+
+/// What one host is called by, and which pods are meant by it.
+struct Kept<'a> {
+    host: &'a str,
+    upstream: &'a str,
+    /// Of the caller's cluster.
+    own: &'a Pods,
+    /// Of both.
+    all: &'a Pods,
+    hint: &'a str,
+}
+
+async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let callers = callers(context).await?;
+    let mut evidence = Evidence::new();
+    for local in join_all(callers.iter().map(|caller| stays(context, caller))).await {
+        evidence.extend(local?);
+    }
+    Ok(evidence)
+}
+
+/// What one caller's proxy lists, and who answers it.
+async fn stays(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
+    let (role, mut evidence) = (caller.cluster.role, Evidence::new());
+    let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
+    let (own, all) = (echoes_of(context, role).await?, echoes(context).await?);
+    let by_setting = Kept {
+        host: &host(LOCAL),
+        upstream: &upstream(LOCAL),
+        own: &own,
+        all: &all,
+        hint: "see meshConfig.serviceSettings in ConfigMap istio of the primary: settings.clusterLocal must be true for this host, and no entry after it say otherwise",
+    };
+    let (own, all) = (dns_of(context, role).await?, dns(context).await?);
+    let by_default = Kept {
+        host: DNS,
+        upstream: &format!("outbound|53||{DNS}"),
+        own: &own,
+        all: &all,
+        hint: "hosts of kube-system are cluster-local unless meshConfig.serviceSettings in ConfigMap istio of the primary says otherwise",
+    };
+    let (one, both) = ([caller.cluster.name.as_str()], Role::ALL.map(|role| context.cluster(role).name.as_str()));
+    let (setting, default, local, shared) = futures::join!(
+        lists_own_alone(context, &proxy, &by_setting),
+        lists_own_alone(context, &proxy, &by_default),
+        answers(context, caller, LOCAL, &one, by_setting.hint),
+        answers(context, caller, SHARED, &both, "compare its endpoints in the caller's proxy with those of D7"),
+    );
+    for (kept, listed) in [(&by_setting, setting), (&by_default, default)] {
+        listed?;
+        let pods: Vec<String> = kept.own.iter().map(|(ip, pod)| format!("{ip} of {pod}")).collect();
+        evidence.saw(proxy.object(), kept.upstream, format!("{} and no other", all_of(&pods)));
+    }
+    for (service, row) in [(LOCAL, local), (SHARED, shared)] {
+        evidence.saw(caller.object(), format!("{CALLS} calls of {service}"), row?);
+    }
+    Ok(evidence)
+}
+
+/// Waits until the proxy lists the pods of its own cluster behind this host, and no other.
+async fn lists_own_alone(context: &Context, proxy: &Proxy, kept: &Kept<'_>) -> Result<(), Fault> {
+    let what = format!("{} to list the pods of its own cluster behind {}", proxy.object(), kept.host);
+    let wait = context.wait(what, context.budgets.endpoints());
+    let listed = wait.until(|| async {
+        match proxy.endpoints_of(kept.upstream).await {
+            Ok(all) => {
+                let listed: Vec<&str> = all.iter().map(|endpoint| endpoint.address.as_str()).collect();
+                astray(kept, &listed).map_or(Look::Yes(()), Look::NotYet)
+            }
+            Err(error) => Look::unable(error),
+        }
+    });
+    let Err(timeout) = listed.await else { return Ok(()) };
+    Err(Finding::new(format!("{} {}", proxy.object(), timeout.last()?))
+        .expected_got(format!("{} and no other", all_of(&kept.own.keys().collect::<Vec<_>>())), timeout.last()?)
+        .hint(kept.hint)
+        .into())
+}
+
+/// How these are others than the pods of the own cluster, as the end of a sentence that begins with the proxy.
+fn astray(kept: &Kept<'_>, listed: &[&str]) -> Option<String> {
+    if let Some(ip) = listed.iter().find(|ip| !kept.own.contains_key(**ip)) {
+        let whose = kept.all.get(*ip).map_or("no ready pod", String::as_str);
+        return Some(format!("lists endpoint {ip} of {whose} behind {}, which stays in its cluster", kept.host));
+    }
+    let (ip, pod) = kept.own.iter().find(|(ip, _)| !listed.contains(&ip.as_str()))?;
+    Some(format!("does not list endpoint {ip} of {pod} behind {}", kept.host))
+}
+
+/// Each of these clusters answers, and no other; returns how often.
+async fn answers(
+    context: &Context,
+    caller: &Probe,
+    service: &str,
+    clusters: &[&str],
+    hint: &str,
+) -> Result<String, Fault> {
+    let path = format!("/{}/b13/{}/{}", context.nonce, caller.cluster.role, caller.pod);
+    let wait = context.wait(format!("{service} to answer {}", caller.object()), context.budgets.converge());
+    let seen = wait.until(|| async {
+        match rows::row(caller, service, &path).await {
+            Ok(calls) => match rows::otherwise(&calls, clusters) {
+                None => Look::Yes(split(&calls.by_cluster())),
+                Some(why) => Look::NotYet(why),
+            },
+            Err(error) => Look::unable(error),
+        }
+    });
+    match seen.await {
+        Ok(split) => Ok(split),
+        Err(timeout) => Err(Finding::new(format!(
+            "calls from {} to Service {NAMESPACE}/{service} are not answered by {} alone: {}",
+            caller.object(),
+            all_of(clusters),
+            timeout.last()?
+        ))
+        .expected_got(format!("{CALLS} answers, of {}", all_of(clusters)), timeout.last()?)
+        .hint(hint)
+        .into()),
+    }
+}
+
+/// Ready DNS servers of both clusters.
+async fn dns(context: &Context) -> Result<Pods, ClusterError> {
+    let mut all = Pods::new();
+    for role in Role::ALL {
+        all.extend(dns_of(context, role).await?);
+    }
+    Ok(all)
+}
+
+/// Address and name of the ready DNS servers of one cluster.
+async fn dns_of(context: &Context, role: Role) -> Result<Pods, ClusterError> {
+    let cluster = context.cluster(role);
+    let mut pods = cluster.pods("kube-system", "k8s-app=kube-dns").await?;
+    pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
+    let named = |pod: Pod| {
+        let object = cluster.object("pod", &format!("kube-system/{}", pod.name_any()));
+        Some((pod.status?.pod_ip?, object))
+    };
+    Ok(pods.into_iter().filter_map(named).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::{Kept, astray};
+
+    #[rstest]
+    #[case::its_own(&["10.10.0.6"], None)]
+    #[case::of_the_other(&["10.10.0.6", "10.20.0.7"], Some("lists endpoint 10.20.0.7 of cluster2 pod a/c behind h, which stays in its cluster"))]
+    #[case::of_nobody(&["192.0.2.7"], Some("lists endpoint 192.0.2.7 of no ready pod behind h, which stays in its cluster"))]
+    #[case::none(&[], Some("does not list endpoint 10.10.0.6 of cluster1 pod a/b behind h"))]
+    fn a_proxy_lists_the_pods_of_its_own_cluster(#[case] listed: &[&str], #[case] says: Option<&str>) {
+        let pod = |ip: &str, name: &str| (ip.to_string(), name.to_string());
+        let own = [pod("10.10.0.6", "cluster1 pod a/b")].into();
+        let all = [pod("10.10.0.6", "cluster1 pod a/b"), pod("10.20.0.7", "cluster2 pod a/c")].into();
+        let kept = Kept { host: "h", upstream: "", own: &own, all: &all, hint: "" };
+        assert_eq!(astray(&kept, listed).as_deref(), says);
+    }
+}
