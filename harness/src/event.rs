@@ -95,7 +95,7 @@ pub enum Event {
         /// Why it is not there yet: the last thing seen.
         last: String,
     },
-    /// A wait that did not end with its first look has ended, well or not.
+    /// A wait that did not end at once has ended, well or not.
     Waited {
         /// The step, case or lab part that waited.
         scope: String,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::context::Context;
 use crate::event::Event;
-use crate::lab::probe::{Calls, Probe};
+use crate::lab::probe::Probe;
 use crate::role::Role;
 use crate::wait::Look;
 
@@ -39,9 +39,7 @@ async fn hears_both(context: &Context, role: Role) -> bool {
     let look = || async {
         // One caller will do: whether each of several is answered, the clauses judge.
         let asked = match Probe::find(cluster, "meshproof-sample", "caller", &context.budgets).await.as_deref() {
-            Ok([caller, ..]) => {
-                caller.ask::<Calls>(&["call", &url, "--count", "4"]).await.map_err(|error| error.to_string())
-            }
+            Ok([caller, ..]) => caller.call(&[&url, "--count", "4"]).await.map_err(|error| error.to_string()),
             Ok([]) => Err("there is no caller".to_string()),
             Err(error) => Err(error.to_string()),
         };

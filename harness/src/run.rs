@@ -329,9 +329,13 @@ impl Run {
         began: Instant,
         failed_attempts: Vec<String>,
     ) -> Judged<'c> {
-        let context = Context { hurry, ..self.context.scoped(case.id) };
-        let limit = Duration::from_secs_f64(240.0 * context.budgets.slow);
         let attempt = 1 + failed_attempts.len() as u32;
+        let mut context = Context { hurry, ..self.context.scoped(case.id) };
+        if attempt > 1 {
+            // The logs still hold the calls of the first.
+            context.nonce = format!("{}-{attempt}", context.nonce);
+        }
+        let limit = Duration::from_secs_f64(240.0 * context.budgets.slow);
         context.recorder.emit(Event::CaseStarted { id: case.id.to_string(), attempt });
         let judged = AssertUnwindSafe(tokio::time::timeout(limit, (case.judge)(&context))).catch_unwind().await;
         let result = match judged {

@@ -164,7 +164,7 @@ async fn answers(context: &Context, caller: &Probe) -> Result<(), Fault> {
     let url = format!("http://{NAME}.{NAMESPACE}:8080/{}/b10/first", context.nonce);
     let wait = context.wait(format!("{NAME} to answer {}", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match caller.ask::<Calls>(&["call", &url, "--count", "5"]).await {
+        match caller.call(&[&url, "--count", "5"]).await {
             Ok(calls) if calls.answered == calls.sent => Look::Yes(()),
             Ok(calls) => Look::NotYet(calls.failure_line()),
             Err(error) => Look::unable(error),

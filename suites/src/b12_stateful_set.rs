@@ -20,7 +20,7 @@ use kube::api::DeleteParams;
 
 use crate::shared::deployment::{Pods, settled};
 use crate::shared::envoy::Proxy;
-use crate::shared::rows::{self, CALLS, host, split};
+use crate::shared::rows::{self, CALLS, host, not_yet, split};
 use crate::shared::sample::{NAMESPACE, callers};
 use crate::shared::shards::{misplaced, shards};
 use crate::shared::{headless, listed, peers};
@@ -149,19 +149,33 @@ async fn answered(context: &Context, caller: &Probe) -> Result<(), Fault> {
     let wait = context.wait(format!("{ANY} to answer {}", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
         match rows::row(caller, ANY, &path).await {
-            Ok(calls) => rows::otherwise(&calls, &clusters).map_or(Look::Yes(()), Look::NotYet),
+            Ok(calls) => match rows::otherwise(&calls, &clusters) {
+                None => Look::Yes(()),
+                Some(why) => not_yet(&calls, why),
+            },
             Err(error) => Look::unable(error),
         }
     });
     let Err(timeout) = seen.await else { return Ok(()) };
-    Err(Finding::new(format!(
-        "calls from {} to Service {NAMESPACE}/{ANY} are not shared by the pods of both clusters: {}",
+    Err(unshared(caller, &clusters, timeout.last()?).into())
+}
+
+fn unshared(caller: &Probe, clusters: &[&str], why: &str) -> Finding {
+    Finding::new(format!(
+        "calls from {} to Service {NAMESPACE}/{ANY} are not shared by the pods of both clusters: {why}",
         caller.object(),
-        timeout.last()?
     ))
-    .expected_got(format!("{CALLS} answers, of {}", all_of(&clusters)), timeout.last()?)
+    .expected_got(format!("{CALLS} answers, of {}", all_of(clusters)), why)
     .hint(format!("see VirtualServices and DestinationRules for {ANY}, and istioctl --context {} proxy-config endpoint {}.{NAMESPACE}", caller.cluster.context, caller.pod))
-    .into())
+}
+
+/// A row that is judged as it is.
+fn judged(calls: Calls, why: Option<String>, finding: impl Fn(&str) -> Finding) -> Result<Calls, Fault> {
+    match why {
+        None => Ok(calls),
+        Some(why) if calls.only_late() => Err(Fault::unknown(finding(&why).cause)),
+        Some(why) => Err(finding(&why).into()),
+    }
 }
 
 /// A caller reaches the pods of both clusters by each name, under mutual TLS.
@@ -171,7 +185,12 @@ async fn followed(context: &Context, caller: &Probe, servers: &[Probe]) -> Resul
     answered(context, caller).await?;
     let mark = format!("/{}/b12/{}/{}/", context.nonce, caller.cluster.role, caller.pod);
     let at = join_all(servers.iter().map(|server| headless::reached(context, caller, NAME, server, &mark)));
-    let by_any = async { Ok::<Calls, Fault>(rows::row(caller, ANY, &format!("{mark}any")).await?) };
+    let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
+    let by_any = async {
+        let row = rows::row(caller, ANY, &format!("{mark}any")).await?;
+        let why = rows::otherwise(&row, &clusters);
+        judged(row, why, |why| unshared(caller, &clusters, why))
+    };
     let (by_any, by_name, at) = futures::join!(by_any, by_name(context, caller, &mark), at);
     let (by_any, by_name) = (by_any?, by_name?);
     evidence.saw(caller.object(), format!("{} calls of {ANY}", by_any.sent), split(&by_any.by_cluster()));
@@ -208,21 +227,29 @@ async fn by_name(context: &Context, caller: &Probe, mark: &str) -> Result<Calls,
     let cluster = &caller.cluster.name;
     let wait = context.wait(format!("{} to answer {}", own_name(), caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match caller.ask::<Calls>(&["call", &first, "--count", "3", "--fresh-connection"]).await {
-            Ok(calls) => headless::astray(&calls, cluster, POD).map_or(Look::Yes(()), Look::NotYet),
+        match caller.call(&[&first, "--count", "3", "--fresh-connection"]).await {
+            Ok(calls) => match headless::astray(&calls, cluster, POD) {
+                None => Look::Yes(()),
+                Some(why) => not_yet(&calls, why),
+            },
             Err(error) => Look::unable(error),
         }
     });
-    match seen.await {
-        Ok(()) => Ok(caller.ask(&["call", &marked, "--count", "3"]).await?),
-        Err(timeout) => Err(Finding::new(format!(
-            "calls from {} to {} do not reach the pod of that name in {cluster}: {}",
+    let unnamed = |why: &str| {
+        Finding::new(format!(
+            "calls from {} to {} do not reach the pod of that name in {cluster}: {why}",
             caller.object(),
             own_name(),
-            timeout.last()?
         ))
-        .expected_got(format!("every call answered by {POD} of {cluster}"), timeout.last()?)
+        .expected_got(format!("every call answered by {POD} of {cluster}"), why)
         .hint(format!("see the EndpointSlices of Service {NAMESPACE}/{NAME} in {cluster} (they carry the pod's hostname), and VirtualServices and DestinationRules for it"))
-        .into()),
+    };
+    match seen.await {
+        Ok(()) => {
+            let row = caller.call_within(context.budgets.judged_call(), &[&marked, "--count", "3"]).await?;
+            let why = headless::astray(&row, cluster, POD);
+            judged(row, why, unnamed)
+        }
+        Err(timeout) => Err(unnamed(timeout.last()?).into()),
     }
 }

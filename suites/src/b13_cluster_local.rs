@@ -6,8 +6,8 @@
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::lab::cluster::{ClusterError, pod_ready};
-use harness::lab::probe::Probe;
+use harness::lab::cluster::pod_ready;
+use harness::lab::probe::{Probe, ProbeError};
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
@@ -41,15 +41,32 @@ const SHARED: &str = "second-echo";
 /// Kept in the cluster by Istio's own default, as all of kube-system.
 const DNS: &str = "kube-dns.kube-system.svc.cluster.local";
 
-/// What one host is called by, and which pods are meant by it.
+/// One host that stays, and what to look at where it does not.
 struct Kept<'a> {
     host: &'a str,
     upstream: &'a str,
-    /// Of the caller's cluster.
-    own: &'a Pods,
-    /// Of both.
-    all: &'a Pods,
+    meant: Meant,
     hint: &'a str,
+}
+
+/// Which pods are meant by a host.
+#[derive(Clone, Copy)]
+enum Meant {
+    Echo,
+    Dns,
+}
+
+impl Meant {
+    /// Those of one cluster, at least one, and those of both; asked anew at each look, for pods come and go.
+    async fn pods(self, context: &Context, role: Role) -> Result<(Pods, Pods), ProbeError> {
+        match self {
+            Meant::Echo => Ok((echoes_of(context, role).await?, echoes(context).await?)),
+            Meant::Dns => {
+                let (own, others) = (dns_of(context, role).await?, dns_of(context, role.other()).await?);
+                Ok((own.clone(), own.into_iter().chain(others).collect()))
+            }
+        }
+    }
 }
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
@@ -65,32 +82,27 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 async fn stays(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
     let (role, mut evidence) = (caller.cluster.role, Evidence::new());
     let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
-    let (own, all) = (echoes_of(context, role).await?, echoes(context).await?);
     let by_setting = Kept {
         host: &host(LOCAL),
         upstream: &upstream(LOCAL),
-        own: &own,
-        all: &all,
+        meant: Meant::Echo,
         hint: "see meshConfig.serviceSettings in ConfigMap istio of the primary: settings.clusterLocal must be true for this host, and no entry after it say otherwise",
     };
-    let (own, all) = (dns_of(context, role).await?, dns(context).await?);
     let by_default = Kept {
         host: DNS,
         upstream: &format!("outbound|53||{DNS}"),
-        own: &own,
-        all: &all,
+        meant: Meant::Dns,
         hint: "hosts of kube-system are cluster-local unless meshConfig.serviceSettings in ConfigMap istio of the primary says otherwise",
     };
     let (one, both) = ([caller.cluster.name.as_str()], Role::ALL.map(|role| context.cluster(role).name.as_str()));
     let (setting, default, local, shared) = futures::join!(
-        lists_own_alone(context, &proxy, &by_setting),
-        lists_own_alone(context, &proxy, &by_default),
+        lists_own_alone(context, role, &proxy, &by_setting),
+        lists_own_alone(context, role, &proxy, &by_default),
         answers(context, caller, LOCAL, &one, by_setting.hint),
         answers(context, caller, SHARED, &both, "compare its endpoints in the caller's proxy with those of D7"),
     );
     for (kept, listed) in [(&by_setting, setting), (&by_default, default)] {
-        listed?;
-        let pods: Vec<String> = kept.own.iter().map(|(ip, pod)| format!("{ip} of {pod}")).collect();
+        let pods: Vec<String> = listed?.iter().map(|(ip, pod)| format!("{ip} of {pod}")).collect();
         evidence.saw(proxy.object(), kept.upstream, format!("{} and no other", all_of(&pods)));
     }
     for (service, row) in [(LOCAL, local), (SHARED, shared)] {
@@ -99,34 +111,40 @@ async fn stays(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
     Ok(evidence)
 }
 
-/// Waits until the proxy lists the pods of its own cluster behind this host, and no other.
-async fn lists_own_alone(context: &Context, proxy: &Proxy, kept: &Kept<'_>) -> Result<(), Fault> {
+/// Waits until the proxy lists the pods of its own cluster behind this host, and no other; returns them.
+async fn lists_own_alone(context: &Context, role: Role, proxy: &Proxy, kept: &Kept<'_>) -> Result<Pods, Fault> {
     let what = format!("{} to list the pods of its own cluster behind {}", proxy.object(), kept.host);
     let wait = context.wait(what, context.budgets.endpoints());
     let listed = wait.until(|| async {
+        let (own, all) = match kept.meant.pods(context, role).await {
+            Ok(pods) => pods,
+            Err(error) => return Look::unable(error),
+        };
         match proxy.endpoints_of(kept.upstream).await {
-            Ok(all) => {
-                let listed: Vec<&str> = all.iter().map(|endpoint| endpoint.address.as_str()).collect();
-                astray(kept, &listed).map_or(Look::Yes(()), Look::NotYet)
+            Ok(endpoints) => {
+                let listed: Vec<&str> = endpoints.iter().map(|endpoint| endpoint.address.as_str()).collect();
+                astray(kept.host, &own, &all, &listed).map_or(Look::Yes(own), Look::NotYet)
             }
             Err(error) => Look::unable(error),
         }
     });
-    let Err(timeout) = listed.await else { return Ok(()) };
-    Err(Finding::new(format!("{} {}", proxy.object(), timeout.last()?))
-        .expected_got(format!("{} and no other", all_of(&kept.own.keys().collect::<Vec<_>>())), timeout.last()?)
-        .hint(kept.hint)
-        .into())
+    match listed.await {
+        Ok(own) => Ok(own),
+        Err(timeout) => Err(Finding::new(format!("{} {}", proxy.object(), timeout.last()?))
+            .expected_got("the ready pods of its own cluster and no other", timeout.last()?)
+            .hint(kept.hint)
+            .into()),
+    }
 }
 
 /// How these are others than the pods of the own cluster, as the end of a sentence that begins with the proxy.
-fn astray(kept: &Kept<'_>, listed: &[&str]) -> Option<String> {
-    if let Some(ip) = listed.iter().find(|ip| !kept.own.contains_key(**ip)) {
-        let whose = kept.all.get(*ip).map_or("no ready pod", String::as_str);
-        return Some(format!("lists endpoint {ip} of {whose} behind {}, which stays in its cluster", kept.host));
+fn astray(host: &str, own: &Pods, all: &Pods, listed: &[&str]) -> Option<String> {
+    if let Some(ip) = listed.iter().find(|ip| !own.contains_key(**ip)) {
+        let whose = all.get(*ip).map_or("no ready pod", String::as_str);
+        return Some(format!("lists endpoint {ip} of {whose} behind {host}, which stays in its cluster"));
     }
-    let (ip, pod) = kept.own.iter().find(|(ip, _)| !listed.contains(&ip.as_str()))?;
-    Some(format!("does not list endpoint {ip} of {pod} behind {}", kept.host))
+    let (ip, pod) = own.iter().find(|(ip, _)| !listed.contains(&ip.as_str()))?;
+    Some(format!("does not list endpoint {ip} of {pod} behind {host}"))
 }
 
 /// Each of these clusters answers, and no other; returns how often.
@@ -143,7 +161,7 @@ async fn answers(
         match rows::row(caller, service, &path).await {
             Ok(calls) => match rows::otherwise(&calls, clusters) {
                 None => Look::Yes(split(&calls.by_cluster())),
-                Some(why) => Look::NotYet(why),
+                Some(why) => rows::not_yet(&calls, why),
             },
             Err(error) => Look::unable(error),
         }
@@ -162,32 +180,28 @@ async fn answers(
     }
 }
 
-/// Ready DNS servers of both clusters.
-async fn dns(context: &Context) -> Result<Pods, ClusterError> {
-    let mut all = Pods::new();
-    for role in Role::ALL {
-        all.extend(dns_of(context, role).await?);
-    }
-    Ok(all)
-}
-
 /// Address and name of the ready DNS servers of one cluster.
-async fn dns_of(context: &Context, role: Role) -> Result<Pods, ClusterError> {
-    let cluster = context.cluster(role);
-    let mut pods = cluster.pods("kube-system", "k8s-app=kube-dns").await?;
+async fn dns_of(context: &Context, role: Role) -> Result<Pods, ProbeError> {
+    let (cluster, selector) = (context.cluster(role), "k8s-app=kube-dns");
+    let mut pods = cluster.pods("kube-system", selector).await?;
     pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
     let named = |pod: Pod| {
         let object = cluster.object("pod", &format!("kube-system/{}", pod.name_any()));
         Some((pod.status?.pod_ip?, object))
     };
-    Ok(pods.into_iter().filter_map(named).collect())
+    let named: Pods = pods.into_iter().filter_map(named).collect();
+    if named.is_empty() {
+        let (cluster, namespace) = (cluster.name.clone(), "kube-system".to_string());
+        return Err(ProbeError::NoPod { cluster, namespace, selector: selector.to_string() });
+    }
+    Ok(named)
 }
 
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
-    use super::{Kept, astray};
+    use super::astray;
 
     #[rstest]
     #[case::its_own(&["10.10.0.6"], None)]
@@ -198,7 +212,6 @@ mod tests {
         let pod = |ip: &str, name: &str| (ip.to_string(), name.to_string());
         let own = [pod("10.10.0.6", "cluster1 pod a/b")].into();
         let all = [pod("10.10.0.6", "cluster1 pod a/b"), pod("10.20.0.7", "cluster2 pod a/c")].into();
-        let kept = Kept { host: "h", upstream: "", own: &own, all: &all, hint: "" };
-        assert_eq!(astray(&kept, listed).as_deref(), says);
+        assert_eq!(astray("h", &own, &all, listed).as_deref(), says);
     }
 }

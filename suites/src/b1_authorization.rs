@@ -10,7 +10,7 @@ use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 
-use crate::shared::rows::unanswered;
+use crate::shared::rows::{not_yet, unanswered};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
@@ -118,7 +118,7 @@ fn object(cluster: &Cluster) -> String {
 async fn row(caller: &Probe, path: &str) -> Result<Calls, Fault> {
     // By the second name, so that these calls do not skew the counts of D11.
     let url = format!("http://second-echo.{NAMESPACE}:8080{path}");
-    Ok(caller.ask(&["call", &url, "--count", &CALLS.to_string()]).await?)
+    Ok(caller.call(&[&url, "--count", &CALLS.to_string()]).await?)
 }
 
 /// How a row is otherwise than the rule says; none where it is as it says.
@@ -146,7 +146,7 @@ async fn in_both(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
             match row(caller, &path).await {
                 Ok(calls) => match otherwise(&calls, rule.denies, clusters) {
                     None => Look::Yes(calls),
-                    Some(why) => Look::NotYet(why),
+                    Some(why) => not_yet(&calls, why),
                 },
                 Err(fault) => fault.into(),
             }
@@ -187,7 +187,7 @@ async fn in_neither(context: &Context, caller: &Probe) -> Result<Evidence, Fault
         match row(caller, &path).await {
             Ok(calls) => match otherwise(&calls, false, clusters) {
                 None => Look::Yes(calls.sent),
-                Some(why) => Look::NotYet(why),
+                Some(why) => not_yet(&calls, why),
             },
             Err(fault) => fault.into(),
         }

@@ -11,7 +11,7 @@ use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 
-use crate::shared::rows::{self, otherwise};
+use crate::shared::rows::{self, not_yet, otherwise};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
@@ -194,7 +194,7 @@ async fn holds(context: &Context, caller: &Probe, route: Route, gone: Option<Rol
         match rows::row(caller, NAME, &path).await {
             Ok(calls) => match otherwise(&calls, &by) {
                 None => Look::Yes(calls),
-                Some(why) => Look::NotYet(why),
+                Some(why) => not_yet(&calls, why),
             },
             Err(error) => Look::unable(error),
         }

@@ -9,7 +9,7 @@ use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 use harness::wait::Look;
 
-use crate::shared::rows::{self, otherwise};
+use crate::shared::rows::{self, not_yet, otherwise};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
@@ -107,7 +107,7 @@ async fn retried(context: &Context, caller: &Probe, dead: Role) -> Result<Eviden
                 match rows::row(caller, service, &path).await {
                     Ok(calls) => match if retries { otherwise(&calls, &[live]) } else { unlike_off(&calls, live) } {
                         None => Look::Yes(calls),
-                        Some(why) => Look::NotYet(why),
+                        Some(why) => not_yet(&calls, why),
                     },
                     Err(error) => Look::unable(error),
                 }

@@ -12,6 +12,7 @@ use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 use harness::wait::Look;
 
+use crate::shared::rows::not_yet;
 use crate::shared::sample::{NAMESPACE, callers};
 use crate::shared::{headless, peers};
 
@@ -59,10 +60,10 @@ async fn by_remote_alone(context: &Context, caller: &Probe) -> Result<Evidence, 
     let url = format!("http://{REMOTE}.{NAMESPACE}:8080/{}/b9/{}/{}", context.nonce, caller.cluster.role, caller.pod);
     let wait = context.wait(format!("{} to be answered by {remote}", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match caller.ask::<Calls>(&["call", &url, "--count", &CALLS.to_string()]).await {
+        match caller.call(&[&url, "--count", &CALLS.to_string()]).await {
             Ok(calls) => match otherwise(&calls, remote) {
                 None => Look::Yes(calls),
-                Some(why) => Look::NotYet(why),
+                Some(why) => not_yet(&calls, why),
             },
             Err(error) => Look::unable(error),
         }
@@ -113,7 +114,7 @@ async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Res
     }
     let url = format!("http://{HEADLESS}.{NAMESPACE}:8080/{}/b9/named", context.nonce);
     // A caller of each cluster is told its own pods; nothing hangs on it.
-    let named = caller.ask::<Calls>(&["call", &url, "--count", "5", "--fresh-connection"]).await?;
+    let named = caller.call(&[&url, "--count", "5", "--fresh-connection"]).await?;
     let said = match named.answered {
         0 => named.failure_line(),
         _ => named

@@ -117,11 +117,11 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 async fn ask(context: &Context, from: &Probe, to: &Probe) -> Result<Result<Calls, String>, Fault> {
     let url = format!("http://{}:8080/{}/d10/{}", to.address, context.nonce, from.cluster.role);
     let count = CALLS.to_string();
-    let args = ["call", &url, "--count", &count, "--fresh-connection", "--timeout-ms", "3000"];
+    let args = [url.as_str(), "--count", &count, "--fresh-connection"];
     let wait = context.wait(format!("{} to answer {}", to.object(), from.object()), context.budgets.request() * 2);
     let row = wait
         .until(|| async {
-            match from.ask::<Calls>(&args).await {
+            match from.call_within(context.budgets.pod_call(), &args).await {
                 Ok(calls) if calls.answered == calls.sent => Look::Yes(Ok(calls)),
                 Ok(calls) => {
                     Look::NotYet(format!("{} of {} answered, {}", calls.answered, calls.sent, calls.failure_line()))

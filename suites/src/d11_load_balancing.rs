@@ -157,7 +157,7 @@ async fn sample(
     let name = &caller.cluster.name;
     let base = "http://echo.meshproof-sample:8080";
     let first = format!("{base}/{}/d11/{}/first", context.nonce, caller.cluster.role);
-    if let Err(timeout) = converge(context, caller, &["call", &first]).await? {
+    if let Err(timeout) = converge(context, caller, &[&first]).await? {
         return Err(Finding::new(format!(
             "no three requests in a row from {name} to {SERVICE} are answered: {}",
             timeout.last()?
@@ -172,7 +172,7 @@ async fn sample(
     let mut calls = Calls::default();
     while calls.sent < count && calls.answered == calls.sent {
         let row = ROW.min(count - calls.sent).to_string();
-        calls.add(caller.ask(&["call", &url, "--count", &row]).await?);
+        calls.add(caller.call_within(context.budgets.judged_call(), &[&url, "--count", &row]).await?);
     }
     evidence.saw(
         caller.object(),
@@ -240,7 +240,7 @@ async fn converge(context: &Context, caller: &Probe, call: &[&str]) -> Result<Re
     let wait = wait.every(Duration::from_millis(50));
     let row = wait
         .steady(3, || async {
-            match caller.ask::<Calls>(call).await {
+            match caller.call(call).await {
                 Ok(calls) if calls.answered == calls.sent => Look::Yes(None),
                 Ok(calls) => Look::NotYet(calls.failure_line()),
                 Err(ProbeError::Exec(error)) => Look::unable(error),

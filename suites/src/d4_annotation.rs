@@ -38,11 +38,11 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         remote.all::<Namespace>().get_opt(istio).await.map_err(remote.refused(format!("show Namespace {istio}")))?;
     let annotation = namespace.as_ref().and_then(|namespace| namespace.annotations().get(ANNOTATION));
     if annotation.is_none()
-        && let Some(other) = elsewhere(remote, &primary.name).await?
+        && let Some((other, value)) = elsewhere(remote, &primary.name).await?
     {
-        evidence.saw(remote.object("Namespace", &other), format!("metadata.annotations[{ANNOTATION}]"), &primary.name);
+        evidence.saw(remote.object("Namespace", &other), format!("metadata.annotations[{ANNOTATION}]"), &value);
         let cause = format!(
-            "{} has the annotation {wanted} in namespace {other}, but istiod of {} looks for it in {istio}, which is its own",
+            "{} has the annotation {ANNOTATION}={value} in namespace {other}, but istiod of {} looks for it in {istio}, which is its own",
             remote.name, primary.name
         );
         return Err(Finding::new(cause)
@@ -100,14 +100,14 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 }
 
 /// Another namespace that names the cluster as its control plane.
-async fn elsewhere(remote: &Cluster, primary: &str) -> Result<Option<String>, Fault> {
+async fn elsewhere(remote: &Cluster, primary: &str) -> Result<Option<(String, String)>, Fault> {
     let all =
         remote.all::<Namespace>().list(&ListParams::default()).await.map_err(remote.refused("list namespaces"))?;
     let named = |namespace: &Namespace| {
-        let annotation = namespace.annotations().get(ANNOTATION);
-        names(annotation.map(String::as_str), primary) != Named::No
+        let value = namespace.annotations().get(ANNOTATION)?;
+        (names(Some(value), primary) != Named::No).then(|| (namespace.name_any(), value.clone()))
     };
-    Ok(all.items.iter().find(|namespace| named(namespace)).map(ResourceExt::name_any))
+    Ok(all.items.iter().find_map(named))
 }
 
 /// How the annotation names a cluster.

@@ -57,7 +57,7 @@ async fn known(context: &Context) -> Result<Evidence, Fault> {
     let (mut proxies, mut across) = (Vec::new(), Vec::new());
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        let proxied = sample::staying(cluster).await?;
+        let proxied = sample::names_in_the_mesh(cluster).await?;
         for caller in Probe::each_inside(cluster, &context.budgets).await? {
             if !proxied.contains(&caller.pod) {
                 return Err(Finding::new(format!("{} has no sidecar, so it knows no endpoints", caller.object()))

@@ -181,7 +181,9 @@ impl Proof<'_> {
             (false, After::Install) => Ok(Vec::new()),
         };
         let lab = &self.request.scenario().lab;
-        let not_again = |why: &str| format!("the mesh is not installed again: {why}; meshproof install --lab {lab}");
+        // After a namespace of its own lab.json may still say that one.
+        let mend = if sabotage.remote_namespace.is_some() { "down" } else { "install" };
+        let not_again = |why: &str| format!("the mesh is not installed again: {why}; meshproof {mend} --lab {lab}");
         unmended.extend(match again {
             Ok(troubles) => troubles.first().map(|why| not_again(why)),
             Err(Ended::Interrupted) => Some(not_again("interrupted")),

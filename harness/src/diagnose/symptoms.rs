@@ -89,7 +89,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         title: "istiod has not synced the remote cluster",
         meaning: "istiod has the remote secret and cannot list what is in cluster2: endpoints, webhooks and configmaps stay as they are",
         reference: "guide, attach cluster2; istio/istio#58047, #31081",
-        look: "istioctl --context=\"${CTX_CLUSTER1}\" remote-clusters",
+        look: "istioctl --context=\"${CTX_CLUSTER1}\" remote-clusters --istioNamespace ${ISTIO_NAMESPACE}",
         stands_in: |name| name.ends_with("clusterz.json") || log_of_istiod(name),
         sign: |text| {
             line(text, |line| {
@@ -103,7 +103,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         title: "a remote secret names an API server at 127.0.0.1",
         meaning: "that is istiod's own pod; kind's kubeconfig names the host's port, so the guide's command needs --server with the node's address",
         reference: "guide, attach cluster2: the note on kind; istio/istio#58047, #31290",
-        look: "istioctl create-remote-secret --context=\"${CTX_CLUSTER2}\" --name=cluster2 --server=https://NODE_ADDRESS:6443",
+        look: "istioctl create-remote-secret --context=\"${CTX_CLUSTER2}\" --name=cluster2 --istioNamespace ${ISTIO_NAMESPACE} --server=https://NODE_ADDRESS:6443",
         stands_in: |name| log_of_istiod(name) || is_cause(name),
         sign: |text| {
             line(text, |line| {

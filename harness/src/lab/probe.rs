@@ -1,6 +1,7 @@
 //! Questions that the workload program answers from inside a pod; see `fixtures/workload`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
@@ -157,6 +158,11 @@ impl Calls {
         clusters.iter().copied().find(|cluster| !by.contains_key(*cluster))
     }
 
+    /// Whether some failed, and those for their time alone: on a busy machine that says nothing of the mesh.
+    pub fn only_late(&self) -> bool {
+        !self.failures.is_empty() && self.failures.keys().all(|failure| failure.starts_with("timeout after"))
+    }
+
     /// Failures in one line, most frequent first.
     pub fn failure_line(&self) -> String {
         let mut failures: Vec<(&String, &u32)> = self.failures.iter().collect();
@@ -180,7 +186,8 @@ pub struct Probe {
     pub address: String,
     /// The container with the workload program.
     pub container: String,
-    limit: std::time::Duration,
+    limit: Duration,
+    call: Duration,
 }
 
 impl Probe {
@@ -208,6 +215,7 @@ impl Probe {
                     address: pod.status?.pod_ip?,
                     container: app.to_string(),
                     limit: *budgets.request() * 24,
+                    call: *budgets.call(),
                 })
             })
             .collect();
@@ -273,6 +281,23 @@ impl Probe {
     /// `cluster2 pod meshproof-probe/probe-x`.
     pub fn object(&self) -> String {
         format!("{} pod {}/{}", self.cluster.name, self.namespace, self.pod)
+    }
+
+    /// Makes calls by the workload program with these arguments, each within [`Budgets::call`].
+    ///
+    /// # Errors
+    /// As [`Probe::ask`]; a failed call is an answer.
+    pub async fn call(&self, args: &[&str]) -> Result<Calls, ProbeError> {
+        self.call_within(self.call, args).await
+    }
+
+    /// As [`Probe::call`], each within this time. A row ends with the first call that takes longer.
+    ///
+    /// # Errors
+    /// As [`Probe::call`].
+    pub async fn call_within(&self, limit: impl Into<Duration>, args: &[&str]) -> Result<Calls, ProbeError> {
+        let limit = limit.into().as_millis().to_string();
+        self.ask(&[&["call"], args, &["--timeout-ms", &limit]].concat()).await
     }
 
     /// Asks by the workload program with these arguments.

@@ -16,8 +16,9 @@ use crate::role::Role;
 use crate::scenario::Scenario;
 use crate::topology::Topology;
 
-/// The layout of `lab.json`; raised when a field changes its meaning.
-pub const LAB_FORMAT: u32 = 2;
+/// The layout of `lab.json` and what a lab has; raised when a field changes its meaning, and when checks need what earlier
+/// labs lack.
+pub const LAB_FORMAT: u32 = 3;
 
 /// The folders in which meshproof keeps its things.
 #[derive(Debug, Clone)]

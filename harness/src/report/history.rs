@@ -94,8 +94,8 @@ impl History {
                 "wait", "seconds", "limit", "share"
             );
         }
-        for (name, LongestWait { scope, what, seconds, limit }) in &self.waits {
-            let share = seconds / limit * 100.0;
+        for (name, wait) in &self.waits {
+            let (LongestWait { scope, what, seconds, limit }, share) = (wait, wait.share() * 100.0);
             let _ = writeln!(
                 text,
                 "{name:14} {seconds:>8.1} {limit:>8.0} {share:>6.0} %   {}",

@@ -68,9 +68,14 @@ pub struct LongestWait {
 }
 
 impl LongestWait {
-    /// Keeps it where it is the longest so far.
+    /// The part of its limit that it took.
+    pub fn share(&self) -> f64 {
+        self.seconds / self.limit
+    }
+
+    /// Keeps it where none so far came nearer to its limit, which may be a multiple of what the name stands for.
     pub fn keep(self, longest: &mut BTreeMap<String, LongestWait>, limit: String) {
-        if longest.get(&limit).is_none_or(|other| other.seconds < self.seconds) {
+        if longest.get(&limit).is_none_or(|other| other.share() < self.share()) {
             longest.insert(limit, self);
         }
     }

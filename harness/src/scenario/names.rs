@@ -18,6 +18,10 @@ pub(super) fn check_cluster_name(name: &str) -> Result<(), (String, String)> {
     label(name, "a cluster's name", LONGEST, "cluster1")
 }
 
+/// What readers of YAML 1.1 and of `--set` take for a truth value, nothing or a number.
+const NO_TEXTS: [&str; 14] =
+    ["true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "null", "nan", "inf", "infinity"];
+
 /// Why a text is no name for the namespace of Istio.
 pub(super) fn check_istio_namespace(name: &str) -> Result<(), (String, String)> {
     label(name, "a namespace", 63, "mesh-system")?;
@@ -29,8 +33,8 @@ pub(super) fn check_istio_namespace(name: &str) -> Result<(), (String, String)> 
     if name == "meshproof" || name.starts_with("meshproof-") {
         return Err((format!("`{name}` is a name of meshproof's own namespaces"), instead()));
     }
-    // Operator files and `--set` carry it without quotes.
-    if ["true", "false", "null"].contains(&name) {
+    // Operator files and `--set` carry it without quotes, and are read as YAML 1.1.
+    if NO_TEXTS.contains(&name) {
         return Err((format!("`{name}` is no text in YAML"), instead()));
     }
     Ok(())

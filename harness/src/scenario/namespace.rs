@@ -98,6 +98,7 @@ mod tests {
     #[case::of_the_lab("local-path-storage", "of Kubernetes")]
     #[case::of_the_harness("meshproof-sample", "meshproof")]
     #[case::a_truth_value("true", "YAML")]
+    #[case::an_old_truth_value("on", "YAML")]
     fn what_cannot_be_istios_is_refused(#[case] name: &str, #[case] why: &str) {
         let (message, instead) = IstioNamespace::named(name).unwrap_err();
         assert!(format!("{message}: {instead}").contains(why), "{message}: {instead}");

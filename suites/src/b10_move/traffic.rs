@@ -35,13 +35,14 @@ impl<'a> Traffic<'a> {
     /// # Errors
     /// [`Fault`] where a row could not be made.
     pub async fn row_after_row(&self) -> Result<Vec<Calls>, Fault> {
-        let call = [["call", self.url.as_str()].as_slice(), &ROW].concat();
+        let call = [[self.url.as_str()].as_slice(), &ROW].concat();
+        let limit = self.context.budgets.judged_call();
         let each = join_all(self.callers.iter().map(|(caller, ended)| {
             let call = &call;
             async move {
                 let mut all = Calls::default();
                 while self.going.load(Ordering::Relaxed) {
-                    all.add(caller.ask(call).await?);
+                    all.add(caller.call_within(limit, call).await?);
                     ended.fetch_add(1, Ordering::Relaxed);
                 }
                 Ok(all)

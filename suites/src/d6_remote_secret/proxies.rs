@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::lab::cluster::pod_ready;
+use harness::install::action::istio_namespace;
 use harness::wait::Look;
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 
 use crate::shared::istiod;
-use crate::shared::sample::NAMESPACE;
+use crate::shared::sample::{NAMESPACE, names_in_the_mesh};
 
 /// Every ready proxy of the sample namespace in the remote cluster is connected to istiod as one of that cluster.
 ///
@@ -38,7 +36,11 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
                     format!("connected to istiod of {} with the cluster id {}", primary.name, remote.name),
                     timeout.last()?,
                 )
-                .hint(format!("istioctl --context {} proxy-status", primary.context))
+                .hint(format!(
+                    "istioctl --context {} proxy-status {}",
+                    primary.context,
+                    istio_namespace(&primary.istio_namespace).join(" ")
+                ))
                 .evidence(evidence)
                 .into());
         }
@@ -64,14 +66,7 @@ type Connections = BTreeMap<String, Vec<(String, String)>>;
 /// Ready pods with a proxy, and what each replica of istiod says of its connections.
 async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let has_proxy =
-        |pod: &Pod| pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key("sidecar.istio.io/status"));
-    let pods = remote.pods(NAMESPACE, "app").await?;
-    let pods = pods
-        .iter()
-        .filter(|pod| pod_ready(pod) == Look::Yes(()) && has_proxy(pod))
-        .map(ResourceExt::name_any)
-        .collect();
+    let pods = names_in_the_mesh(remote).await?;
     let mut told = Connections::new();
     for replica in istiod::replicas(primary).await? {
         for (proxy, cluster) in istiod::connected(&istiod::debug(primary, &replica, "/debug/syncz").await?) {

@@ -5,6 +5,7 @@ use harness::lab::probe::{Calls, Probe};
 use harness::wait::Look;
 
 use super::envoy::Proxy;
+use super::rows::not_yet;
 use super::sample::NAMESPACE;
 
 const CALLS: u32 = 3;
@@ -92,13 +93,14 @@ pub async fn reached(
     let tcp = format!("{}:9000", server.address);
     let count = CALLS.to_string();
     // First moments are waited for; what is judged by the servers' logs comes after them.
-    let http = ["call", &first, "--header", &host, "--count", &count];
-    let tcp = ["call", &tcp, "--protocol", "tcp", "--count", &count];
+    let http = [&first, "--header", &host, "--count", &count];
+    let tcp = [&tcp, "--protocol", "tcp", "--count", &count];
     let settles = |call| settles(context, caller, service, server, call);
     let (http, tcp) = futures::join!(settles(&http), settles(&tcp));
     http.and(tcp)?;
     let url = format!("http://{}:8080{mark}{}", server.address, server.pod);
-    let calls: Calls = caller.ask(&["call", &url, "--header", &host, "--count", &count]).await?;
+    let row = [url.as_str(), "--header", &host, "--count", &count];
+    let calls = caller.call_within(context.budgets.judged_call(), &row).await?;
     match astray(&calls, &server.cluster.name, &server.pod) {
         None => Ok(calls),
         Some(why) => Err(unreached(caller, service, server, &why).into()),
@@ -109,8 +111,11 @@ pub async fn reached(
 async fn settles(context: &Context, caller: &Probe, service: &str, server: &Probe, call: &[&str]) -> Result<(), Fault> {
     let wait = context.wait(format!("{} to reach {}", caller.object(), server.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match caller.ask::<Calls>(call).await {
-            Ok(calls) => astray(&calls, &server.cluster.name, &server.pod).map_or(Look::Yes(()), Look::NotYet),
+        match caller.call(call).await {
+            Ok(calls) => match astray(&calls, &server.cluster.name, &server.pod) {
+                None => Look::Yes(()),
+                Some(why) => not_yet(&calls, why),
+            },
             Err(error) => Look::unable(error),
         }
     });

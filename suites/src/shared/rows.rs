@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use harness::lab::probe::{Calls, Probe, ProbeError};
 use harness::problem::all_of;
+use harness::wait::Look;
 
 use super::sample::NAMESPACE;
 
@@ -23,6 +24,11 @@ pub fn unanswered(calls: &Calls, by: &[&str]) -> Option<String> {
     calls.silent(by).map(|silent| format!("{silent} answers none of {}", calls.sent))
 }
 
+/// What a row that is otherwise than it should be tells a wait: where calls were only late, nothing of the mesh.
+pub fn not_yet<T>(calls: &Calls, why: String) -> Look<T> {
+    if calls.only_late() { Look::Unable(why) } else { Look::NotYet(why) }
+}
+
 /// A Service for HTTP with this selector, such as `app: echo`; without one its endpoints are up to others.
 pub fn service(name: &str, selector: Option<&str>) -> String {
     let selector = selector.map(|selector| format!("  selector: {{{selector}}}\n")).unwrap_or_default();
@@ -40,13 +46,13 @@ pub fn host(service: &str) -> String {
 /// Calls a Service one time after the other.
 ///
 /// It is named in the header only, and the calls go to echo's address: a proxy goes by the name. So the cluster's DNS is
-/// not asked, which keeps in mind for half a minute that a new name was not there.
+/// not asked, which may keep in mind for half a minute that a new name was not there.
 ///
 /// # Errors
 /// [`ProbeError`] when it could not be asked; a failed call is an answer.
 pub async fn row(caller: &Probe, service: &str, path: &str) -> Result<Calls, ProbeError> {
     let (url, host) = (format!("http://echo.{NAMESPACE}:8080{path}"), format!("host={}:8080", host(service)));
-    caller.ask(&["call", &url, "--header", &host, "--count", &CALLS.to_string()]).await
+    caller.call(&[&url, "--header", &host, "--count", &CALLS.to_string()]).await
 }
 
 /// How a row is otherwise than answered as a whole, by each of these clusters and no other; none where it is so.
@@ -68,7 +74,7 @@ mod tests {
     use harness::lab::probe::Calls;
     use rstest::rstest;
 
-    use super::otherwise;
+    use super::{Look, not_yet, otherwise};
 
     #[rstest]
     #[case::by_both(9, 11, 0, &["cluster1", "cluster2"], None)]
@@ -93,5 +99,15 @@ mod tests {
             ..Calls::default()
         };
         assert_eq!(otherwise(&calls, by).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case::refused(&["HTTP 503", "timeout after 8000 ms"], Look::NotYet("why".to_string()))]
+    #[case::late(&["timeout after 8000 ms"], Look::Unable("why".to_string()))]
+    #[case::by_another(&[], Look::NotYet("why".to_string()))]
+    fn calls_that_were_only_late_say_nothing_of_the_mesh(#[case] failures: &[&str], #[case] expected: Look<()>) {
+        let failures = failures.iter().map(|failure| (failure.to_string(), 1)).collect();
+        let calls = Calls { failures, ..Calls::default() };
+        assert_eq!(not_yet::<()>(&calls, "why".to_string()), expected);
     }
 }

@@ -52,7 +52,7 @@ pub fn has_proxy(pod: &Pod) -> bool {
     pod.annotations().contains_key("sidecar.istio.io/status")
 }
 
-/// Pods that have a proxy and are ready.
+/// Pods that have a proxy, are ready, and are not on their way out.
 ///
 /// # Errors
 /// [`ClusterError`] when pods cannot be listed.
@@ -62,11 +62,10 @@ pub async fn in_the_mesh(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
     Ok(pods)
 }
 
-/// Names of those of them that are not on their way out.
+/// Their names.
 ///
 /// # Errors
 /// As [`in_the_mesh`].
-pub async fn staying(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
-    let pods = in_the_mesh(cluster).await?;
-    Ok(pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(ResourceExt::name_any).collect())
+pub async fn names_in_the_mesh(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+    Ok(in_the_mesh(cluster).await?.iter().map(ResourceExt::name_any).collect())
 }

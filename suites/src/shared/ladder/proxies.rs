@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use harness::check::{Broken, Context, Fault, Layer};
+use harness::install::action::istio_namespace;
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
@@ -18,7 +19,7 @@ pub async fn proxies(context: &Context) -> Told {
     let mut proxies = Vec::new();
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        for pod in sample::staying(cluster).await? {
+        for pod in sample::names_in_the_mesh(cluster).await? {
             let client = (cluster.name.clone(), format!("{pod}.{NAMESPACE}"));
             proxies.push((client, Proxy::open(cluster, NAMESPACE, &pod).await?));
         }
@@ -36,7 +37,9 @@ pub async fn proxies(context: &Context) -> Told {
         });
         let Err(timeout) = synced.await else { return Ok(None) };
         let (object, seen) = (proxy.object(), timeout.last()?.to_string());
-        let look = format!("istioctl --context {} proxy-status {}", context.primary().context, client.1);
+        let primary = context.primary();
+        let namespace = istio_namespace(&primary.istio_namespace).join(" ");
+        let look = format!("istioctl --context {} proxy-status {} {namespace}", primary.context, client.1);
         Ok::<_, Fault>(Some(Broken { layer: Layer::Xds, object, seen, look }))
     });
     for look in join_all(looks).await {
