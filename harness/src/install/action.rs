@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
@@ -454,6 +454,8 @@ async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) ->
     let (everything, background) = (ListParams::default(), DeleteParams::background());
     let deployments = cluster.api::<Deployment>(namespace);
     deployments.delete_collection(&background, &everything).await.map_err(refused("Deployments"))?;
+    let stateful = cluster.api::<StatefulSet>(namespace);
+    stateful.delete_collection(&background, &everything).await.map_err(refused("StatefulSets"))?;
     let daemons = cluster.api::<DaemonSet>(namespace);
     daemons.delete_collection(&background, &everything).await.map_err(refused("DaemonSets"))?;
     let sets = cluster.api::<ReplicaSet>(namespace);
