@@ -23,6 +23,10 @@ use crate::wait::{Look, Timeout};
 /// The field manager of whatever is broken: no check takes it for its own work.
 const MANAGER: &str = "sabotage";
 
+/// An object that is renewed is away for so long. Where it was back within milliseconds istiod saw one change of the two, and
+/// did not take a remote secret up again.
+const GONE_FOR: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// An act that could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum BreakError {
@@ -150,6 +154,7 @@ impl<'a> Breakage<'a> {
                     return Err(BreakError::Absent(self.named(cluster, &object)));
                 };
                 self.delete(cluster, &object).await?;
+                crate::wait::pause(GONE_FOR).await;
                 self.create(cluster, &object, now).await?;
             }
             Act::Restart { cluster, namespace, selector } => self.restart(cluster, &namespace, &selector).await?,
