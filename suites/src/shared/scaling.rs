@@ -89,7 +89,7 @@ async fn lists(
     );
     Err(Finding::new(cause)
         .expected_got(format!("{ip} in {UPSTREAM}"), timeout.last()?)
-        .hint(format!("see whether istiod still watches {}: its log, and /debug/clusterz", context.remote().name))
+        .hint(format!("see whether this proxy is connected to istiod (/debug/syncz), and whether istiod still watches {} (/debug/clusterz, and its log)", context.remote().name))
         .evidence(evidence)
         .into())
 }
@@ -122,7 +122,7 @@ async fn leaves(
         );
         return Err(Finding::new(cause)
             .expected_got(format!("no {ip} in {UPSTREAM}"), timeout.last()?)
-            .hint(format!("see whether istiod still watches {}: its log, and /debug/clusterz", context.remote().name))
+            .hint(format!("see whether this proxy is connected to istiod (/debug/syncz), and whether istiod still watches {} (/debug/clusterz, and its log)", context.remote().name))
             .evidence(evidence)
             .into());
     }
