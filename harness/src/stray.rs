@@ -217,7 +217,7 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_makes_a_container_may_finish() {
         let folder = tempfile::tempdir().expect("a folder");
-        let reaped = making_a_container("sleep 1; echo made >made", folder.path());
+        let reaped = making_a_container("sleep 1; echo made >made", folder.path()).await;
         end(folder.path()).await;
         assert!(folder.path().join("made").is_file(), "it was given the time");
         reaped.join().expect("a thread").expect("it has ended");
@@ -226,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn what_does_not_end_is_told() {
         let folder = tempfile::tempdir().expect("a folder");
-        let reaped = making_a_container("trap '' TERM; sleep 3", folder.path());
+        let reaped = making_a_container("trap '' TERM; sleep 3", folder.path()).await;
         let ended = end_within(folder.path(), Duration::from_millis(200)).await;
         let still = ended.all(folder.path()).expect_err("it still runs");
         assert!(still.to_string().contains(&format!("ps -fp {}", still.left[0])), "{still}");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     /// A script called `run` under a shell called `docker`: by its command line this is `docker run`.
-    fn making_a_container(
+    async fn making_a_container(
         script: &str,
         folder: &Path,
     ) -> std::thread::JoinHandle<std::io::Result<std::process::ExitStatus>> {
@@ -245,7 +245,12 @@ mod tests {
         let null = std::process::Stdio::null();
         let mut command = Command::new(&docker);
         let child = command.arg("run").stdin(null).current_dir(folder).envs(marks(folder)).spawn();
-        waited_for(child.expect("a process"))
+        let reaped = waited_for(child.expect("a process"));
+        // Linux lets the parent go on before the environment of the new program can be read.
+        while find(folder).is_empty() {
+            crate::wait::pause(Duration::from_millis(10)).await;
+        }
+        reaped
     }
 
     #[tokio::test]
