@@ -34,6 +34,15 @@ pub enum Look<T> {
 }
 
 impl<T> Look<T> {
+    /// The same look, with what was found made into something else.
+    pub fn map<U>(self, into: impl FnOnce(T) -> U) -> Look<U> {
+        match self {
+            Look::Yes(value) => Look::Yes(into(value)),
+            Look::NotYet(why) => Look::NotYet(why),
+            Look::Unable(why) => Look::Unable(why),
+        }
+    }
+
     /// It could not be looked at, because of an error.
     pub fn unable(error: impl std::fmt::Display) -> Self {
         Look::Unable(error.to_string())

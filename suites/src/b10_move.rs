@@ -45,10 +45,7 @@ const PATIENCE: f64 = 10.0;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let callers = callers(context).await?;
-    let mut proxies = Vec::new();
-    for caller in &callers {
-        proxies.push(Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?);
-    }
+    let proxies = Proxy::of_each(&callers).await?;
     let judged = moves(context, &callers, &proxies).await;
     // In both clusters whatever came of it: the next run begins so.
     let mut back = Ok(());

@@ -5,7 +5,6 @@
 //! Service, each is called at its own address. And by the pod's own DNS name: both clusters have a `stateful-0`, and
 //! without DNS proxying a cluster's own DNS tells its callers of its own one only, so that is what they must get.
 
-use std::collections::BTreeMap;
 use std::time::Instant;
 
 use futures::future::join_all;
@@ -20,9 +19,9 @@ use kube::api::DeleteParams;
 
 use crate::shared::deployment::{Pods, settled};
 use crate::shared::envoy::Proxy;
-use crate::shared::rows::{self, CALLS, host, not_yet, split};
+use crate::shared::rows::{self, CALLS, host, split};
 use crate::shared::sample::{NAMESPACE, callers};
-use crate::shared::shards::{misplaced, shards};
+use crate::shared::shards::{shards, wrong};
 use crate::shared::{headless, listed, peers};
 
 /// The check.
@@ -48,10 +47,7 @@ const ANY: &str = "any-stateful";
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let callers = callers(context).await?;
-    let mut proxies = Vec::new();
-    for caller in &callers {
-        proxies.push(Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?);
-    }
+    let proxies = Proxy::of_each(&callers).await?;
     // An earlier run may have been killed in between.
     let (here, there) = futures::join!(ready(context, Role::Primary), ready(context, Role::Remote));
     let (here, before) = (here?, there?);
@@ -128,10 +124,7 @@ async fn held(context: &Context, pods: &Pods) -> Result<(), Fault> {
     let wait = context.wait(format!("istiod to hold the pods of {ANY}"), context.budgets.endpoints());
     let held = wait.until(|| async {
         match shards(context, &host, NAMESPACE, 8080).await {
-            Ok(replicas) => {
-                let mut wrong = replicas.iter().filter_map(|(istiod, shards)| Some((istiod, misplaced(pods, shards)?)));
-                wrong.next().map_or(Look::Yes(()), |(istiod, why)| Look::NotYet(format!("{istiod} {why}")))
-            }
+            Ok(replicas) => wrong(pods, &replicas).map_or(Look::Yes(()), Look::NotYet),
             Err(fault) => fault.into(),
         }
     });
@@ -147,15 +140,8 @@ async fn answered(context: &Context, caller: &Probe) -> Result<(), Fault> {
     let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
     let path = format!("/{}/{ANY}/first", context.nonce);
     let wait = context.wait(format!("{ANY} to answer {}", caller.object()), context.budgets.converge());
-    let seen = wait.until(|| async {
-        match rows::row(caller, ANY, &path).await {
-            Ok(calls) => match rows::otherwise(&calls, &clusters) {
-                None => Look::Yes(()),
-                Some(why) => not_yet(&calls, why),
-            },
-            Err(error) => Look::unable(error),
-        }
-    });
+    let seen = wait
+        .until(|| async { rows::look(rows::row(caller, ANY, &path).await, |calls| rows::otherwise(calls, &clusters)) });
     let Err(timeout) = seen.await else { return Ok(()) };
     Err(unshared(caller, &clusters, timeout.last()?).into())
 }
@@ -195,24 +181,18 @@ async fn followed(context: &Context, caller: &Probe, servers: &[Probe]) -> Resul
     let (by_any, by_name) = (by_any?, by_name?);
     evidence.saw(caller.object(), format!("{} calls of {ANY}", by_any.sent), split(&by_any.by_cluster()));
     evidence.saw(caller.object(), format!("{} calls of {}", by_name.sent, own_name()), split(&by_name.by_cluster()));
-    let mut answered = BTreeMap::new();
+    let mut answered = Calls::default();
     for (server, row) in servers.iter().zip(at) {
         let said = format!("all answered by {}", server.object());
         let row = row?;
         evidence.saw(caller.object(), format!("{} calls of {} in the name of {NAME}", row.sent, server.address), said);
-        add(&mut answered, &row);
+        answered.add(row);
     }
-    add(&mut answered, &by_any);
-    add(&mut answered, &by_name);
+    answered.add(by_any);
+    answered.add(by_name);
     // Its log begins with the pod, so each of these lines was written under the new address.
-    peers::are_the_caller(context, caller, NAME, &mark, &answered, &mut evidence).await?;
+    peers::are_the_caller(context, caller, NAME, &mark, &answered.by_cluster(), &mut evidence).await?;
     Ok(evidence)
-}
-
-fn add(answered: &mut BTreeMap<String, u32>, row: &Calls) {
-    for (cluster, count) in row.by_cluster() {
-        *answered.entry(cluster).or_insert(0) += count;
-    }
 }
 
 /// The pod's name as DNS knows it.
@@ -227,13 +207,9 @@ async fn by_name(context: &Context, caller: &Probe, mark: &str) -> Result<Calls,
     let cluster = &caller.cluster.name;
     let wait = context.wait(format!("{} to answer {}", own_name(), caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match caller.call(&[&first, "--count", "3", "--fresh-connection"]).await {
-            Ok(calls) => match headless::astray(&calls, cluster, POD) {
-                None => Look::Yes(()),
-                Some(why) => not_yet(&calls, why),
-            },
-            Err(error) => Look::unable(error),
-        }
+        rows::look(caller.call(&[&first, "--count", "3", "--fresh-connection"]).await, |calls| {
+            headless::astray(calls, cluster, POD)
+        })
     });
     let unnamed = |why: &str| {
         Finding::new(format!(
@@ -245,7 +221,7 @@ async fn by_name(context: &Context, caller: &Probe, mark: &str) -> Result<Calls,
         .hint(format!("see the EndpointSlices of Service {NAMESPACE}/{NAME} in {cluster} (they carry the pod's hostname), and VirtualServices and DestinationRules for it"))
     };
     match seen.await {
-        Ok(()) => {
+        Ok(_) => {
             let row = caller.call_within(context.budgets.judged_call(), &[&marked, "--count", "3"]).await?;
             let why = headless::astray(&row, cluster, POD);
             judged(row, why, unnamed)

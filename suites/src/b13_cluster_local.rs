@@ -81,7 +81,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 /// What one caller's proxy lists, and who answers it.
 async fn stays(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
     let (role, mut evidence) = (caller.cluster.role, Evidence::new());
-    let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
+    let proxy = Proxy::of(caller).await?;
     let by_setting = Kept {
         host: &host(LOCAL),
         upstream: &upstream(LOCAL),
@@ -158,16 +158,10 @@ async fn answers(
     let path = format!("/{}/b13/{}/{}", context.nonce, caller.cluster.role, caller.pod);
     let wait = context.wait(format!("{service} to answer {}", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match rows::row(caller, service, &path).await {
-            Ok(calls) => match rows::otherwise(&calls, clusters) {
-                None => Look::Yes(split(&calls.by_cluster())),
-                Some(why) => rows::not_yet(&calls, why),
-            },
-            Err(error) => Look::unable(error),
-        }
+        rows::look(rows::row(caller, service, &path).await, |calls| rows::otherwise(calls, clusters))
     });
     match seen.await {
-        Ok(split) => Ok(split),
+        Ok(calls) => Ok(split(&calls.by_cluster())),
         Err(timeout) => Err(Finding::new(format!(
             "calls from {} to Service {NAMESPACE}/{service} are not answered by {} alone: {}",
             caller.object(),

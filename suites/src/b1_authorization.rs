@@ -5,12 +5,11 @@ use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::lab::cluster::ClusterError;
-use harness::lab::probe::{Calls, Probe};
+use harness::lab::probe::{Calls, Probe, ProbeError};
 use harness::problem::all_of;
 use harness::role::Role;
-use harness::wait::Look;
 
-use crate::shared::rows::{not_yet, unanswered};
+use crate::shared::rows::{self, unanswered};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
@@ -115,10 +114,10 @@ fn object(cluster: &Cluster) -> String {
     cluster.object("AuthorizationPolicy", &format!("{NAMESPACE}/{NAME}"))
 }
 
-async fn row(caller: &Probe, path: &str) -> Result<Calls, Fault> {
+async fn row(caller: &Probe, path: &str) -> Result<Calls, ProbeError> {
     // By the second name, so that these calls do not skew the counts of D11.
     let url = format!("http://second-echo.{NAMESPACE}:8080{path}");
-    Ok(caller.call(&[&url, "--count", &CALLS.to_string()]).await?)
+    caller.call(&[&url, "--count", &CALLS.to_string()]).await
 }
 
 /// How a row is otherwise than the rule says; none where it is as it says.
@@ -142,15 +141,8 @@ async fn in_both(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
     for rule in &RULES {
         let path = path(context, "primary", rule);
         let wait = context.wait(format!("{policy} to hold for {}", caller.object()), context.budgets.converge());
-        let held = wait.until(|| async {
-            match row(caller, &path).await {
-                Ok(calls) => match otherwise(&calls, rule.denies, clusters) {
-                    None => Look::Yes(calls),
-                    Some(why) => not_yet(&calls, why),
-                },
-                Err(fault) => fault.into(),
-            }
-        });
+        let held = wait
+            .until(|| async { rows::look(row(caller, &path).await, |calls| otherwise(calls, rule.denies, clusters)) });
         let said = if rule.denies { "denied" } else { "answered by both clusters" };
         match held.await {
             Ok(calls) => {
@@ -184,13 +176,7 @@ async fn in_neither(context: &Context, caller: &Probe) -> Result<Evidence, Fault
     // A policy that holds goes on holding; what is refused for a moment is refused for another reason.
     let wait = context.wait(format!("{policy} to be ignored"), context.budgets.converge());
     let ignored = wait.until(|| async {
-        match row(caller, &path).await {
-            Ok(calls) => match otherwise(&calls, false, clusters) {
-                None => Look::Yes(calls.sent),
-                Some(why) => not_yet(&calls, why),
-            },
-            Err(fault) => fault.into(),
-        }
+        rows::look(row(caller, &path).await, |calls| otherwise(calls, false, clusters)).map(|calls| calls.sent)
     });
     match ignored.await {
         Ok(calls) => {

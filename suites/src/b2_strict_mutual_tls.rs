@@ -6,7 +6,7 @@ use harness::lab::probe::Probe;
 use harness::role::Role;
 use harness::wait::Look;
 
-use crate::shared::rows::{not_yet, split, unanswered};
+use crate::shared::rows::{self, split, unanswered};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
@@ -117,13 +117,7 @@ async fn goes_on(context: &Context, caller: &Probe, evidence: &mut Evidence) -> 
     let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
     let wait = context.wait(format!("{} to be answered by both clusters", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match caller.call(&[&url, "--count", &CALLS.to_string()]).await {
-            Ok(calls) => match unanswered(&calls, &clusters) {
-                None => Look::Yes(calls),
-                Some(why) => not_yet(&calls, why),
-            },
-            Err(error) => Look::unable(error),
-        }
+        rows::look(caller.call(&[&url, "--count", &CALLS.to_string()]).await, |calls| unanswered(calls, &clusters))
     });
     match seen.await {
         Ok(calls) => {

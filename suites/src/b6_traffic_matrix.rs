@@ -14,7 +14,7 @@ use harness::wait::Look;
 
 use crate::shared::access_log::{self, Entry};
 use crate::shared::peers::IDENTITY;
-use crate::shared::rows::{CALLS, not_yet, otherwise, split};
+use crate::shared::rows::{self, CALLS, otherwise, split};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
@@ -151,13 +151,9 @@ async fn row<'a>(context: &Context, caller: &'a Probe, protocol: &'static Protoc
             let url = format!("http://{SERVICE}.{NAMESPACE}:{port}{place}");
             let (count, body) = (CALLS.to_string(), body_kib.to_string());
             let call = [url.as_str(), "--protocol", word, "--count", &count, "--body-kib", &body, "--fresh-connection"];
-            match caller.call(&call).await {
-                Ok(calls) => match otherwise(&calls, &clusters) {
-                    None => Look::Yes(Row { caller, protocol, mark, answers: calls.by_cluster() }),
-                    Some(why) => not_yet(&calls, format!("not answered by {}: {why}", silent(&calls, &clusters))),
-                },
-                Err(error) => Look::unable(error),
-            }
+            let said = |calls: &Calls, why| format!("not answered by {}: {why}", silent(calls, &clusters));
+            rows::look(caller.call(&call).await, |calls| Some(said(calls, otherwise(calls, &clusters)?)))
+                .map(|calls| Row { caller, protocol, mark, answers: calls.by_cluster() })
         }
     });
     match answered.await {

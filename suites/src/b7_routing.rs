@@ -9,9 +9,8 @@ use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
 use harness::role::Role;
-use harness::wait::Look;
 
-use crate::shared::rows::{self, not_yet, otherwise};
+use crate::shared::rows::{self, otherwise};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
@@ -190,15 +189,7 @@ async fn holds(context: &Context, caller: &Probe, route: Route, gone: Option<Rol
     let path = path(context, route);
     let wait = context
         .wait(format!("{} to be answered by {} at {path}", caller.object(), all_of(&by)), context.budgets.converge());
-    let held = wait.until(|| async {
-        match rows::row(caller, NAME, &path).await {
-            Ok(calls) => match otherwise(&calls, &by) {
-                None => Look::Yes(calls),
-                Some(why) => not_yet(&calls, why),
-            },
-            Err(error) => Look::unable(error),
-        }
-    });
+    let held = wait.until(|| async { rows::look(rows::row(caller, NAME, &path).await, |calls| otherwise(calls, &by)) });
     let without = gone.map(|role| format!(", with no endpoint in {}", context.cluster(role).name)).unwrap_or_default();
     match held.await {
         Ok(Calls { sent, .. }) => {

@@ -7,9 +7,8 @@ use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
-use harness::wait::Look;
 
-use crate::shared::rows::{self, not_yet, otherwise};
+use crate::shared::rows::{self, otherwise};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The check.
@@ -104,13 +103,9 @@ async fn retried(context: &Context, caller: &Probe, dead: Role) -> Result<Eviden
         async move {
             let path = path(context, retries);
             wait.until(|| async {
-                match rows::row(caller, service, &path).await {
-                    Ok(calls) => match if retries { otherwise(&calls, &[live]) } else { unlike_off(&calls, live) } {
-                        None => Look::Yes(calls),
-                        Some(why) => not_yet(&calls, why),
-                    },
-                    Err(error) => Look::unable(error),
-                }
+                rows::look(rows::row(caller, service, &path).await, |calls| {
+                    if retries { otherwise(calls, &[live]) } else { unlike_off(calls, live) }
+                })
             })
             .await
         }

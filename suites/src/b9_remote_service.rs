@@ -10,11 +10,9 @@ use harness::check::case::{Case, Ground, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
-use harness::wait::Look;
 
-use crate::shared::rows::not_yet;
 use crate::shared::sample::{NAMESPACE, callers};
-use crate::shared::{headless, peers};
+use crate::shared::{headless, peers, rows};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -60,13 +58,7 @@ async fn by_remote_alone(context: &Context, caller: &Probe) -> Result<Evidence, 
     let url = format!("http://{REMOTE}.{NAMESPACE}:8080/{}/b9/{}/{}", context.nonce, caller.cluster.role, caller.pod);
     let wait = context.wait(format!("{} to be answered by {remote}", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match caller.call(&[&url, "--count", &CALLS.to_string()]).await {
-            Ok(calls) => match otherwise(&calls, remote) {
-                None => Look::Yes(calls),
-                Some(why) => not_yet(&calls, why),
-            },
-            Err(error) => Look::unable(error),
-        }
+        rows::look(caller.call(&[&url, "--count", &CALLS.to_string()]).await, |calls| otherwise(calls, remote))
     });
     match seen.await {
         Ok(calls) => {
@@ -100,7 +92,7 @@ async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Res
     headless::known(context, caller, HEADLESS, servers, &mut evidence).await?;
     let mark = format!("/{}/b9/{}/{}/pods/", context.nonce, caller.cluster.role, caller.pod);
     let rows = join_all(servers.iter().map(|server| headless::reached(context, caller, HEADLESS, server, &mark))).await;
-    let mut answered = std::collections::BTreeMap::new();
+    let mut answered = Calls::default();
     for (server, row) in servers.iter().zip(rows) {
         let calls = row?;
         evidence.saw(
@@ -108,9 +100,7 @@ async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Res
             format!("{} calls of {} in the name of {HEADLESS}", calls.sent, server.address),
             format!("all answered by {}", server.object()),
         );
-        for (cluster, count) in calls.by_cluster() {
-            *answered.entry(cluster).or_insert(0) += count;
-        }
+        answered.add(calls);
     }
     let url = format!("http://{HEADLESS}.{NAMESPACE}:8080/{}/b9/named", context.nonce);
     // A caller of each cluster is told its own pods; nothing hangs on it.
@@ -125,7 +115,7 @@ async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Res
             .join(", "),
     };
     evidence.saw(caller.object(), format!("{} calls of {HEADLESS} by its name, not judged", named.sent), said);
-    peers::are_the_caller(context, caller, "echo", &mark, &answered, &mut evidence).await?;
+    peers::are_the_caller(context, caller, "echo", &mark, &answered.by_cluster(), &mut evidence).await?;
     Ok(evidence)
 }
 

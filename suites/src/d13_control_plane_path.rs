@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use crate::shared::address::AddressBook;
 use crate::shared::gateway_traffic::{self as gateway, Counter};
 use crate::shared::istiod;
-use crate::shared::rows::{not_yet, split, unanswered};
+use crate::shared::rows::{self, split, unanswered};
 use crate::shared::sample::{NAMESPACE, callers};
 
 /// The clause.
@@ -248,13 +248,7 @@ async fn crossing(context: &Context, caller: &Probe, there: &str) -> Result<Call
     let url = format!("http://second-echo.{NAMESPACE}:8080/{}/d13/{}", context.nonce, caller.cluster.role);
     let wait = context.wait(format!("calls from {} to cross", caller.object()), context.budgets.converge());
     let calls = wait.until(|| async {
-        match caller.call(&[&url, "--count", &CALLS.to_string()]).await {
-            Ok(calls) => match unanswered(&calls, &[there]) {
-                None => Look::Yes(calls),
-                Some(why) => not_yet(&calls, why),
-            },
-            Err(error) => Look::unable(error),
-        }
+        rows::look(caller.call(&[&url, "--count", &CALLS.to_string()]).await, |calls| unanswered(calls, &[there]))
     });
     Ok(calls.await?)
 }

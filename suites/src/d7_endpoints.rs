@@ -19,7 +19,7 @@ use k8s_openapi::api::core::v1::Service;
 use crate::shared::address::AddressBook;
 use crate::shared::envoy::{Endpoint, Proxy};
 use crate::shared::sample::NAMESPACE;
-use crate::shared::shards::{misplaced, shards, unknown_to_istiod};
+use crate::shared::shards::{shards, unknown_to_istiod, wrong};
 use crate::shared::{ladder, sample, scaling};
 
 /// The clause.
@@ -113,12 +113,7 @@ async fn is_held(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
     let wait = context.wait("istiod to hold the endpoints of echo", context.budgets.endpoints());
     let held = wait.until(|| async {
         match futures::join!(sample::echoes(context), shards(context, HOST, NAMESPACE, PORT)) {
-            (Ok(pods), Ok(replicas)) => {
-                let wrong = replicas.iter().find_map(|(istiod, shards)| {
-                    misplaced(&pods, shards).map(|misplaced| format!("{istiod} {misplaced}"))
-                });
-                wrong.map_or(Look::Yes(replicas), Look::NotYet)
-            }
+            (Ok(pods), Ok(replicas)) => wrong(&pods, &replicas).map_or(Look::Yes(replicas), Look::NotYet),
             (Err(error), _) => Look::unable(error),
             (_, Err(fault)) => fault.into(),
         }

@@ -154,14 +154,12 @@ impl Proof<'_> {
         say("Breaking", &format!("{}  {}", sabotage.id, fill(&sabotage.what)));
         let began = Instant::now();
         let mut breakage = Breakage::of(&context, &names);
-        let left_out = sabotage.installs();
-        let made = context.scenario();
-        let without = match left_out {
-            true => {
-                let scenario = sabotage.scenario(made);
-                self.anew(&format!("{}/without", sabotage.id), &sabotage.without, &scenario).await.map(|_| ())
-            }
-            false => Ok(()),
+        let (installs, made) = (sabotage.installs(), context.scenario());
+        let without = if installs {
+            let scenario = sabotage.scenario(made);
+            self.anew(&format!("{}/without", sabotage.id), &sabotage.without, &scenario).await.map(|_| ())
+        } else {
+            Ok(())
         };
         // A signal counts between two acts: one that was given up could still happen after it was taken back.
         let broken = breakage.inflict(sabotage, &self.interrupt.cancel).await;
@@ -175,7 +173,7 @@ impl Proof<'_> {
         let to_verdict = began.elapsed().as_secs_f64();
         // Whatever happened: the lab is put back.
         let mut unmended = breakage.mend(sabotage).await;
-        let again = match (left_out, sabotage.after) {
+        let again = match (installs, sabotage.after) {
             (true, _) => self.anew(&format!("{}/again", sabotage.id), &[], made).await,
             (false, After::CleanUp) => self.install(&format!("{}/again", sabotage.id), &[], made).await,
             (false, After::Install) => Ok(Vec::new()),

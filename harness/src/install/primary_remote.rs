@@ -1,6 +1,6 @@
 //! The guide, top to bottom, on one network; its page is [`GUIDE`].
 
-use super::action::{Action, IstioFiles, RELEASED_ISTIOD, istio_namespace, scaled, set_namespace};
+use super::action::{Action, IstioFiles, RELEASED_ISTIOD, istio_namespace, scaled, set_namespace, with};
 use super::facts::Fact;
 use super::proof::Proof;
 use super::step::Step;
@@ -27,11 +27,6 @@ pub fn steps(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
     steps.extend(install(scenario, &files, workload_image));
     steps.extend(clean_up(scenario));
     steps
-}
-
-/// A command with further words at its end.
-fn with(command: String, words: &[String]) -> String {
-    [&[command], words].concat().join(" ")
 }
 
 fn lab(scenario: &Scenario) -> Vec<Step> {

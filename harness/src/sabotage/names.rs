@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 
 use crate::context::Context;
 use crate::install::facts::Fact;
+use crate::lab::Cluster;
 use crate::lab::cluster::ClusterError;
 use crate::role::Role;
 use crate::scenario::Scenario;
@@ -44,35 +45,29 @@ impl Names {
     /// [`ClusterError`] when the pods of istiod cannot be listed.
     pub async fn of(context: &Context) -> Result<Names, ClusterError> {
         let (lab, primary) = (&context.lab, context.primary());
-        let plan = |role: Role| &lab.file.topology.clusters[&role];
-        let address = |role: Role| lab.cluster(role).control_plane().cloned().unwrap_or_default();
-        let istiod = primary.pods(&primary.istio_namespace, "app=istiod").await?;
-        let istiod = istiod.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
-        let echo = primary.pods("meshproof-sample", "app=echo").await?;
-        let echo = echo.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
-        let stateful = context.remote().pods("meshproof-sample", "app=stateful").await?;
-        let stateful = stateful.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default();
+        let subnet = |role: Role| lab.file.topology.clusters[&role].pod_subnet.to_string();
+        let node = |role: Role| lab.cluster(role).control_plane().cloned().unwrap_or_default();
+        let istiod = first_address(primary, &primary.istio_namespace, "app=istiod").await?;
+        let echo = first_address(primary, "meshproof-sample", "app=echo").await?;
+        let stateful = first_address(context.remote(), "meshproof-sample", "app=stateful").await?;
         let other = context.remote().api::<ConfigMap>("kube-system").get_opt("kube-root-ca.crt").await;
         let other = other.map_err(context.remote().refused("show ConfigMap kube-system/kube-root-ca.crt"))?;
         let other = other.and_then(|map| map.data?.remove("ca.crt")).unwrap_or_default();
-        let values = [
-            plan(Role::Primary).name.clone(),
-            plan(Role::Remote).name.clone(),
-            lab.file.scenario.network.clone(),
-            primary.istio_namespace.to_string(),
-            primary.istio_namespace.suffix(),
-            address(Role::Primary),
-            address(Role::Remote),
-            lab.gateway_address().to_string(),
-            plan(Role::Primary).pod_subnet.to_string(),
-            plan(Role::Remote).pod_subnet.to_string(),
-            istiod,
-            echo,
-            stateful,
-            base64(context.facts.get(Fact::RootCert).unwrap_or_default()),
-            base64(other),
-        ];
-        Ok(Names(VARIABLES.into_iter().zip(values).collect()))
+        let mut names = Names::planned(&lab.file.scenario);
+        names.0.extend([
+            ("NODE1", node(Role::Primary)),
+            ("NODE2", node(Role::Remote)),
+            ("GATEWAY", lab.gateway_address().to_string()),
+            ("PODS1", subnet(Role::Primary)),
+            ("PODS2", subnet(Role::Remote)),
+            ("ISTIOD", istiod),
+            ("ECHO1", echo),
+            ("STATEFUL2", stateful),
+            ("ROOT", base64(context.facts.get(Fact::RootCert).unwrap_or_default())),
+            ("OTHER_ROOT", base64(other)),
+        ]);
+        debug_assert!(VARIABLES.iter().all(|name| names.0.contains_key(name)), "each name has its value");
+        Ok(names)
     }
 
     /// What a scenario alone tells: the clusters, their network and where Istio is.
@@ -97,6 +92,12 @@ impl Names {
         }
         text
     }
+}
+
+/// Address of the first pod with this label; empty where there is none.
+async fn first_address(cluster: &Cluster, namespace: &str, selector: &str) -> Result<String, ClusterError> {
+    let pods = cluster.pods(namespace, selector).await?;
+    Ok(pods.into_iter().find_map(|pod| pod.status?.pod_ip).unwrap_or_default())
 }
 
 /// As JSON carries bytes.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::action::istio_namespace;
+use harness::install::action::{istio_namespace, with};
 use harness::wait::Look;
 
 use crate::shared::istiod;
@@ -36,10 +36,9 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
                     format!("connected to istiod of {} with the cluster id {}", primary.name, remote.name),
                     timeout.last()?,
                 )
-                .hint(format!(
-                    "istioctl --context {} proxy-status {}",
-                    primary.context,
-                    istio_namespace(&primary.istio_namespace).join(" ")
+                .hint(with(
+                    format!("istioctl --context {} proxy-status", primary.context),
+                    &istio_namespace(&primary.istio_namespace),
                 ))
                 .evidence(evidence)
                 .into());

@@ -1,6 +1,7 @@
 //! The remote secret itself. Of what is in it only the address of the API server is shown.
 
 use harness::check::{Context, Evidence, Fault, Finding};
+use harness::install::action::{istio_namespace, with};
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -94,12 +95,9 @@ async fn missing(context: &Context, labelled: &[Secret], evidence: &mut Evidence
 /// The guide's command that makes the remote secret.
 pub fn made_anew(context: &Context) -> String {
     let (primary, remote) = (context.primary(), context.remote());
-    let istio = &remote.istio_namespace;
-    let namespace = if istio.is_default() { String::new() } else { format!(" --istioNamespace {istio}") };
-    format!(
-        "istioctl create-remote-secret --context={} --name={}{namespace} | kubectl apply -f - --context={}",
-        remote.context, remote.name, primary.context
-    )
+    let secret = format!("istioctl create-remote-secret --context={} --name={}", remote.context, remote.name);
+    let secret = with(secret, &istio_namespace(&remote.istio_namespace));
+    format!("{secret} | kubectl apply -f - --context={}", primary.context)
 }
 
 /// The server in a kubeconfig as host and port, and nothing else of it.

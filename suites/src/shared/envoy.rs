@@ -4,6 +4,7 @@ use std::fmt;
 
 use harness::lab::Cluster;
 use harness::lab::forward::{Forward, ForwardError};
+use harness::lab::probe::Probe;
 use k8s_openapi::ByteString;
 use serde_json::Value;
 
@@ -30,6 +31,26 @@ impl Proxy {
             pod: format!("{namespace}/{pod}"),
             admin: cluster.forward(namespace, pod, ADMIN_PORT).await?,
         })
+    }
+
+    /// Opens that of the pod from which this one asks.
+    ///
+    /// # Errors
+    /// As [`Proxy::open`].
+    pub async fn of(caller: &Probe) -> Result<Proxy, ForwardError> {
+        Proxy::open(&caller.cluster, &caller.namespace, &caller.pod).await
+    }
+
+    /// Opens those of all these, in their order.
+    ///
+    /// # Errors
+    /// As [`Proxy::open`].
+    pub async fn of_each(callers: &[Probe]) -> Result<Vec<Proxy>, ForwardError> {
+        let mut proxies = Vec::new();
+        for caller in callers {
+            proxies.push(Proxy::of(caller).await?);
+        }
+        Ok(proxies)
     }
 
     /// `cluster1 proxy meshproof-sample/caller-x`.

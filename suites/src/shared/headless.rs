@@ -5,7 +5,7 @@ use harness::lab::probe::{Calls, Probe};
 use harness::wait::Look;
 
 use super::envoy::Proxy;
-use super::rows::not_yet;
+use super::rows;
 use super::sample::NAMESPACE;
 
 const CALLS: u32 = 3;
@@ -21,7 +21,7 @@ pub async fn known(
     servers: &[Probe],
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
-    let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
+    let proxy = Proxy::of(caller).await?;
     let wait = context.wait(format!("{} to know the pods of {service}", proxy.object()), context.budgets.endpoints());
     let listed = wait.until(|| async {
         match proxy.listeners().await {
@@ -54,7 +54,7 @@ pub async fn known(
 /// # Errors
 /// [`Fault`] naming the address.
 pub async fn forgotten(context: &Context, caller: &Probe, service: &str, address: &str) -> Result<(), Fault> {
-    let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
+    let proxy = Proxy::of(caller).await?;
     let listener = format!("{address}:9000");
     let wait = context.wait(format!("{} to drop listener {listener}", proxy.object()), context.budgets.endpoints());
     let dropped = wait.until(|| async {
@@ -111,16 +111,10 @@ pub async fn reached(
 async fn settles(context: &Context, caller: &Probe, service: &str, server: &Probe, call: &[&str]) -> Result<(), Fault> {
     let wait = context.wait(format!("{} to reach {}", caller.object(), server.object()), context.budgets.converge());
     let seen = wait.until(|| async {
-        match caller.call(call).await {
-            Ok(calls) => match astray(&calls, &server.cluster.name, &server.pod) {
-                None => Look::Yes(()),
-                Some(why) => not_yet(&calls, why),
-            },
-            Err(error) => Look::unable(error),
-        }
+        rows::look(caller.call(call).await, |calls| astray(calls, &server.cluster.name, &server.pod))
     });
     match seen.await {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(timeout) => Err(unreached(caller, service, server, timeout.last()?).into()),
     }
 }

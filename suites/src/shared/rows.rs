@@ -24,8 +24,19 @@ pub fn unanswered(calls: &Calls, by: &[&str]) -> Option<String> {
     calls.silent(by).map(|silent| format!("{silent} answers none of {}", calls.sent))
 }
 
+/// What a row of calls tells a wait that wants it not to be otherwise.
+pub fn look(asked: Result<Calls, ProbeError>, otherwise: impl FnOnce(&Calls) -> Option<String>) -> Look<Calls> {
+    match asked {
+        Ok(calls) => match otherwise(&calls) {
+            None => Look::Yes(calls),
+            Some(why) => not_yet(&calls, why),
+        },
+        Err(error) => Look::unable(error),
+    }
+}
+
 /// What a row that is otherwise than it should be tells a wait: where calls were only late, nothing of the mesh.
-pub fn not_yet<T>(calls: &Calls, why: String) -> Look<T> {
+fn not_yet<T>(calls: &Calls, why: String) -> Look<T> {
     if calls.only_late() { Look::Unable(why) } else { Look::NotYet(why) }
 }
 

@@ -89,7 +89,7 @@ async fn lists(
     );
     Err(Finding::new(cause)
         .expected_got(format!("{ip} in {UPSTREAM}"), timeout.last()?)
-        .hint(format!("see whether this proxy is connected to istiod (/debug/syncz), and whether istiod still watches {} (/debug/clusterz, and its log)", context.remote().name))
+        .hint(who_tells(context))
         .evidence(evidence)
         .into())
 }
@@ -122,7 +122,7 @@ async fn leaves(
         );
         return Err(Finding::new(cause)
             .expected_got(format!("no {ip} in {UPSTREAM}"), timeout.last()?)
-            .hint(format!("see whether this proxy is connected to istiod (/debug/syncz), and whether istiod still watches {} (/debug/clusterz, and its log)", context.remote().name))
+            .hint(who_tells(context))
             .evidence(evidence)
             .into());
     }
@@ -130,6 +130,14 @@ async fn leaves(
     let times = format!("{:.2} s after the scaling", began.elapsed().as_secs_f64());
     evidence.saw(proxy.object(), format!("{DEPLOYMENT} of {name} scaled from 2 to 1: drops {ip} of {pod}"), times);
     Ok(())
+}
+
+/// Where a proxy hears of endpoints.
+fn who_tells(context: &Context) -> String {
+    format!(
+        "see whether this proxy is connected to istiod (/debug/syncz), and whether istiod still watches {} (/debug/clusterz, and its log)",
+        context.remote().name
+    )
 }
 
 fn addresses<'a>(listed: impl Iterator<Item = &'a str>) -> String {

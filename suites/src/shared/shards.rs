@@ -60,6 +60,11 @@ pub fn misplaced(pods: &BTreeMap<String, String>, shards: &Shards) -> Option<Str
     })
 }
 
+/// The first replica that holds something otherwise than the pods are, and how; see [`misplaced`].
+pub fn wrong(pods: &BTreeMap<String, String>, replicas: &[(String, Shards)]) -> Option<String> {
+    replicas.iter().find_map(|(istiod, shards)| Some(format!("{istiod} {}", misplaced(pods, shards)?)))
+}
+
 #[cfg(test)]
 mod tests {
     use rstest::rstest;

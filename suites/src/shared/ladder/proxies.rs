@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::future::join_all;
 use harness::check::{Broken, Context, Fault, Layer};
-use harness::install::action::istio_namespace;
+use harness::install::action::{istio_namespace, with};
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
@@ -38,8 +38,8 @@ pub async fn proxies(context: &Context) -> Told {
         let Err(timeout) = synced.await else { return Ok(None) };
         let (object, seen) = (proxy.object(), timeout.last()?.to_string());
         let primary = context.primary();
-        let namespace = istio_namespace(&primary.istio_namespace).join(" ");
-        let look = format!("istioctl --context {} proxy-status {} {namespace}", primary.context, client.1);
+        let look = format!("istioctl --context {} proxy-status {}", primary.context, client.1);
+        let look = with(look, &istio_namespace(&primary.istio_namespace));
         Ok::<_, Fault>(Some(Broken { layer: Layer::Xds, object, seen, look }))
     });
     for look in join_all(looks).await {

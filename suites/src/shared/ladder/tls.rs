@@ -15,7 +15,7 @@ pub async fn mutual_tls(context: &Context, handshakes: &[Handshake]) -> Told {
         Err(broken) => return Ok(Err(broken)),
     };
     for caller in callers(context).await? {
-        let proxy = Proxy::open(&caller.cluster, NAMESPACE, &caller.pod).await?;
+        let proxy = Proxy::of(&caller).await?;
         if proxy.sends_tls(&format!("outbound|{PORT}||{HOST}")).await? == Some(false) {
             return Ok(Err(Broken {
                 layer: Layer::Tls,

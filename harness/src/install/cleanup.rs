@@ -1,0 +1,116 @@
+//! The removal of what a run made in a cluster, and of Istio.
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::{DeleteParams, ListParams};
+use kube::{Api, ResourceExt};
+
+use super::inventory;
+use super::step::StepError;
+use crate::context::Context;
+use crate::lab::{Cluster, Home};
+use crate::role::Role;
+use crate::wait::Look;
+
+/// The namespaces of the harness's own probes and workloads.
+const FIXTURE_NAMESPACES: [&str; 2] = ["meshproof-sample", "meshproof-probe"];
+
+/// Removes the namespaces of the harness, and what checks made outside them.
+pub(super) async fn remove_fixtures(context: &Context, role: Role) -> Result<(), StepError> {
+    let cluster = context.cluster(role);
+    // D12 tells by it what Istio no longer leaves from what it never wrote.
+    let installed = inventory::take(cluster).await?;
+    let path = Home::from_environment().inventory_at_clean_up(&context.scenario().lab, role);
+    std::fs::write(path, serde_json::to_vec(&installed)?)?;
+    leftovers(cluster).await?;
+    delete_namespaces(context, role, &FIXTURE_NAMESPACES, FIXTURE_GRACE).await
+}
+
+/// Deletes the namespace of an uninstalled Istio.
+pub(super) async fn delete_istio_namespace(context: &Context, role: Role) -> Result<(), StepError> {
+    delete_namespaces(context, role, &[&context.cluster(role).istio_namespace], ISTIO_GRACE).await
+}
+
+/// Deletes what checks make outside the fixture namespaces, in case one was killed before it did so itself.
+async fn leftovers(cluster: &Cluster) -> Result<(), StepError> {
+    let ours = |name: &str| name.starts_with("meshproof-") && !FIXTURE_NAMESPACES.contains(&name);
+    let webhooks = cluster.all::<MutatingWebhookConfiguration>();
+    let found = webhooks.list(&ListParams::default()).await;
+    for found in found.map_err(cluster.refused("list MutatingWebhookConfigurations"))? {
+        let name = found.name_any();
+        if ours(&name) {
+            gone(webhooks.delete(&name, &DeleteParams::background()).await.map(|_| ()))
+                .map_err(cluster.refused(format!("delete MutatingWebhookConfiguration {name}")))?;
+        }
+    }
+    let namespaces = cluster.all::<Namespace>();
+    for found in namespaces.list(&ListParams::default()).await.map_err(cluster.refused("list namespaces"))? {
+        let name = found.name_any();
+        if ours(&name) {
+            gone(namespaces.delete(&name, &DeleteParams::background()).await.map(|_| ()))
+                .map_err(cluster.refused(format!("delete namespace {name}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// A deletion of what is gone, or on its way, is done.
+fn gone(deleted: Result<(), kube::Error>) -> Result<(), kube::Error> {
+    match deleted {
+        Err(kube::Error::Api(status)) if status.is_not_found() || status.code == 409 => Ok(()),
+        other => other,
+    }
+}
+
+/// Seconds that a pod of the harness is given to end.
+const FIXTURE_GRACE: u32 = 1;
+
+/// Seconds that a pod of an uninstalled Istio is given: its object goes at once, and the node ends the process. istiod
+/// sits out whatever it is given (seen with 1.31.1), and its rights went with the uninstall.
+const ISTIO_GRACE: u32 = 0;
+
+/// Ends the pods of these namespaces, then deletes the namespaces.
+///
+/// In this order because the namespace controller, where it still finds pods, looks again only after half of their
+/// grace period, and then some.
+async fn delete_namespaces(context: &Context, role: Role, names: &[&str], grace: u32) -> Result<(), StepError> {
+    let ended = futures::future::join_all(names.iter().map(|name| end_pods(context, role, name, grace))).await;
+    ended.into_iter().collect::<Result<Vec<()>, _>>()?;
+    let cluster = context.cluster(role);
+    let namespaces: Api<Namespace> = cluster.all();
+    for name in names {
+        match namespaces.delete(name, &DeleteParams::background()).await {
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => return Err(cluster.refused(format!("delete namespace {name}"))(error).into()),
+            Ok(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what makes pods in a namespace, then its pods, and waits until they are gone.
+async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) -> Result<(), StepError> {
+    let cluster = context.cluster(role);
+    let refused = |what: &str| cluster.refused(format!("delete all {what} of namespace {namespace}"));
+    let (everything, background) = (ListParams::default(), DeleteParams::background());
+    let deployments = cluster.api::<Deployment>(namespace);
+    deployments.delete_collection(&background, &everything).await.map_err(refused("Deployments"))?;
+    let stateful = cluster.api::<StatefulSet>(namespace);
+    stateful.delete_collection(&background, &everything).await.map_err(refused("StatefulSets"))?;
+    let daemons = cluster.api::<DaemonSet>(namespace);
+    daemons.delete_collection(&background, &everything).await.map_err(refused("DaemonSets"))?;
+    let sets = cluster.api::<ReplicaSet>(namespace);
+    sets.delete_collection(&background, &everything).await.map_err(refused("ReplicaSets"))?;
+    let soon = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::background() };
+    let pods = cluster.api::<Pod>(namespace);
+    pods.delete_collection(&soon, &everything).await.map_err(refused("pods"))?;
+    let wait = context.wait(format!("the pods of namespace {namespace} to end"), context.budgets.cleanup());
+    cluster
+        .watch_pods(&wait, namespace, "", |pods| match pods {
+            [] => Look::Yes(()),
+            some => Look::NotYet(some.iter().map(|pod| pod.name_any()).collect::<Vec<_>>().join(", ")),
+        })
+        .await?;
+    Ok(())
+}
