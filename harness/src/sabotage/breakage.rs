@@ -23,8 +23,7 @@ use crate::wait::{Look, Timeout};
 /// The field manager of whatever is broken: no check takes it for its own work.
 const MANAGER: &str = "sabotage";
 
-/// An object that is renewed is away for so long. Where it was back within milliseconds istiod saw one change of the two, and
-/// did not take a remote secret up again.
+/// An object that is renewed is away for so long, so that whoever watches it sees two changes and not one.
 const GONE_FOR: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// An act that could not be done.
