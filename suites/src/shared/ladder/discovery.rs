@@ -36,27 +36,34 @@ pub async fn services(context: &Context) -> Told {
     Ok(Ok("in both clusters".to_string()))
 }
 
+/// Where no DNS server answers, the resolver gives up after 10 s; only then does the probe say whether it was the name or
+/// the connection that failed.
+const RESOLVED_OR_NOT: &str = "12000";
+
+/// Whether the name of the Service is found. That whoever is behind it does not answer is another layer's matter: it may be
+/// one of several endpoints.
 pub async fn names(context: &Context) -> Told {
     for role in Role::ALL {
         let cluster = context.cluster(role);
         let probe = Probe::outside(cluster, &context.budgets).await?;
-        let by_name: Get = probe.ask(&["get", &format!("http://{HOST}:{PORT}/healthz")]).await?;
-        let Some(error) = by_name.error else { continue };
-        // Without an answer by its address too it is a matter of another layer.
-        let service = cluster.api::<Service>(NAMESPACE).get(SERVICE).await;
-        let service = service.map_err(cluster.refused(format!("show Service {NAMESPACE}/{SERVICE}")))?;
-        let address = service.spec.and_then(|spec| spec.cluster_ip).unwrap_or_default();
-        let by_address: Get = probe.ask(&["get", &format!("http://{address}:{PORT}/healthz")]).await?;
-        if by_address.status.is_some() {
+        // With a dot at its end it is looked up as it is, and not below every search domain first.
+        let url = format!("http://{HOST}.:{PORT}/healthz");
+        let asked: Get = probe.ask(&["get", &url, "--timeout-ms", RESOLVED_OR_NOT]).await?;
+        if let Some(why) = asked.error.as_deref().and_then(unresolved) {
             return Ok(Err(Broken {
                 layer: Layer::Dns,
                 object: probe.object(),
-                seen: format!("{HOST} is answered at {address} and not by its name: {error}"),
+                seen: format!("{HOST} is not found: {why}"),
                 look: format!("kubectl --context {} -n kube-system get pods -l k8s-app=kube-dns", cluster.context),
             }));
         }
     }
     Ok(Ok(format!("{HOST} is found in both clusters")))
+}
+
+/// Why a name was not found, where that is what an error of the probe says.
+fn unresolved(error: &str) -> Option<&str> {
+    error.strip_prefix("dns: ")
 }
 
 pub async fn endpoint_slices(context: &Context) -> Told {
@@ -111,4 +118,19 @@ pub async fn registry(context: &Context) -> Told {
 
 fn names_of<T>(replicas: &[(String, T)]) -> Vec<&String> {
     replicas.iter().map(|(name, _)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::unresolved;
+
+    #[rstest]
+    #[case::no_server("dns: temporary failure in name resolution", Some("temporary failure in name resolution"))]
+    #[case::an_endpoint_of_nobody("timeout after 12000 ms", None)]
+    #[case::no_endpoint("connect: connection refused", None)]
+    fn only_a_name_that_is_not_found_is_a_matter_of_dns(#[case] error: &str, #[case] why: Option<&str>) {
+        assert_eq!(unresolved(error), why);
+    }
 }
