@@ -104,6 +104,9 @@ budgets! {
     call = 8;
     /// One call of a row that is judged as it is: on a busy machine late is not lost.
     judged_call = 20;
+    /// One call by a name of which it shall be told whether it is found: where no DNS server answers, the resolver gives up
+    /// after 10 s, and only then does the error say so.
+    resolved = 12;
     /// One call straight from pod to pod; measured under 1 s.
     pod_call = 3;
     /// One question to a probe, a proxy or istiod; measured under 1 s (4 s).

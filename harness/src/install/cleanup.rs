@@ -1,14 +1,19 @@
 //! The removal of what a run made in a cluster, and of Istio.
 
+use std::fmt::Debug;
+
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{DeleteParams, ListParams};
-use kube::{Api, ResourceExt};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 
 use super::inventory;
 use super::step::StepError;
 use crate::context::Context;
+use crate::lab::cluster::ClusterError;
 use crate::lab::{Cluster, Home};
 use crate::role::Role;
 use crate::wait::Look;
@@ -34,22 +39,21 @@ pub(super) async fn delete_istio_namespace(context: &Context, role: Role) -> Res
 
 /// Deletes what checks make outside the fixture namespaces, in case one was killed before it did so itself.
 async fn leftovers(cluster: &Cluster) -> Result<(), StepError> {
-    let ours = |name: &str| name.starts_with("meshproof-") && !FIXTURE_NAMESPACES.contains(&name);
-    let webhooks = cluster.all::<MutatingWebhookConfiguration>();
-    let found = webhooks.list(&ListParams::default()).await;
-    for found in found.map_err(cluster.refused("list MutatingWebhookConfigurations"))? {
-        let name = found.name_any();
-        if ours(&name) {
-            gone(webhooks.delete(&name, &DeleteParams::background()).await.map(|_| ()))
-                .map_err(cluster.refused(format!("delete MutatingWebhookConfiguration {name}")))?;
-        }
-    }
-    let namespaces = cluster.all::<Namespace>();
-    for found in namespaces.list(&ListParams::default()).await.map_err(cluster.refused("list namespaces"))? {
-        let name = found.name_any();
-        if ours(&name) {
-            gone(namespaces.delete(&name, &DeleteParams::background()).await.map(|_| ()))
-                .map_err(cluster.refused(format!("delete namespace {name}")))?;
+    delete_ours::<MutatingWebhookConfiguration>(cluster).await?;
+    Ok(delete_ours::<Namespace>(cluster).await?)
+}
+
+async fn delete_ours<K>(cluster: &Cluster) -> Result<(), ClusterError>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let kind = K::kind(&());
+    let objects = cluster.all::<K>();
+    let found = objects.list(&ListParams::default()).await.map_err(cluster.refused(format!("list {kind}s")))?;
+    for name in found.iter().map(ResourceExt::name_any) {
+        if name.starts_with("meshproof-") && !FIXTURE_NAMESPACES.contains(&name.as_str()) {
+            gone(objects.delete(&name, &DeleteParams::background()).await.map(|_| ()))
+                .map_err(cluster.refused(format!("delete {kind} {name}")))?;
         }
     }
     Ok(())
@@ -92,19 +96,13 @@ async fn delete_namespaces(context: &Context, role: Role, names: &[&str], grace:
 /// Deletes what makes pods in a namespace, then its pods, and waits until they are gone.
 async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) -> Result<(), StepError> {
     let cluster = context.cluster(role);
-    let refused = |what: &str| cluster.refused(format!("delete all {what} of namespace {namespace}"));
-    let (everything, background) = (ListParams::default(), DeleteParams::background());
-    let deployments = cluster.api::<Deployment>(namespace);
-    deployments.delete_collection(&background, &everything).await.map_err(refused("Deployments"))?;
-    let stateful = cluster.api::<StatefulSet>(namespace);
-    stateful.delete_collection(&background, &everything).await.map_err(refused("StatefulSets"))?;
-    let daemons = cluster.api::<DaemonSet>(namespace);
-    daemons.delete_collection(&background, &everything).await.map_err(refused("DaemonSets"))?;
-    let sets = cluster.api::<ReplicaSet>(namespace);
-    sets.delete_collection(&background, &everything).await.map_err(refused("ReplicaSets"))?;
-    let soon = DeleteParams { grace_period_seconds: Some(grace), ..DeleteParams::background() };
-    let pods = cluster.api::<Pod>(namespace);
-    pods.delete_collection(&soon, &everything).await.map_err(refused("pods"))?;
+    let background = DeleteParams::background();
+    delete_all::<Deployment>(cluster, namespace, &background).await?;
+    delete_all::<StatefulSet>(cluster, namespace, &background).await?;
+    delete_all::<DaemonSet>(cluster, namespace, &background).await?;
+    delete_all::<ReplicaSet>(cluster, namespace, &background).await?;
+    let soon = DeleteParams { grace_period_seconds: Some(grace), ..background };
+    delete_all::<Pod>(cluster, namespace, &soon).await?;
     let wait = context.wait(format!("the pods of namespace {namespace} to end"), context.budgets.cleanup());
     cluster
         .watch_pods(&wait, namespace, "", |pods| match pods {
@@ -112,5 +110,14 @@ async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) ->
             some => Look::NotYet(some.iter().map(|pod| pod.name_any()).collect::<Vec<_>>().join(", ")),
         })
         .await?;
+    Ok(())
+}
+
+async fn delete_all<K>(cluster: &Cluster, namespace: &str, how: &DeleteParams) -> Result<(), ClusterError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
+{
+    let deleted = cluster.api::<K>(namespace).delete_collection(how, &ListParams::default()).await;
+    deleted.map_err(cluster.refused(format!("delete all {}s of namespace {namespace}", K::kind(&()))))?;
     Ok(())
 }

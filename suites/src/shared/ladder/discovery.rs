@@ -36,19 +36,16 @@ pub async fn services(context: &Context) -> Told {
     Ok(Ok("in both clusters".to_string()))
 }
 
-/// Where no DNS server answers, the resolver gives up after 10 s; only then does the probe say whether it was the name or
-/// the connection that failed.
-const RESOLVED_OR_NOT: &str = "12000";
-
 /// Whether the name of the Service is found. That whoever is behind it does not answer is another layer's matter: it may be
 /// one of several endpoints.
 pub async fn names(context: &Context) -> Told {
+    let limit = context.budgets.resolved().as_millis().to_string();
     for role in Role::ALL {
         let cluster = context.cluster(role);
         let probe = Probe::outside(cluster, &context.budgets).await?;
         // With a dot at its end it is looked up as it is, and not below every search domain first.
         let url = format!("http://{HOST}.:{PORT}/healthz");
-        let asked: Get = probe.ask(&["get", &url, "--timeout-ms", RESOLVED_OR_NOT]).await?;
+        let asked: Get = probe.ask(&["get", &url, "--timeout-ms", &limit]).await?;
         if let Some(why) = asked.error.as_deref().and_then(unresolved) {
             return Ok(Err(Broken {
                 layer: Layer::Dns,
