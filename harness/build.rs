@@ -7,6 +7,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=tests/scenarios-bad");
     println!("cargo::rerun-if-changed=../fixtures/runs");
+    println!("cargo::rerun-if-changed=../suites/scenarios");
     println!("cargo::rerun-if-changed=../.git/logs/HEAD");
     let git = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
     let commit = match git {

@@ -25,8 +25,14 @@ pub struct Context {
     pub scope: String,
     /// Hurries the waits of a check that another already takes the blame for.
     pub hurry: Hurry,
-    /// Differs from run to run; goes into paths and names, so that an earlier run's traffic answers for nothing.
+    /// The round of checks that this is for; empty for what is told without one.
+    pub round: String,
+    /// Differs from run to run, and from round to round; goes into paths and names, so that an earlier run's traffic answers for nothing.
     pub nonce: String,
+}
+
+fn nonce() -> String {
+    format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32)
 }
 
 /// A fact that nothing has taught.
@@ -44,13 +50,24 @@ impl Context {
             budgets,
             scope: String::new(),
             hurry: Hurry::default(),
-            nonce: format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32),
+            round: String::new(),
+            nonce: nonce(),
         }
     }
 
     /// The same, for another step or case.
     pub fn scoped(&self, scope: &str) -> Context {
-        Context { scope: scope.to_string(), ..self.clone() }
+        Context { scope: self.told(scope), ..self.clone() }
+    }
+
+    /// The same, for a round of checks of this name.
+    pub fn within(&self, round: &str) -> Context {
+        Context { round: round.to_string(), nonce: nonce(), ..self.clone() }
+    }
+
+    /// The id by which events and reports tell a case: with its round, as `late/D8`.
+    pub fn told(&self, id: &str) -> String {
+        if self.round.is_empty() { id.to_string() } else { format!("{}/{id}", self.round) }
     }
 
     /// The cluster with this role.

@@ -29,6 +29,8 @@ pub enum Phase {
     Lab,
     /// The guide's install, and the workloads that the checks use.
     Install,
+    /// What a scenario does to the installed mesh.
+    Timeline,
     /// The guide's clean-up.
     CleanUp,
 }
@@ -71,6 +73,9 @@ pub struct CaseOutline {
     pub guide: String,
     /// Ids of steps and cases without which it cannot be asked.
     pub needs: Vec<String>,
+    /// Whether it is asked after the clean-up, when no mesh is there any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub after_clean_up: bool,
 }
 
 /// One row of the table of deviations from the guide.

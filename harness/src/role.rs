@@ -1,9 +1,10 @@
 //! The two parts a cluster can play in the guide.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Which cluster of the guide is meant; ids and folders use this, names come from the scenario.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// Runs the control plane: the guide's cluster1.

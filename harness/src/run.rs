@@ -14,7 +14,7 @@ use crate::check::verdict::{Fault, decide};
 use crate::check::{Evidence, Verdict};
 use crate::context::Context;
 use crate::event::{Event, StepOutcome};
-use crate::install::{Step, StepError};
+use crate::install::{Step, StepError, beside};
 use crate::lab::{Home, LabFile};
 use crate::plan::Phase;
 use crate::role::Role;
@@ -30,7 +30,7 @@ pub struct Run {
     /// Cancelled by a signal or the deadline: what is under way is given up.
     pub cancel: CancellationToken,
     home: Home,
-    book: Mutex<Book>,
+    book: Arc<Mutex<Book>>,
 }
 
 /// What `lab.json` says, or will say.
@@ -49,8 +49,14 @@ impl std::fmt::Debug for Run {
 impl Run {
     /// A run on the lab of this context.
     pub fn new(context: Context, home: &Home, cancel: CancellationToken) -> Run {
-        let book = Mutex::new(Book { file: context.lab.file.clone(), whole: true });
+        let book = Arc::new(Mutex::new(Book { file: context.lab.file.clone(), whole: true }));
         Run { context, cancel, home: home.clone(), book }
+    }
+
+    /// The same run, whose cases are told under the name of a round.
+    pub fn within(&self, round: &str) -> Run {
+        let context = self.context.within(round);
+        Run { context, cancel: self.cancel.clone(), home: self.home.clone(), book: Arc::clone(&self.book) }
     }
 
     /// What `lab.json` says now.
@@ -77,7 +83,7 @@ impl Run {
         loop {
             for (index, step) in steps.iter().enumerate() {
                 let beyond = barrier.is_some_and(|barrier| index > barrier) && !released;
-                let not_made = rest.is_some() && step.role == Role::Remote;
+                let not_made = rest.is_some() && step.acts_on(Role::Remote);
                 if started[index] || beyond || not_made {
                     continue;
                 }
@@ -99,7 +105,7 @@ impl Run {
                 let followed = step.follows.iter().filter(in_plan).all(|id| ended.contains_key(*id));
                 if proved && followed {
                     started[index] = true;
-                    running.push(self.step(step));
+                    running.push(self.step(step, step.id));
                 }
             }
             if running.is_empty() && rest.is_none() {
@@ -145,30 +151,30 @@ impl Run {
         true
     }
 
-    async fn step<'s>(&self, step: &'s Step) -> (&'s str, bool) {
-        let context = self.context.scoped(step.id);
+    /// Applies and proves a step, told under this id; says whether it was proved.
+    pub async fn step<'s>(&self, step: &'s Step, told: &str) -> (&'s str, bool) {
+        let noted = async |context: &Context| {
+            let result = beside::carry_out(step, context).await;
+            let told = result.as_ref().map(|_| ()).map_err(|error| first_line(&error.0));
+            self.note_step(step.id, told);
+            result
+        };
+        (step.id, self.doing(told, noted).await)
+    }
+
+    /// Does something between the two events of a step; says whether that could be done.
+    pub async fn doing(&self, told: &str, work: impl AsyncFnOnce(&Context) -> Result<Evidence, StepError>) -> bool {
+        let context = self.context.scoped(told);
         let began = Instant::now();
-        context.recorder.emit(Event::StepStarted { id: step.id.to_string() });
-        let result = async {
-            step.action.apply(step.role, &context).await?;
-            step.proof.verify(step.role, &context).await
-        }
-        .await;
-        let result: Result<Evidence, StepError> = result;
-        let outcome = match result {
-            Ok(evidence) => {
-                self.note_step(step.id, Ok(()));
-                StepOutcome::Proved { evidence }
-            }
-            Err(StepError(error)) => {
-                self.note_step(step.id, Err(error.lines().next().unwrap_or_default().to_string()));
-                StepOutcome::Failed { error }
-            }
+        context.recorder.emit(Event::StepStarted { id: told.to_string() });
+        let outcome = match work(&context).await {
+            Ok(evidence) => StepOutcome::Proved { evidence },
+            Err(StepError(error)) => StepOutcome::Failed { error },
         };
         let proved = matches!(outcome, StepOutcome::Proved { .. });
         let seconds = began.elapsed().as_secs_f64();
-        context.recorder.emit(Event::StepFinished { id: step.id.to_string(), outcome, seconds });
-        (step.id, proved)
+        context.recorder.emit(Event::StepFinished { id: told.to_string(), outcome, seconds });
+        proved
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -230,7 +236,7 @@ impl Run {
                     Readiness::Blocked(verdict) => {
                         waiting.remove(index);
                         self.context.recorder.emit(Event::CaseFinished {
-                            id: case.id.to_string(),
+                            id: self.context.told(case.id),
                             verdict: verdict.clone(),
                             failed_attempts: Vec::new(),
                             seconds: 0.0,
@@ -295,7 +301,7 @@ impl Run {
         let Judged { case, verdict, failed_attempts, seconds, .. } = judged;
         let verdict = blamed(case, verdict, verdicts);
         verdicts.insert(case.id.to_string(), verdict.clone());
-        let id = case.id.to_string();
+        let id = self.context.told(case.id);
         self.context.recorder.emit(Event::CaseFinished { id, verdict, failed_attempts, seconds });
     }
 
@@ -336,7 +342,7 @@ impl Run {
             context.nonce = format!("{}-{attempt}", context.nonce);
         }
         let limit = Duration::from_secs_f64(240.0 * context.budgets.slow);
-        context.recorder.emit(Event::CaseStarted { id: case.id.to_string(), attempt });
+        context.recorder.emit(Event::CaseStarted { id: context.scope.clone(), attempt });
         let judged = AssertUnwindSafe(tokio::time::timeout(limit, (case.judge)(&context))).catch_unwind().await;
         let result = match judged {
             Ok(Ok(result)) => result,
@@ -345,6 +351,10 @@ impl Run {
         };
         Judged { case, verdict: decide(result), failed_attempts, began, seconds: began.elapsed().as_secs_f64() }
     }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_string()
 }
 
 /// A case that was asked.

@@ -3,28 +3,48 @@
 use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::plan::CaseOutline;
 use crate::problem::{Problems, any_of, nearest};
 use crate::role::Role;
 use crate::versions::Versions;
 
 mod cidr;
+mod install;
 mod names;
 mod namespace;
 mod read;
+mod schema;
+mod thread;
+mod timeline;
 mod tree;
+mod value;
 
+pub use install::{ExternalIstiod, InstallWish, ManifestWish};
 pub use names::check_lab_name;
 pub use namespace::IstioNamespace;
+pub use read::Known;
+pub use schema::schema;
+pub use thread::Thread;
+pub use timeline::{CheckWish, Moment, Round, length, moment_id};
+
+/// The verdicts that can be expected of a check.
+pub const VERDICTS: [&str; 5] = ["passed", "failed", "inconclusive", "skipped", "blocked"];
 
 /// A scenario, complete: what the file left out has its default.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Scenario {
     /// Name for reports: `primary-remote`.
     pub name: String,
+    /// What it shows, for reports: one sentence or a few.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Issue threads and pages in which users met what it shows: `istio/istio#41389`, or an address.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub threads: Vec<Thread>,
     /// Name of the lab that it runs in.
     pub lab: String,
     /// Kubernetes version, as `v1.36.3`.
@@ -40,7 +60,7 @@ pub struct Scenario {
     /// The namespace of Istio, the same in both clusters, as the guide demands.
     #[serde(default, skip_serializing_if = "IstioNamespace::is_default")]
     pub istio_namespace: IstioNamespace,
-    /// What is asked of each cluster.
+    /// What is asked of each cluster, by its role: `primary` or `remote`.
     pub clusters: BTreeMap<Role, ClusterWish>,
     /// How many istiod run in the primary cluster.
     #[serde(default, skip_serializing_if = "Replicas::is_default")]
@@ -48,39 +68,58 @@ pub struct Scenario {
     /// How many pods the east-west gateway has.
     #[serde(default, skip_serializing_if = "Replicas::is_default")]
     pub gateway: Replicas,
-    /// Cases whose verdict shall be another than passed.
+    /// Where the install does otherwise than the guide, on purpose.
+    #[serde(default, skip_serializing_if = "InstallWish::is_default")]
+    pub install: InstallWish,
+    /// What is done to the mesh between its install and the checks, in order; by `meshproof run` alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<Moment>,
+    /// Which checks are asked in the end; all of them if nothing is said.
+    #[serde(default, skip_serializing_if = "CheckWish::is_default")]
+    pub checks: CheckWish,
+    /// Checks whose verdict shall be another than passed in the end, each with that verdict: `D8: failed`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, schema::VerdictName>")]
     pub expect: BTreeMap<String, String>,
 }
 
 /// What is asked of one cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ClusterWish {
     /// Istio's name for it: `cluster1`.
     pub name: String,
     /// Its pod subnet; chosen if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub pod_subnet: Option<Ipv4Net>,
     /// Its service subnet; chosen if not said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub service_subnet: Option<Ipv4Net>,
     /// Its nodes: one control plane, the others workers. All of them take pods.
     #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 9))]
     pub nodes: u32,
     /// The namespace of Istio in it, if that is not the common one: the guide demands the same, so D4 is red.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
     pub istio_namespace: Option<IstioNamespace>,
+    /// The `spec` of an IstioOperator that is laid over the guide's own file for this cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub overlay: Option<Value>,
 }
 
 /// The most nodes that a cluster, and the most replicas that a Deployment may be asked for: a lab is one host.
 pub const MOST: u32 = 9;
 
 /// How many pods of one Deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Replicas {
     /// The number.
+    #[schemars(range(min = 1, max = 9))]
     pub replicas: u32,
 }
 
@@ -119,7 +158,7 @@ pub(crate) fn is_one(number: &u32) -> bool {
 }
 
 /// Where images come from.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageSource {
     /// What is present for these versions, official ones first; else official ones pulled; else built here.
@@ -160,6 +199,8 @@ impl Scenario {
     pub fn default_primary_remote(versions: &Versions) -> Scenario {
         Scenario {
             name: "primary-remote".to_string(),
+            description: String::new(),
+            threads: Vec::new(),
             lab: "meshproof".to_string(),
             kubernetes: versions.default_kubernetes().to_string(),
             istio: versions.default_istio().to_string(),
@@ -173,6 +214,9 @@ impl Scenario {
             ]),
             istiod: Replicas::default(),
             gateway: Replicas::default(),
+            install: InstallWish::default(),
+            timeline: Vec::new(),
+            checks: CheckWish::default(),
             expect: BTreeMap::new(),
         }
     }
@@ -188,33 +232,43 @@ impl Scenario {
         self.clusters.values().map(|wish| wish.nodes).max().unwrap_or(1)
     }
 
-    /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do
-    /// not count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
-    pub fn asks_for_lab(&self, made: &Scenario) -> bool {
-        let mut asked = Scenario { images: made.images, istio_namespace: made.istio_namespace.clone(), ..self.clone() };
-        for (role, wish) in &mut asked.clusters {
-            let Some(made) = made.clusters.get(role) else { continue };
-            wish.nodes = made.nodes;
-            wish.istio_namespace.clone_from(&made.istio_namespace);
-        }
-        asked == *made
+    /// The verdict that is expected of a check in the end (`D8`), or in a round of the timeline (`late/D8`); none where it
+    /// is a pass.
+    pub fn expected(&self, told: &str) -> Option<&str> {
+        let verdict = match told.split_once('/') {
+            None => self.expect.get(told),
+            Some((name, id)) => self.rounds().find(|round| round.name == name).and_then(|round| round.expect.get(id)),
+        };
+        verdict.map(String::as_str)
     }
 
-    /// Reads a scenario file's text, fills in what it leaves out, and names every mistake with its line and column.
-    pub fn parse(
-        text: &str,
-        file_name: &str,
-        versions: &Versions,
-        cases: &[CaseOutline],
-    ) -> Result<Scenario, Problems> {
-        ScenarioFile::parse(text, file_name, versions, cases).map(|file| file.scenario)
+    /// The rounds of checks within the timeline.
+    pub fn rounds(&self) -> impl Iterator<Item = &Round> {
+        self.timeline.iter().filter_map(|moment| match moment {
+            Moment::Judge(round) => Some(round),
+            _ => None,
+        })
+    }
+
+    /// This scenario on a lab that another made: by which a lab is made and installed is that one's, what is done to it then,
+    /// what is judged, and how that is told, is this one's.
+    pub fn on_lab_of(&self, made: &Scenario) -> Scenario {
+        let Scenario { name, description, threads, timeline, checks, expect, .. } = self.clone();
+        Scenario { name, description, threads, timeline, checks, expect, ..made.clone() }
     }
 }
 
 impl ClusterWish {
     /// A cluster of this name, with subnets to be chosen.
     pub fn named(name: &str) -> ClusterWish {
-        ClusterWish { name: name.to_string(), pod_subnet: None, service_subnet: None, nodes: 1, istio_namespace: None }
+        ClusterWish {
+            name: name.to_string(),
+            pod_subnet: None,
+            service_subnet: None,
+            nodes: 1,
+            istio_namespace: None,
+            overlay: None,
+        }
     }
 }
 
@@ -227,16 +281,36 @@ pub struct ScenarioFile {
 }
 
 impl ScenarioFile {
-    /// Reads a scenario file's text, and names every mistake with its line and column.
-    pub fn parse(
-        text: &str,
-        file_name: &str,
-        versions: &Versions,
-        cases: &[CaseOutline],
-    ) -> Result<ScenarioFile, Problems> {
-        let defaults = Scenario::default_primary_remote(versions);
-        let (scenario, places) = read::read(text, file_name, defaults, versions, cases)?;
+    /// Reads a scenario file's text, fills in what it leaves out, and names every mistake with its line and column.
+    ///
+    /// # Errors
+    /// Every mistake, in the order of the file.
+    pub fn parse(text: &str, file_name: &str, known: Known<'_>) -> Result<ScenarioFile, Problems> {
+        let defaults = Scenario::default_primary_remote(known.versions);
+        let (scenario, places) = read::read(text, file_name, defaults, known)?;
         Ok(ScenarioFile { scenario, places })
+    }
+
+    /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do
+    /// not count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
+    /// Versions count where the file names them. What is judged and how it is told makes no lab.
+    pub fn asks_for_lab(&self, made: &Scenario) -> bool {
+        let mut asked = made.on_lab_of(&self.scenario);
+        asked.images = made.images;
+        asked.istio_namespace.clone_from(&made.istio_namespace);
+        for (path, asked, made) in
+            [("istio", &mut asked.istio, &made.istio), ("kubernetes", &mut asked.kubernetes, &made.kubernetes)]
+        {
+            if !self.places.contains_key(path) {
+                asked.clone_from(made);
+            }
+        }
+        for (role, wish) in &mut asked.clusters {
+            let Some(made) = made.clusters.get(role) else { continue };
+            wish.nodes = made.nodes;
+            wish.istio_namespace.clone_from(&made.istio_namespace);
+        }
+        asked == *made
     }
 
     /// A scenario that no file says.

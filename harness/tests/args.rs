@@ -19,7 +19,14 @@ fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Probl
     let versions = Versions::parse(versions).unwrap();
     let steps = ["label-network", "annotate-namespace", "remote-secret"].map(str::to_string);
     let catalogue = catalogue::catalogue();
-    cli.request(&Surroundings { versions: &versions, catalogue: &catalogue, steps: &steps, terminal, ci })
+    cli.request(&Surroundings {
+        versions: &versions,
+        catalogue: &catalogue,
+        steps: &steps,
+        sabotages: &[],
+        terminal,
+        ci,
+    })
 }
 
 fn request(flags: &[&str]) -> Result<Request, Problems> {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use harness::problem::Problems;
 use harness::role::Role;
-use harness::scenario::{ImageSource, IstioNamespace, Scenario, ScenarioFile};
+use harness::sabotage::Sabotage;
+use harness::scenario::{ExternalIstiod, ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile};
 use harness::versions::Versions;
 use rstest::rstest;
+use serde_json::json;
 
 #[path = "select/catalogue.rs"]
 mod catalogue;
@@ -37,8 +39,29 @@ fn versions() -> Versions {
     Versions::parse(VERSIONS).unwrap()
 }
 
+fn sabotages() -> Vec<Sabotage> {
+    let sabotage = |id: &str, without: &[&str]| {
+        let text = json!({
+            "what": id, "layer": "network", "without": without, "break": [{"loseRoutes": {"cluster": "primary"}}],
+            "red": ["D1"], "cause": ["x"], "hint": ["x"]
+        });
+        Sabotage { id: id.to_string(), ..serde_json::from_value(text).unwrap() }
+    };
+    vec![sabotage("route-lost-in-primary", &[]), sabotage("left-out-exposure", &["expose-istiod"])]
+}
+
+fn file(text: &str, name: &str, versions: &Versions) -> Result<ScenarioFile, Problems> {
+    let steps = ["primary-install", "annotate-namespace", "remote-install", "remote-secret"].map(str::to_string);
+    let (cases, sabotages) = (catalogue::catalogue(), sabotages());
+    ScenarioFile::parse(text, name, Known { versions, cases: &cases, steps: &steps, sabotages: &sabotages })
+}
+
+fn parse_with(text: &str, name: &str, versions: &Versions) -> Result<Scenario, Problems> {
+    file(text, name, versions).map(|file| file.scenario)
+}
+
 fn parse(text: &str) -> Result<Scenario, Problems> {
-    Scenario::parse(text, "mine.yaml", &versions(), &catalogue::catalogue())
+    parse_with(text, "mine.yaml", &versions())
 }
 
 fn in_repository(path: &str) -> String {
@@ -51,7 +74,7 @@ fn in_repository(path: &str) -> String {
 fn every_mistake_of_a_bad_scenario_is_shown_with_its_line(#[files("tests/scenarios-bad/*.yaml")] path: PathBuf) {
     let name = path.file_name().unwrap().to_str().unwrap();
     let text = fs::read_to_string(&path).unwrap();
-    let shown = match Scenario::parse(&text, name, &versions(), &catalogue::catalogue()) {
+    let shown = match parse_with(&text, name, &versions()) {
         Ok(scenario) => panic!("{name} is taken as {scenario:#?}"),
         Err(problems) => format!("{problems}\n"),
     };
@@ -73,6 +96,8 @@ fn a_name_is_all_that_a_scenario_must_say() {
 fn every_field_is_taken() {
     let text = "\
 name: mine
+description: what it shows
+threads: [istio/istio#41389, 'https://istio.io/latest/']
 lab: mine
 kubernetes: v1.34.4
 istio: 1.29.2
@@ -84,6 +109,7 @@ clusters:
   primary:
     name: east
     nodes: 3
+    overlay: {values: {pilot: {env: {A: \"1\", B: 2}}}}
     podSubnet: 10.1.0.0/16
     serviceSubnet: 172.16.4.0/22
   remote:
@@ -95,12 +121,30 @@ istiod:
   replicas: 2
 gateway:
   replicas: 3
+install:
+  externalIstiod: value
+  without: [annotate-namespace]
+  manifests:
+  - before: remote-secret
+    cluster: remote
+    manifest: {apiVersion: v1, kind: ConfigMap, metadata: {name: a-b}, data: {mesh: \"${CLUSTER1}\", no: \"on\"}}
+timeline:
+- step: annotate-namespace
+- pause: 1m 30s
+- judge: {name: late, only: [D8, D9], expect: {D8: failed}}
+- sabotage: route-lost-in-primary
+- putBack: route-lost-in-primary
+- renew: {cluster: primary, object: {apiVersion: v1, kind: Secret, namespace: \"${ISTIO_NAMESPACE}\", name: a}}
+- scale: {cluster: remote, namespace: a, deployment: b, replicas: 2}
+checks:
+  only: [D8, D9, D6]
 expect:
   D8: failed
   D9: blocked
 ";
     let scenario = parse(text).unwrap();
-    let by_serde: Scenario = serde_yaml_ng::from_str(text).unwrap();
+    let value: serde_json::Value = serde_yaml_ng::from_str(text).unwrap();
+    let by_serde: Scenario = serde_json::from_value(value).unwrap();
     assert_eq!(scenario, by_serde, "the spanned reader and serde take the same file for the same scenario");
     assert_eq!(scenario.clusters[&Role::Remote].pod_subnet, Some("10.2.0.0/22".parse().unwrap()));
     assert_eq!((scenario.clusters[&Role::Primary].nodes, scenario.clusters[&Role::Remote].nodes), (3, 1));
@@ -108,6 +152,13 @@ expect:
     let namespaces = Role::ALL.map(|role| scenario.istio_namespace_of(role).to_string());
     assert_eq!(namespaces, ["mesh-system", "elsewhere"]);
     assert_eq!(scenario.expect["D9"], "blocked");
+    assert_eq!(scenario.install.external_istiod, ExternalIstiod::Value);
+    assert!(matches!(&scenario.timeline[..2], [Moment::Step(step), Moment::Pause(_)] if step == "annotate-namespace"));
+    assert!(matches!(&scenario.timeline[6], Moment::Act(act) if act.role() == Role::Remote));
+    let expected = ["D8", "D1", "late/D8", "late/D9"].map(|told| scenario.expected(told));
+    assert_eq!(expected, [Some("failed"), None, Some("failed"), None]);
+    let again = serde_yaml_ng::to_string(&serde_json::to_value(&scenario).unwrap()).unwrap();
+    assert_eq!(parse(&again).unwrap(), scenario, "what `scenario show` prints is a scenario file");
 }
 
 /// As `lab.json` of a meshproof that knew of none.
@@ -130,7 +181,7 @@ fn what_is_written_back_is_read_the_same() {
 fn the_committed_scenario_is_the_default() {
     let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
     let text = in_repository("suites/scenarios/primary-remote.yaml");
-    let scenario = Scenario::parse(&text, "primary-remote.yaml", &versions, &catalogue::catalogue()).unwrap();
+    let scenario = parse_with(&text, "primary-remote.yaml", &versions).unwrap();
     assert_eq!(scenario, Scenario::default_primary_remote(&versions));
 }
 
@@ -138,7 +189,7 @@ fn the_committed_scenario_is_the_default() {
 fn the_scenario_of_official_images_asks_for_a_node_image_that_kind_publishes() {
     let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
     let text = in_repository("suites/scenarios/official.yaml");
-    let scenario = Scenario::parse(&text, "official.yaml", &versions, &catalogue::catalogue()).unwrap();
+    let scenario = parse_with(&text, "official.yaml", &versions).unwrap();
     assert!(versions.pick(&scenario).value("kubernetes.node").starts_with("sha256:"));
 }
 
@@ -148,28 +199,31 @@ fn what_the_committed_scenario_offers_in_comments_can_be_taken() {
     let text: String = in_repository("suites/scenarios/primary-remote.yaml")
         .lines()
         .map(|line| match line.split_once("# ") {
-            // An offered line is a field: a word with its colon, maybe indented.
-            Some((before, field)) if field.trim_start().split(' ').next().is_some_and(|word| word.ends_with(':')) => {
+            // An offered line is a field, a word with its colon, or the item of a list; maybe indented.
+            Some((before, field))
+                if field.split_whitespace().next().is_some_and(|word| word.ends_with(':') || word == "-") =>
+            {
                 format!("{before}{field}\n")
             }
             _ => format!("{line}\n"),
         })
         .collect();
-    let scenario = Scenario::parse(&text, "primary-remote.yaml", &versions, &catalogue::catalogue()).unwrap();
+    let scenario = parse_with(&text, "primary-remote.yaml", &versions).unwrap();
     let default = Scenario::default_primary_remote(&versions);
     assert_eq!(scenario.expect["D8"], "failed");
     assert_eq!(scenario.clusters[&Role::Primary].pod_subnet, Some("10.10.0.0/16".parse().unwrap()));
-    assert_eq!(
-        Scenario { expect: default.expect.clone(), clusters: default.clusters.clone(), ..scenario },
-        default,
-        "the lines offered are the defaults"
-    );
+    assert!(scenario.clusters[&Role::Primary].overlay.is_some());
+    assert_eq!((scenario.install.manifests.len(), scenario.timeline.len(), scenario.threads.len()), (1, 7, 1));
+    let others = Scenario { istio: scenario.istio.clone(), kubernetes: scenario.kubernetes.clone(), ..default.clone() };
+    let others = Scenario { images: scenario.images, mesh_id: scenario.mesh_id, network: scenario.network, ..others };
+    let others = Scenario { istiod: scenario.istiod, gateway: scenario.gateway, lab: scenario.lab, ..others };
+    assert_eq!(others, default, "the lines offered are the defaults");
 }
 
 #[test]
 fn a_mistake_found_later_is_shown_where_the_file_says_so() {
     let text = "name: x\nclusters:\n  primary:\n    podSubnet: 10.10.0.0/16\n";
-    let file = ScenarioFile::parse(text, "mine.yaml", &versions(), &[]).unwrap();
+    let file = file(text, "mine.yaml", &versions()).unwrap();
     let mut problems = Problems::new();
     problems.push("clusters.primary.podSubnet", "taken", "another");
     problems.push("the host", "small", "a larger one");
@@ -224,16 +278,27 @@ fn every_mistake_of_the_versions_has_its_line(#[case] text: &str, #[case] shown:
 }
 
 #[rstest]
-#[case::as_it_is(|_: &mut Scenario| {}, true)]
-#[case::made_with_nodes(|made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.nodes = 3), true)]
-#[case::made_with_images(|made: &mut Scenario| made.images = ImageSource::Official, true)]
-#[case::made_with_a_namespace(|made: &mut Scenario| made.istio_namespace = IstioNamespace::named("mesh").unwrap(), true)]
-#[case::of_another_istio(|made: &mut Scenario| made.istio = "1.29.2".to_string(), false)]
-#[case::of_another_cluster(|made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.name.push('x')), false)]
-#[case::with_replicas(|made: &mut Scenario| made.istiod.replicas = 2, false)]
-fn a_file_fits_a_lab_that_was_made_from_it_with_flags(#[case] change: fn(&mut Scenario), #[case] fits: bool) {
-    let asked = Scenario::default_primary_remote(&versions());
-    let mut made = asked.clone();
+#[case::as_it_is("", |_: &mut Scenario| {}, true)]
+#[case::made_with_nodes("", |made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.nodes = 3), true)]
+#[case::made_with_images("", |made: &mut Scenario| made.images = ImageSource::Official, true)]
+#[case::made_with_a_namespace("", |made: &mut Scenario| made.istio_namespace = IstioNamespace::named("mesh").unwrap(), true)]
+#[case::made_with_a_version("", |made: &mut Scenario| made.istio = "1.29.2".to_string(), true)]
+#[case::of_another_istio("istio: 1.31.1\n", |made: &mut Scenario| made.istio = "1.29.2".to_string(), false)]
+#[case::of_another_cluster("", |made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.name.push('x')), false)]
+#[case::with_replicas("", |made: &mut Scenario| made.istiod.replicas = 2, false)]
+#[case::of_another_install("", |made: &mut Scenario| made.install.without.push("remote-secret".to_string()), false)]
+#[case::judged_otherwise("checks: {only: [D1]}\nexpect: {D1: failed}\ntimeline: [{pause: 1s}]\n", |_: &mut Scenario| {}, true)]
+fn a_file_fits_a_lab_that_was_made_from_it_with_flags(
+    #[case] said: &str,
+    #[case] change: fn(&mut Scenario),
+    #[case] fits: bool,
+) {
+    let asked = file(&format!("name: primary-remote\n{said}"), "mine.yaml", &versions()).unwrap();
+    let mut made = Scenario::default_primary_remote(&versions());
     change(&mut made);
     assert_eq!(asked.asks_for_lab(&made), fits);
+    if fits {
+        let on_it = asked.scenario.on_lab_of(&made);
+        assert_eq!((&on_it.istio, &on_it.checks), (&made.istio, &asked.scenario.checks));
+    }
 }

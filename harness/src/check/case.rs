@@ -74,6 +74,7 @@ impl Case {
             title: self.title.to_string(),
             guide: self.guide.to_string(),
             needs: self.needs.iter().map(|need| need.to_string()).collect(),
+            after_clean_up: self.when == When::CleanedUp,
         }
     }
 }

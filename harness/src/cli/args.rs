@@ -87,6 +87,10 @@ pub enum Verb {
     ///
     /// Example: `meshproof report runs/latest/events.jsonl --out /tmp/report`
     Report(Report),
+    /// Write, check or show a scenario file: what mesh to build, what to do to it, and what to expect.
+    ///
+    /// Example: `meshproof scenario new mine.yaml`
+    Scenario(Scenario),
     /// List, get, verify, prune, save or load the images of a lab.
     ///
     /// Example: `meshproof images build`
@@ -302,6 +306,52 @@ pub struct Report {
     pub out: PathBuf,
 }
 
+/// What to do with scenario files.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct Scenario {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub verb: ScenarioVerb,
+}
+
+/// What to do with scenario files.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum ScenarioVerb {
+    /// Write a file that has every field, most of them as comments, and the schema for editors beside it.
+    ///
+    /// Nothing that is there is written over.
+    ///
+    /// Example: `meshproof scenario new mine.yaml`
+    New(ScenarioPath),
+    /// Say everything that is wrong with files, each with its line; needs no engine and makes nothing.
+    ///
+    /// Example: `meshproof scenario check suites/scenarios/*.yaml`
+    Check(ScenarioPaths),
+    /// Print a scenario with all that its file leaves out.
+    ///
+    /// Example: `meshproof scenario show mine.yaml`
+    Show(ScenarioPath),
+    /// Print the JSON Schema of scenario files.
+    ///
+    /// Example: `meshproof scenario schema > scenario.schema.json`
+    Schema,
+}
+
+/// One scenario file.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct ScenarioPath {
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// Some scenario files.
+#[derive(Debug, Clone, PartialEq, Args)]
+pub struct ScenarioPaths {
+    /// The files.
+    #[arg(required = true)]
+    pub files: Vec<PathBuf>,
+}
+
 /// What to do with images.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct Images {
@@ -366,11 +416,12 @@ impl Verb {
             Verb::Prove(_) => "prove",
             Verb::List(_) => "list",
             Verb::Report(_) => "report",
+            Verb::Scenario(_) => "scenario",
             Verb::Images(_) => "images",
         }
     }
 
-    /// The flags of every verb; `report` has none of them.
+    /// The flags of every verb; `report` and `scenario` have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
@@ -380,7 +431,7 @@ impl Verb {
             Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
-            Verb::Report(_) => None,
+            Verb::Report(_) | Verb::Scenario(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }

@@ -91,7 +91,7 @@ impl<'a> Claim<'a> {
         let file = LabFile::read(self.base.home, lab)?;
         let mut request = request.clone();
         // A lab stays what it was made as; only a file that says otherwise is a mistake.
-        if request.from_file && !request.scenario().asks_for_lab(&file.scenario) {
+        if request.from_file && !request.file.asks_for_lab(&file.scenario) {
             return Err(Problem::new(
                 "--scenario",
                 format!("lab {lab} was made from another scenario"),
@@ -99,7 +99,10 @@ impl<'a> Claim<'a> {
             )
             .into());
         }
-        request.file.scenario = file.scenario.clone();
+        request.file.scenario = match request.from_file {
+            true => request.scenario().on_lab_of(&file.scenario),
+            false => file.scenario.clone(),
+        };
         Ok((file, request))
     }
 

@@ -6,7 +6,9 @@ mod interrupt;
 mod preflight;
 mod prove;
 mod repeat;
+pub mod scenarios;
 mod session;
+mod timeline;
 mod verbs;
 
 pub use verbs::main;

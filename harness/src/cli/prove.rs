@@ -153,7 +153,7 @@ impl Proof<'_> {
         let fill = |text: &str| names.fill(text);
         say("Breaking", &format!("{}  {}", sabotage.id, fill(&sabotage.what)));
         let began = Instant::now();
-        let mut breakage = Breakage::of(&context, &names);
+        let mut breakage = Breakage::of(&context);
         let (installs, made) = (sabotage.installs(), context.scenario());
         let without = if installs {
             let scenario = sabotage.scenario(made);
@@ -162,7 +162,7 @@ impl Proof<'_> {
             Ok(())
         };
         // A signal counts between two acts: one that was given up could still happen after it was taken back.
-        let broken = breakage.inflict(sabotage, &self.interrupt.cancel).await;
+        let broken = breakage.inflict(&sabotage.acts, &names, &self.interrupt.cancel).await;
         let judged = match &broken {
             Ok(()) if !self.interrupt.cancel.is_cancelled() => match without {
                 Ok(()) => self.judge(sabotage).await,
@@ -172,7 +172,7 @@ impl Proof<'_> {
         };
         let to_verdict = began.elapsed().as_secs_f64();
         // Whatever happened: the lab is put back.
-        let mut unmended = breakage.mend(sabotage).await;
+        let mut unmended = breakage.mend(sabotage, &names).await;
         let again = match (installs, sabotage.after) {
             (true, _) => self.anew(&format!("{}/again", sabotage.id), &[], made).await,
             (false, After::CleanUp) => self.install(&format!("{}/again", sabotage.id), &[], made).await,

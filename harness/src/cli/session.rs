@@ -12,24 +12,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::Request;
 use super::interrupt::Interrupt;
+use super::timeline::{self, Asked, Timeline};
 use crate::check::Verdict;
 use crate::check::case::{Case, When};
 use crate::context::Context;
 use crate::diagnose;
 use crate::event::{Event, Recorder, Reporter};
-use crate::exit::Exit;
+use crate::exit::{Exit, Standing};
 use crate::install::{Step, primary_remote};
 use crate::lab::cluster::ClusterError;
 use crate::lab::host::Host;
 use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
 use crate::milestone;
 use crate::plan::{Phase, Plan};
-use crate::report::summary::Summary;
+use crate::report::summary::{CaseRun, Summary};
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
 use crate::role::Role;
 use crate::run::{Pause, Run};
-use crate::scenario::{ImageSource, Scenario};
+use crate::scenario::{ImageSource, Round, Scenario};
 use crate::stray;
 use crate::topology::Topology;
 use crate::usage::Usage;
@@ -42,6 +43,8 @@ pub struct Phases {
     pub up: bool,
     /// Follow the guide.
     pub install: bool,
+    /// Go through the scenario's timeline.
+    pub timeline: bool,
     /// Judge it.
     pub check: bool,
     /// Follow the guide's clean-up, and judge that.
@@ -52,7 +55,7 @@ pub struct Phases {
 
 impl Phases {
     /// All of them, as `run` goes.
-    pub const ALL: Phases = Phases { up: true, install: true, check: true, clean_up: true, down: true };
+    pub const ALL: Phases = Phases { up: true, install: true, timeline: true, check: true, clean_up: true, down: true };
 }
 
 /// A lab that cannot be used any more.
@@ -86,14 +89,17 @@ pub struct Session<'a> {
     pub folder: PathBuf,
 }
 
-/// The plan for a scenario on a topology.
-pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case]) -> Plan {
+/// The plan for a scenario on a topology, with the rounds of checks of a timeline that is gone through.
+pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case], rounds: Option<&[Asked<'_>]>) -> Plan {
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
+    let of = |clean_up: bool| steps.iter().filter(move |step| (step.phase == Phase::CleanUp) == clean_up);
+    let moments = rounds.map(|_| timeline::moments(scenario)).unwrap_or_default();
+    let in_rounds = rounds.map(timeline::outlines).unwrap_or_default();
     Plan {
         scenario: scenario.clone(),
         topology: topology.clone(),
-        steps: steps.iter().map(Step::outline).collect(),
-        cases: cases.iter().map(Case::outline).collect(),
+        steps: of(false).map(Step::outline).chain(moments).chain(of(true).map(Step::outline)).collect(),
+        cases: in_rounds.into_iter().chain(cases.iter().map(Case::outline)).collect(),
         // Of official images, their own proxy tells once they are there.
         deviations: [
             primary_remote::deviations(scenario),
@@ -148,6 +154,7 @@ impl Session<'_> {
     /// Goes through the phases of a verb and says how it ended.
     pub async fn go(&self, phases: Phases, picked: &Picked, topology: &Topology, existing: Option<LabFile>) -> Exit {
         let scenario = self.request.scenario();
+        let rounds = phases.timeline.then(|| timeline::rounds(self.request, self.catalogue));
         let cases: Vec<Case> = self
             .catalogue
             .iter()
@@ -159,7 +166,7 @@ impl Session<'_> {
             run: self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             meshproof: crate::version().to_string(),
             verb: self.request.verb.name().to_string(),
-            plan: Box::new(plan(scenario, topology, &cases)),
+            plan: Box::new(plan(scenario, topology, &cases, rounds.as_deref())),
         });
         if let Some(limit) = self.request.deadline {
             self.interrupt.deadline(limit);
@@ -177,7 +184,9 @@ impl Session<'_> {
             () = given_up => None,
         };
         let kept = match lab {
-            Some((lab, proved)) => self.with_lab(phases, lab, proved, &cases).await,
+            Some((lab, proved)) => {
+                self.with_lab(phases, lab, proved, &cases, rounds.as_deref().unwrap_or_default()).await
+            }
             None => self.without_lab(phases).await,
         };
         self.interrupt.done();
@@ -294,7 +303,8 @@ impl Session<'_> {
             if phases.install {
                 wanted.extend(self.steps_of(Phase::Install));
             }
-            let left_out = |step: &Step| self.request.without.iter().any(|id| id == step.id);
+            let of_scenario = &self.request.scenario().install.without;
+            let left_out = |step: &Step| self.request.without.iter().chain(of_scenario).any(|id| id == step.id);
             for step in wanted.extract_if(.., |step| left_out(step)) {
                 run.leave_out(step.id);
             }
@@ -329,7 +339,8 @@ impl Session<'_> {
             let site = diagnose::Unfinished { engine: self.engine, home: self.home, lab, istio_namespace };
             let folder = self.folder.join("diagnostics");
             let records = self.recorder.records();
-            self.diagnosed(began, diagnose::collect_unfinished(site, &records, &self.request.budgets, &folder).await);
+            let collected = diagnose::collect_unfinished(site, &records, &self.request.budgets, &folder).await;
+            self.diagnosed(began, "diagnostics", collected);
         }
         phases.down && self.stays_unless_green(false)
     }
@@ -346,14 +357,18 @@ impl Session<'_> {
     }
 
     /// Everything that happens after the install on a lab that is up; says whether the lab stays.
-    async fn with_lab(&self, phases: Phases, lab: Lab, proved: bool, cases: &[Case]) -> bool {
+    async fn with_lab(&self, phases: Phases, lab: Lab, proved: bool, cases: &[Case], rounds: &[Asked<'_>]) -> bool {
         let run = Run::new(self.context(lab), self.home, self.interrupt.cancel.clone());
         let of = |when| cases.iter().filter(|case| case.when == when).copied().collect::<Vec<_>>();
         let mut verdicts = BTreeMap::new();
-        if phases.check && !self.interrupt.cancel.is_cancelled() {
+        let mut timeline = Timeline::new(&run, &self.request.sabotages, rounds);
+        // Where the install failed, the checks tell why; what the timeline would have changed is not what they look at.
+        let done =
+            !phases.timeline || !proved || timeline.go(async |round| self.surprised(&run.context, round).await).await;
+        if phases.check && done && !self.interrupt.cancel.is_cancelled() {
             let (cases, known) = (of(When::Installed), BTreeMap::new());
             let judging = run.cases(&cases, &known);
-            verdicts = if phases.install && proved {
+            verdicts = if phases.install && proved && rounds.is_empty() {
                 // It never decides how long the checks take: after a head start, in which a healthy mesh answers, they go
                 // on beside it, and where there are no answers, they are done first.
                 let mut answers = std::pin::pin!(milestone::first_answers(&run.context));
@@ -372,14 +387,17 @@ impl Session<'_> {
         if !proved || self.interrupt.by().is_some() {
             self.end_tools().await;
         }
-        let troubled = !proved || verdicts.values().any(|verdict| !verdict.is_passed());
+        let troubled = !proved || !done || verdicts.values().any(|verdict| !verdict.is_passed());
         if troubled || self.interrupt.by().is_some() {
             self.diagnose(&run.context).await;
         }
         // A lab that `up` could not finish goes as one of which it could make nothing.
         let unfinished = phases.up && !phases.install && !proved;
-        let stays = if phases.down { self.stays_unless_green(self.green_so_far(cases)) } else { !unfinished };
+        let stays = if phases.down { self.stays_unless_green(self.green_so_far()) } else { !unfinished };
         if phases.clean_up && !(phases.down && stays) && self.interrupt.by().is_none() {
+            for what in timeline.put_back().await {
+                self.recorder.note(what);
+            }
             run.steps(&self.steps_of(Phase::CleanUp), None, None).await;
             let after = run.cases(&of(When::CleanedUp), &verdicts).await;
             if self.interrupt.by().is_some() {
@@ -397,14 +415,11 @@ impl Session<'_> {
     }
 
     /// Whether what was judged so far is as expected; what clean-up would judge does not count yet.
-    fn green_so_far(&self, cases: &[Case]) -> bool {
+    fn green_so_far(&self) -> bool {
         let summary = Summary::of(&self.recorder.records());
-        summary.obstacles().is_empty()
-            && cases.iter().filter(|case| case.when == When::Installed).all(|case| {
-                summary.case(case.id).is_some_and(|run| {
-                    matches!(run.standing(), crate::exit::Standing::AsExpected | crate::exit::Standing::Neutral)
-                })
-            })
+        let mut judged = summary.cases.iter().filter(|case| !case.outline.after_clean_up);
+        let fine = |case: &CaseRun| matches!(case.standing(), Standing::AsExpected | Standing::Neutral);
+        summary.obstacles().is_empty() && judged.all(fine)
     }
 
     fn skip(&self, cases: &[Case], reason: &str) {
@@ -419,14 +434,23 @@ impl Session<'_> {
     }
 
     async fn diagnose(&self, context: &Context) {
-        let began = Instant::now();
-        let folder = self.folder.join("diagnostics");
-        self.diagnosed(began, diagnose::collect(&context.scoped("diagnostics"), &folder).await);
+        self.diagnose_into(context, "diagnostics").await;
     }
 
-    fn diagnosed(&self, began: Instant, collected: diagnose::Collected) {
+    /// Looks at both clusters as they are when a round of the timeline came out otherwise than expected.
+    async fn surprised(&self, context: &Context, round: &Round) {
+        self.diagnose_into(context, &format!("diagnostics-{}", round.name)).await;
+    }
+
+    async fn diagnose_into(&self, context: &Context, folder: &str) {
+        let began = Instant::now();
+        let collected = diagnose::collect(&context.scoped("diagnostics"), &self.folder.join(folder)).await;
+        self.diagnosed(began, folder, collected);
+    }
+
+    fn diagnosed(&self, began: Instant, folder: &str, collected: diagnose::Collected) {
         self.recorder.emit(Event::Diagnosed {
-            folder: "diagnostics".to_string(),
+            folder: folder.to_string(),
             files: collected.files,
             missing: collected.missing,
             hints: collected.hints,

@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{preflight, prove, repeat};
+use super::{preflight, prove, repeat, scenarios, timeline};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -55,14 +55,22 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let names: Vec<&str> = steps.iter().map(String::as_str).collect();
     let ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     let terminal = std::io::stderr().is_terminal();
-    let around = Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, terminal, ci };
     let mut problems = Problems::new();
+    // Only a scenario file can name one.
+    let from_file = cli.verb.common().is_some_and(|common| common.scenario.is_some());
+    let nameable = match from_file || matches!(cli.verb, Verb::Scenario(_)) {
+        true => problems.keep(sabotage::choose(&root, &[], catalogue, &names)).unwrap_or_default(),
+        false => Vec::new(),
+    };
+    let around =
+        Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, sabotages: &nameable, terminal, ci };
     let request = problems.keep(cli.request(&around));
     let sabotages = match &cli.verb {
         Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue, &names)),
         _ => Some(Vec::new()),
     };
     let (Some(request), Some(sabotages)) = (request, sabotages) else { return Err(problems) };
+    problems.or(())?;
     log(request.verbose);
     let home = Home::from_environment();
     let mut picked = versions.pick(request.scenario());
@@ -82,7 +90,8 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             let topology =
                 Topology::choose(request.scenario(), &taken).map_err(|problems| request.file.locate(problems))?;
             let cases = selected(&request, catalogue);
-            out(&report::plan::render(&plan(request.scenario(), &topology, &cases)));
+            let rounds = timeline::rounds(&request, catalogue);
+            out(&report::plan::render(&plan(request.scenario(), &topology, &cases, Some(&rounds))));
             Ok(Exit::Green)
         }
         Verb::List(_) => {
@@ -96,6 +105,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             Ok(Exit::Green)
         }
         Verb::Prove(_) => prove::prove(&request, &sabotages, base).await,
+        Verb::Scenario(args) => scenarios::call(&args.verb, &root, around.known()),
         Verb::Report(args) => rebuild(&args.events, &args.out),
         Verb::Images(args) => image_verb(&args.verb, &request, base).await,
         Verb::Status(_) => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use serde_json::json;
 
 use super::step::StepError;
 use super::{cleanup, primary_remote, token};
@@ -146,7 +147,7 @@ impl Action {
                 pod_network::join(cluster, &lab_pods, |what| context.wait(what, budget)).await?;
             }
             Action::PrimaryInstall(files) => {
-                let mut args = strings(&["--set", "values.pilot.env.EXTERNAL_ISTIOD=true"]);
+                let mut args = set(context.scenario().install.external_istiod.set());
                 args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
                 args.extend(["-f".to_string(), file(context, "lab.yaml", LAB_FILE)?]);
                 if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
@@ -155,6 +156,7 @@ impl Action {
                 if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
                     args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
                 }
+                args.extend(overlay(context, role)?);
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
                 // From here on everything waits for both clusters.
                 let remote = context.lab.file.topology.cluster(Role::Remote).node_names();
@@ -195,7 +197,8 @@ impl Action {
                 let address = context.lab.gateway_address().to_string();
                 let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
                 let path = file(context, "cluster2.yaml", &operator)?;
-                istioctl(context, role, "install").args(["-y", "-f", &path]).run().await?;
+                let overlay = overlay(context, role)?;
+                istioctl(context, role, "install").args(["-y", "-f", &path]).args(overlay).run().await?;
             }
             Action::RemoteSecret => {
                 let remote = context.remote();
@@ -254,6 +257,19 @@ async fn earlier_gateway_gone(context: &Context, cluster: &Cluster) -> Result<()
 /// The overlay for several replicas; none where the guide's own one is asked for.
 fn replicas_file(template: &str, wanted: Replicas) -> Option<String> {
     (wanted != Replicas::default()).then(|| filled(template, &[("REPLICAS", &wanted.replicas.to_string())]))
+}
+
+/// The scenario's own file for this cluster, laid over all others.
+fn overlay(context: &Context, role: Role) -> Result<Vec<String>, StepError> {
+    let Some(spec) = &context.scenario().clusters[&role].overlay else { return Ok(Vec::new()) };
+    let operator = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": spec});
+    let text = serde_json::to_string_pretty(&operator)?;
+    Ok(vec!["-f".to_string(), file(context, &format!("overlay-{role}.json"), &text)?])
+}
+
+/// What sets a value of an operator, if there is one to set.
+pub(super) fn set(value: Option<&str>) -> Vec<String> {
+    value.map(|value| strings(&["--set", value])).unwrap_or_default()
 }
 
 /// What tells `istioctl install` where Istio goes, where no file says so.

@@ -10,8 +10,8 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::inventory;
 use super::step::StepError;
+use super::{beside, inventory};
 use crate::context::Context;
 use crate::lab::cluster::ClusterError;
 use crate::lab::{Cluster, Home};
@@ -21,13 +21,14 @@ use crate::wait::Look;
 /// The namespaces of the harness's own probes and workloads.
 const FIXTURE_NAMESPACES: [&str; 2] = ["meshproof-sample", "meshproof-probe"];
 
-/// Removes the namespaces of the harness, and what checks made outside them.
+/// Removes what the scenario added, the namespaces of the harness, and what checks made outside them.
 pub(super) async fn remove_fixtures(context: &Context, role: Role) -> Result<(), StepError> {
     let cluster = context.cluster(role);
     // D12 tells by it what Istio no longer leaves from what it never wrote.
     let installed = inventory::take(cluster).await?;
     let path = Home::from_environment().inventory_at_clean_up(&context.scenario().lab, role);
     std::fs::write(path, serde_json::to_vec(&installed)?)?;
+    beside::remove(context, role).await?;
     leftovers(cluster).await?;
     delete_namespaces(context, role, &FIXTURE_NAMESPACES, FIXTURE_GRACE).await
 }

@@ -1,6 +1,7 @@
 //! The guide's install and clean-up as lists of steps: each is applied, then proved.
 
 pub mod action;
+pub mod beside;
 mod cleanup;
 pub mod facts;
 pub mod inventory;

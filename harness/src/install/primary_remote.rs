@@ -1,6 +1,7 @@
 //! The guide, top to bottom, on one network; its page is [`GUIDE`].
 
-use super::action::{Action, IstioFiles, RELEASED_ISTIOD, istio_namespace, scaled, set_namespace, with};
+use super::action::{Action, IstioFiles, RELEASED_ISTIOD, istio_namespace, scaled, set, set_namespace, with};
+use super::beside::{self, overlay_words};
 use super::facts::Fact;
 use super::proof::Proof;
 use super::step::Step;
@@ -25,6 +26,9 @@ pub fn steps(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
     let files = IstioFiles::of(scenario);
     let mut steps = lab(scenario);
     steps.extend(install(scenario, &files, workload_image));
+    for step in &mut steps {
+        step.beside = scenario.install.manifests_of(step.id).cloned().collect();
+    }
     steps.extend(clean_up(scenario));
     steps
 }
@@ -44,6 +48,7 @@ fn lab(scenario: &Scenario) -> Vec<Step> {
         teaches: &[],
         action: Action::JoinPodNetwork,
         proof: Proof::NodesReady,
+        beside: Vec::new(),
     };
     ids.map(step).to_vec()
 }
@@ -65,6 +70,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         teaches: &[],
         action,
         proof,
+        beside: Vec::new(),
     };
     let nodes = |role| scenario.clusters[&role].nodes as usize;
     let probe = |id, role| {
@@ -100,9 +106,11 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         Step {
             commands: vec![
                 format!("cat <<EOF > cluster1.yaml\n{}EOF", files.primary),
-                "istioctl install --set values.pilot.env.EXTERNAL_ISTIOD=true --context=\"${CTX_CLUSTER1}\" \
-                 -f cluster1.yaml"
-                    .to_string(),
+                with(
+                    with("istioctl install".to_string(), &set(scenario.install.external_istiod.set()))
+                        + " --context=\"${CTX_CLUSTER1}\" -f cluster1.yaml",
+                    &overlay_words(scenario, Role::Primary),
+                ),
             ],
             teaches: &[Fact::RootCert],
             ..base(
@@ -183,7 +191,10 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                      istio-eastwestgateway -o jsonpath='{{.status.loadBalancer.ingress[0].ip}}')"
                 ),
                 format!("cat <<EOF > cluster2.yaml\n{}EOF", files.remote),
-                "istioctl install --context=\"${CTX_CLUSTER2}\" -f cluster2.yaml".to_string(),
+                with(
+                    "istioctl install --context=\"${CTX_CLUSTER2}\" -f cluster2.yaml".to_string(),
+                    &overlay_words(scenario, Role::Remote),
+                ),
             ],
             // Nothing of it talks to cluster1, and its address is known: what it takes is free while istiod starts.
             after: &["annotate-namespace"],
@@ -271,6 +282,7 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
         teaches: &[],
         action,
         proof,
+        beside: Vec::new(),
     };
     let name = |role| scenario.clusters[&role].name.as_str();
     let both = [
@@ -312,7 +324,11 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
             if role == Role::Primary { &["uninstall-primary"] } else { &["uninstall-remote"] },
             Action::DeleteIstioNamespace,
             Proof::NamespacesGone {
-                namespaces: [istio, "meshproof-sample", "meshproof-probe"].map(str::to_string).to_vec(),
+                namespaces: [
+                    [istio, "meshproof-sample", "meshproof-probe"].map(str::to_string).to_vec(),
+                    beside::namespaces(scenario, role),
+                ]
+                .concat(),
             },
         ));
     }
@@ -402,6 +418,7 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
             "the scenario asks for several gateway pods; an autoscaler would change their number while they are judged",
         ));
     }
+    rows.extend(beside::deviations(scenario));
     rows
 }
 

@@ -1,10 +1,12 @@
 //! One step of the install or the clean-up: a value, so that plans can be printed and judged before they run.
 
 use super::action::Action;
+use super::beside;
 use super::facts::Fact;
 use super::proof::Proof;
 use crate::plan::{Phase, StepOutline};
 use crate::role::Role;
+use crate::scenario::ManifestWish;
 
 /// One step.
 #[derive(Debug, Clone)]
@@ -33,9 +35,16 @@ pub struct Step {
     pub action: Action,
     /// What must hold before another step may rely on it.
     pub proof: Proof,
+    /// Manifests of the scenario that are applied before it or after its proof.
+    pub beside: Vec<ManifestWish>,
 }
 
 impl Step {
+    /// Whether it needs this cluster to be there.
+    pub fn acts_on(&self, role: Role) -> bool {
+        self.role == role || self.beside.iter().any(|wish| wish.cluster == role)
+    }
+
     /// The part that goes into plans, events and reports.
     pub fn outline(&self) -> StepOutline {
         let names = |facts: &[Fact]| facts.iter().map(|fact| fact.as_str().to_string()).collect();
@@ -45,7 +54,7 @@ impl Step {
             guide: self.guide.to_string(),
             role: self.role,
             phase: self.phase,
-            commands: self.commands.clone(),
+            commands: beside::commands(self),
             proof: self.proof.title(),
             after: self.after.iter().chain(self.follows).map(|id| id.to_string()).collect(),
             needs: names(self.needs),
@@ -75,6 +84,7 @@ step_errors!(
     crate::wait::Timeout,
     crate::context::UnknownFact,
     crate::lab::cluster::ClusterError,
+    crate::sabotage::BreakError,
     crate::lab::engine::EngineError,
     crate::lab::exec::ExecError,
     crate::lab::forward::ForwardError,

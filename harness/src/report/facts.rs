@@ -38,12 +38,17 @@ pub fn lines(summary: &Summary) -> Vec<String> {
 }
 
 fn of_plan(plan: &Plan) -> Vec<(String, String)> {
-    vec![
-        ("scenario".to_string(), plan.scenario.name.clone()),
+    let described = Some(plan.scenario.description.clone()).filter(|text| !text.is_empty());
+    let described = described.map(|text| ("shows".to_string(), text));
+    let threads = plan.scenario.threads.iter().map(|thread| ("thread".to_string(), thread.address()));
+    let mut facts = vec![("scenario".to_string(), plan.scenario.name.clone())];
+    facts.extend(described.into_iter().chain(threads));
+    facts.extend([
         ("lab".to_string(), plan.scenario.lab.clone()),
         ("istio".to_string(), plan.scenario.istio.clone()),
         ("kubernetes".to_string(), plan.scenario.kubernetes.clone()),
-    ]
+    ]);
+    facts
 }
 
 fn of_lab(lab: &LabFacts) -> Vec<(String, String)> {

@@ -18,6 +18,8 @@ pub enum Kind {
     Removal,
     /// A step of the install.
     Install,
+    /// A moment of the scenario's timeline.
+    Timeline,
     /// A step of the guide's clean-up.
     CleanUp,
     /// A case.
@@ -35,6 +37,7 @@ impl Kind {
         match phase {
             Phase::Lab => Kind::Lab,
             Phase::Install => Kind::Install,
+            Phase::Timeline => Kind::Timeline,
             Phase::CleanUp => Kind::CleanUp,
         }
     }
@@ -44,6 +47,7 @@ impl Kind {
         match self {
             Kind::Lab | Kind::Removal => "lab",
             Kind::Install => "install",
+            Kind::Timeline => "timeline",
             Kind::CleanUp => "clean-up",
             Kind::Case => "case",
         }
@@ -55,6 +59,7 @@ impl Kind {
             Kind::Lab => "Creating",
             Kind::Removal => "Removing",
             Kind::Install => "Applying",
+            Kind::Timeline => "Doing",
             Kind::CleanUp => "Cleaning",
             Kind::Case => "Checking",
         }

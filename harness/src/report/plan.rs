@@ -1,6 +1,8 @@
 //! A plan for people: the guide's own commands, in order, with what proves each step, before anything happens.
 
+use super::text;
 use crate::plan::{CaseOutline, Deviation, Phase, Plan, StepOutline};
+use crate::scenario::Thread;
 
 /// The page that is judged.
 const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/";
@@ -10,6 +12,7 @@ pub fn render(plan: &Plan) -> String {
     let mut parts = vec![head(plan)];
     parts.extend(steps(plan, Phase::Lab, "LAB"));
     parts.extend(steps(plan, Phase::Install, "INSTALL"));
+    parts.extend(steps(plan, Phase::Timeline, "TIMELINE"));
     parts.extend(section("CHECKS", plan.cases.iter().map(|step| case(plan, step)).collect()));
     parts.extend(steps(plan, Phase::CleanUp, "CLEAN-UP"));
     parts.extend(section("DEVIATIONS FROM THE GUIDE", plan.deviations.iter().map(deviation).collect()));
@@ -33,6 +36,11 @@ fn head(plan: &Plan) -> String {
         let nodes = if cluster.nodes > 1 { format!(", {} nodes", cluster.nodes) } else { String::new() };
         format!("{:<7}  {}  context {}, {subnets}{nodes}", role.as_str(), cluster.name, cluster.context)
     }));
+    let threads: Vec<String> = scenario.threads.iter().map(Thread::address).collect();
+    lines.extend(
+        (!scenario.description.is_empty()).then(|| format!("shows    {}", text::one_line(&scenario.description))),
+    );
+    lines.extend((!threads.is_empty()).then(|| format!("threads  {}", threads.join(", "))));
     let several = [("istiod", scenario.istiod), ("gateway", scenario.gateway)];
     let several = several.into_iter().filter(|(_, wanted)| wanted.replicas > 1);
     lines.extend(several.map(|(what, wanted)| format!("{what:<7}  {} replicas", wanted.replicas)));
@@ -41,16 +49,19 @@ fn head(plan: &Plan) -> String {
 
 fn steps(plan: &Plan, phase: Phase, title: &str) -> Option<String> {
     let numbered = plan.steps.iter().enumerate().filter(|(_, step)| step.phase == phase);
-    section(title, numbered.map(|(index, outline)| step(index + 1, outline)).collect())
+    section(title, numbered.map(|(index, outline)| step(plan, index + 1, outline)).collect())
 }
 
 fn section(title: &str, entries: Vec<String>) -> Option<String> {
     (!entries.is_empty()).then(|| format!("{title}\n\n{}", entries.join("\n\n")))
 }
 
-fn step(number: usize, step: &StepOutline) -> String {
+fn step(plan: &Plan, number: usize, step: &StepOutline) -> String {
     let mut lines =
         vec![format!("{number:>4}  {}  ({})", step.id, step.role), field("", &step.title), field("guide", &step.guide)];
+    if plan.scenario.install.without.contains(&step.id) {
+        lines.push(field("", "left out by the scenario"));
+    }
     lines.extend(list("after", &step.after));
     lines.extend(list("needs", &step.needs));
     lines.extend(list("teaches", &step.teaches));
@@ -62,7 +73,7 @@ fn step(number: usize, step: &StepOutline) -> String {
 fn case(plan: &Plan, case: &CaseOutline) -> String {
     let mut lines = vec![format!("{:>4}  {}", case.id, case.slug), field("", &case.title), field("guide", &case.guide)];
     lines.extend(list("needs", &case.needs));
-    lines.extend(plan.scenario.expect.get(&case.id).map(|verdict| field("expects", verdict)));
+    lines.extend(plan.scenario.expected(&case.id).map(|verdict| field("expects", verdict)));
     lines.join("\n")
 }
 

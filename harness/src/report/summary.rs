@@ -296,7 +296,7 @@ impl Summary {
             |outline: &StepOutline| StepRun { outline: outline.clone(), started: false, outcome: None, seconds: 0.0 };
         let case = |outline: &CaseOutline| CaseRun {
             outline: outline.clone(),
-            expected: plan.scenario.expect.get(&outline.id).map_or(EXPECTED, String::as_str).to_string(),
+            expected: plan.scenario.expected(&outline.id).unwrap_or(EXPECTED).to_string(),
             attempts: 0,
             verdict: None,
             failed_attempts: Vec::new(),

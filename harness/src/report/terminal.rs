@@ -16,6 +16,7 @@ use crate::check::Verdict;
 use crate::event::{Event, Record, Reporter, StepOutcome};
 use crate::exit::Standing;
 use crate::plan::{Plan, StepOutline};
+use crate::scenario::Thread;
 
 /// Seconds between two lines about what the same scope waits for, where there is no live line.
 const QUIET: f64 = 10.0;
@@ -134,6 +135,10 @@ impl<W: Write + Send> Terminal<W> {
         let (steps, cases) = (count(plan.steps.len(), "step"), count(plan.cases.len(), "case"));
         let versions = format!("Istio {} on Kubernetes {}", scenario.istio, scenario.kubernetes);
         self.say("Planned", Colour::Green, &format!("{}  {versions}: {steps}, {cases}", scenario.name));
+        if !scenario.description.is_empty() {
+            self.below_it(style::lines(&one_line(&scenario.description)));
+        }
+        self.below_it(scenario.threads.iter().map(Thread::address));
         self.steps = plan.steps.iter().map(|step| (step.id.clone(), step.clone())).collect();
         // The fold knows what is expected of each case.
         self.cases = Summary::of(&self.records).cases.into_iter().map(|case| (case.outline.id.clone(), case)).collect();

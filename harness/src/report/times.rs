@@ -9,6 +9,8 @@ pub enum Part {
     Lab,
     /// The guide's install.
     Install,
+    /// What the scenario does to the installed mesh.
+    Timeline,
     /// The cases.
     Checks,
     /// The guide's clean-up.
@@ -29,6 +31,7 @@ impl Part {
         match self {
             Part::Lab => "lab",
             Part::Install => "install",
+            Part::Timeline => "timeline",
             Part::Checks => "checks",
             Part::CleanUp => "clean-up",
             Part::Diagnostics => "diagnostics",
@@ -45,6 +48,7 @@ impl From<Kind> for Part {
             Kind::Lab => Part::Lab,
             Kind::Removal => Part::Removal,
             Kind::Install => Part::Install,
+            Kind::Timeline => Part::Timeline,
             Kind::CleanUp => Part::CleanUp,
             Kind::Case => Part::Checks,
         }
@@ -129,8 +133,16 @@ impl Times {
     ///
     /// Parts may overlap, so the rows can add up to more than `total`.
     pub fn rows(&self, total: f64) -> Vec<(Part, f64)> {
-        let parts =
-            [Part::Lab, Part::Install, Part::Checks, Part::CleanUp, Part::Diagnostics, Part::Paused, Part::Removal];
+        let parts = [
+            Part::Lab,
+            Part::Install,
+            Part::Timeline,
+            Part::Checks,
+            Part::CleanUp,
+            Part::Diagnostics,
+            Part::Paused,
+            Part::Removal,
+        ];
         let other = (Part::Other, total - union(self.spans.iter()));
         parts.map(|part| (part, self.seconds(part))).into_iter().chain([other]).filter(|row| row.1 >= 0.05).collect()
     }

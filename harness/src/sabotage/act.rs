@@ -1,12 +1,15 @@
 //! One act of breaking or mending, as the catalogue says it.
 
+use std::fmt;
+
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::role::Role;
 
 /// One act. What it changes is kept first, so that it can be put back.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Act {
     /// Changes an object that is there.
@@ -68,6 +71,17 @@ pub enum Act {
         /// Its name.
         deployment: String,
     },
+    /// Gives a Deployment so many pods, and waits as `rollOut` does.
+    Scale {
+        /// Where it is.
+        cluster: Role,
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        deployment: String,
+        /// How many.
+        replicas: u32,
+    },
     /// Takes the routes to the pods of the other cluster from each node.
     LoseRoutes {
         /// Whose nodes.
@@ -86,7 +100,7 @@ pub enum Act {
 }
 
 /// An object by name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Target {
     /// Such as `apps/v1`.
@@ -100,8 +114,17 @@ pub struct Target {
     pub name: String,
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.namespace.as_str() {
+            "" => write!(f, "{} {}", self.kind, self.name),
+            namespace => write!(f, "{} {namespace}/{}", self.kind, self.name),
+        }
+    }
+}
+
 /// How an object is changed: the three kinds of patch that `kubectl patch` knows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Change {
     /// RFC 7386.
@@ -113,6 +136,61 @@ pub enum Change {
 }
 
 impl Act {
+    /// Names of all of them, as files have them.
+    pub const NAMES: [&'static str; 10] =
+        ["patch", "edit", "delete", "apply", "renew", "restart", "rollOut", "scale", "loseRoutes", "run"];
+
+    /// The cluster on which it acts.
+    pub fn role(&self) -> Role {
+        match self {
+            Act::Patch { cluster, .. }
+            | Act::Edit { cluster, .. }
+            | Act::Delete { cluster, .. }
+            | Act::Apply { cluster, .. }
+            | Act::Renew { cluster, .. }
+            | Act::Restart { cluster, .. }
+            | Act::RollOut { cluster, .. }
+            | Act::Scale { cluster, .. }
+            | Act::LoseRoutes { cluster }
+            | Act::Run { cluster, .. } => *cluster,
+        }
+    }
+
+    /// What it does, one line in the present tense; clusters are told by their roles.
+    pub fn title(&self) -> String {
+        match self {
+            Act::Patch { cluster, object, .. } => format!("{object} of the {cluster} is patched"),
+            Act::Edit { cluster, object, replace, .. } => {
+                format!("`{replace}` in {object} of the {cluster} is replaced")
+            }
+            Act::Delete { cluster, object } => format!("{object} of the {cluster} is deleted"),
+            Act::Apply { cluster, manifest } => {
+                let text = |path: &str| manifest.pointer(path).and_then(Value::as_str).unwrap_or_default().to_string();
+                let object = Target {
+                    api_version: text("/apiVersion"),
+                    kind: text("/kind"),
+                    namespace: text("/metadata/namespace"),
+                    name: text("/metadata/name"),
+                };
+                format!("{object} is applied in the {cluster}")
+            }
+            Act::Renew { cluster, object } => format!("{object} of the {cluster} is made anew"),
+            Act::Restart { cluster, namespace, selector } => {
+                format!("Pods {selector} in {namespace} of the {cluster} are made anew")
+            }
+            Act::RollOut { cluster, namespace, deployment } => {
+                format!("Deployment {namespace}/{deployment} of the {cluster} is rolled out")
+            }
+            Act::Scale { cluster, namespace, deployment, replicas } => {
+                format!("Deployment {namespace}/{deployment} of the {cluster} is given {replicas} pods")
+            }
+            Act::LoseRoutes { cluster } => {
+                format!("Nodes of the {cluster} lose their routes to pods of the other cluster")
+            }
+            Act::Run { cluster, command, .. } => format!("`{command}` runs on each node of the {cluster}"),
+        }
+    }
+
     /// The same act with `${NAME}` filled in.
     ///
     /// # Errors

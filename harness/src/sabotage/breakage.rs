@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::core::TypeMeta;
 use kube::{Resource, ResourceExt};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::act::{Act, Change, Target};
@@ -59,7 +59,6 @@ enum Kept {
 /// A lab that is being broken.
 pub struct Breakage<'a> {
     context: &'a Context,
-    names: &'a Names,
     kept: Vec<Kept>,
 }
 
@@ -71,47 +70,53 @@ impl std::fmt::Debug for Breakage<'_> {
 
 impl<'a> Breakage<'a> {
     /// Of a lab that is whole.
-    pub fn of(context: &'a Context, names: &'a Names) -> Breakage<'a> {
-        Breakage { context, names, kept: Vec::new() }
+    pub fn of(context: &'a Context) -> Breakage<'a> {
+        Breakage { context, kept: Vec::new() }
     }
 
-    /// Does everything that the sabotage says, until it is cancelled. What was done when it fails is put back by
-    /// [`Breakage::mend`].
+    /// Does these acts with the names that hold now, until it is cancelled. What was done when one fails is put back by
+    /// [`Breakage::put_back`].
     ///
     /// # Errors
     /// [`BreakError`] of the first act that fails.
-    pub async fn inflict(&mut self, sabotage: &Sabotage, cancel: &CancellationToken) -> Result<(), BreakError> {
-        for act in &sabotage.acts {
+    pub async fn inflict(&mut self, acts: &[Act], names: &Names, cancel: &CancellationToken) -> Result<(), BreakError> {
+        for act in acts {
             if cancel.is_cancelled() {
                 break;
             }
-            self.act(act).await?;
+            self.act(act, names).await?;
         }
         Ok(())
     }
 
-    /// Puts everything back, the last first, then does what the sabotage says to mend; returns what could not be done.
-    pub async fn mend(mut self, sabotage: &Sabotage) -> Vec<String> {
+    /// Puts everything back, the last first; returns what could not be.
+    pub async fn put_back(&mut self) -> Vec<String> {
         let mut failed = Vec::new();
         while let Some(kept) = self.kept.pop() {
-            if let Err(error) = self.put_back(kept).await {
-                failed.push(chain(&error));
-            }
-        }
-        for act in &sabotage.mend {
-            if let Err(error) = self.act(act).await {
+            if let Err(error) = self.restore(kept).await {
                 failed.push(chain(&error));
             }
         }
         failed
     }
 
-    async fn act(&mut self, act: &Act) -> Result<(), BreakError> {
-        match act.filled(|text| self.names.fill(text))? {
+    /// Puts everything back, then does what the sabotage says to mend; returns what could not be done.
+    pub async fn mend(mut self, sabotage: &Sabotage, names: &Names) -> Vec<String> {
+        let mut failed = self.put_back().await;
+        for act in &sabotage.mend {
+            if let Err(error) = self.act(act, names).await {
+                failed.push(chain(&error));
+            }
+        }
+        failed
+    }
+
+    async fn act(&mut self, act: &Act, names: &Names) -> Result<(), BreakError> {
+        match act.filled(|text| names.fill(text))? {
             Act::Patch { cluster, object, by } => {
                 self.keep(cluster, &object).await?;
                 let api = self.api(cluster, &object).await?;
-                let params = PatchParams { field_manager: Some(MANAGER.to_string()), ..PatchParams::default() };
+                let params = Self::params();
                 let patched = match by {
                     Change::Merge(value) => api.patch(&object.name, &params, &Patch::Merge(value)).await,
                     Change::Strategic(value) => api.patch(&object.name, &params, &Patch::Strategic(value)).await,
@@ -160,6 +165,20 @@ impl<'a> Breakage<'a> {
             Act::RollOut { cluster, namespace, deployment } => {
                 self.rolled_out(cluster, &namespace, &deployment).await?;
             }
+            Act::Scale { cluster, namespace, deployment, replicas } => {
+                let object = Target {
+                    api_version: "apps/v1".to_string(),
+                    kind: "Deployment".to_string(),
+                    namespace: namespace.clone(),
+                    name: deployment.clone(),
+                };
+                self.keep(cluster, &object).await?;
+                let replicas = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+                let api = self.api(cluster, &object).await?;
+                let scaled = api.patch(&deployment, &Self::params(), &replicas).await;
+                scaled.map_err(self.refused(cluster, "scale", &object))?;
+                self.rolled_out(cluster, &namespace, &deployment).await?;
+            }
             Act::LoseRoutes { cluster } => {
                 let routes = self.across(cluster);
                 self.kept.push(Kept::Routes(routes.clone()));
@@ -177,6 +196,10 @@ impl<'a> Breakage<'a> {
         Ok(())
     }
 
+    fn params() -> PatchParams {
+        PatchParams { field_manager: Some(MANAGER.to_string()), ..PatchParams::default() }
+    }
+
     /// Routes from the nodes of one cluster to the pods of the other.
     fn across(&self, cluster: Role) -> Vec<Route> {
         let lab = &self.context.lab;
@@ -192,7 +215,7 @@ impl<'a> Breakage<'a> {
         futures::future::join_all(ran).await.into_iter().collect::<Result<Vec<_>, _>>().map(|_| ())
     }
 
-    async fn put_back(&self, kept: Kept) -> Result<(), BreakError> {
+    async fn restore(&self, kept: Kept) -> Result<(), BreakError> {
         match kept {
             Kept::Routes(routes) => Ok(set_routes(&self.context.lab.engine, &routes).await?),
             Kept::Command { cluster, undo } => Ok(self.on_nodes(cluster, &undo).await?),

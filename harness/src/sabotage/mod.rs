@@ -15,7 +15,7 @@ pub use act::{Act, Change, Target};
 pub use breakage::{BreakError, Breakage};
 pub use catalogue::{FOLDER, choose};
 pub use layer::Layer;
-pub use names::{Names, VARIABLES};
+pub use names::{Names, PLANNED, VARIABLES};
 pub use table::{junit, markdown, text};
 pub use trial::{Got, Trial};
 
@@ -80,6 +80,11 @@ impl Sabotage {
     /// Whether the guide is followed otherwise, for which the mesh is installed anew.
     pub fn installs(&self) -> bool {
         !self.without.is_empty() || self.remote_namespace.is_some()
+    }
+
+    /// Whether it can be carried out on an installed mesh, as one moment among others.
+    pub fn is_of_a_moment(&self) -> bool {
+        !self.installs() && self.after == After::Install
     }
 
     /// The scenario by which it installs the mesh on a lab that was made by this one.

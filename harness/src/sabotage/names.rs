@@ -31,6 +31,9 @@ pub const VARIABLES: [&str; 15] = [
     "OTHER_ROOT",
 ];
 
+/// Those of them that a scenario alone tells.
+pub const PLANNED: [&str; 5] = ["CLUSTER1", "CLUSTER2", "NETWORK", "ISTIO_NAMESPACE", "SUFFIX"];
+
 /// Each name with what it stands for.
 #[derive(Debug, Clone, Default)]
 pub struct Names(BTreeMap<&'static str, String>);

@@ -13,6 +13,11 @@ pub(super) fn check_scenario_name(name: &str) -> Result<(), (String, String)> {
     label(name, "a scenario's name", 40, "primary-remote")
 }
 
+/// Why a text is no name for a round of checks.
+pub(super) fn check_round_name(name: &str) -> Result<(), (String, String)> {
+    label(name, "a round's name", LONGEST, "late")
+}
+
 /// Why a text is no name for a cluster.
 pub(super) fn check_cluster_name(name: &str) -> Result<(), (String, String)> {
     label(name, "a cluster's name", LONGEST, "cluster1")

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names;
@@ -11,7 +12,7 @@ use super::names;
 const USUAL: &str = "istio-system";
 
 /// The namespace of Istio's control plane.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct IstioNamespace(String);
 

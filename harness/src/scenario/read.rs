@@ -1,21 +1,29 @@
 //! Reads a scenario's tree field by field, filling in defaults and collecting every mistake.
 
+mod clusters;
+mod fields;
+mod install;
+mod judging;
+mod timeline;
+
 use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
-use marked_yaml::Node;
-use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
+use marked_yaml::types::MarkedMappingNode;
 
-use super::cidr::{self, Purpose};
-use super::tree::{Tree, is_repeated};
-use super::{ImageSource, IstioNamespace, Replicas, Scenario, cluster_field, names};
+use super::schema::FORM;
+use super::tree::Tree;
+use super::{ImageSource, IstioNamespace, Replicas, Scenario, Thread, names};
 use crate::plan::CaseOutline;
-use crate::problem::{Problems, all_of, any_of, nearest};
-use crate::role::Role;
+use crate::problem::{Problems, any_of};
+use crate::sabotage::Sabotage;
 use crate::versions::Versions;
 
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 18] = [
+    "schema",
     "name",
+    "description",
+    "threads",
     "lab",
     "kubernetes",
     "istio",
@@ -26,30 +34,43 @@ const FIELDS: [&str; 12] = [
     "clusters",
     "istiod",
     "gateway",
+    "install",
+    "timeline",
+    "checks",
     "expect",
 ];
-const CLUSTER_FIELDS: [&str; 5] = ["name", "nodes", "podSubnet", "serviceSubnet", "istioNamespace"];
 const REPLICA_FIELDS: [&str; 1] = ["replicas"];
-const VERDICTS: [&str; 5] = ["passed", "failed", "inconclusive", "skipped", "blocked"];
 
 /// Why a value cannot stand, and what to write instead.
 type Refusal = (String, String);
+
+/// What a scenario can name.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Versions that can be asked for.
+    pub versions: &'a Versions,
+    /// The catalogue of checks.
+    pub cases: &'a [CaseOutline],
+    /// Ids of the steps of the install.
+    pub steps: &'a [String],
+    /// The catalogue of sabotages.
+    pub sabotages: &'a [Sabotage],
+}
 
 /// Reads the text over the defaults; also says where each value stands.
 pub fn read(
     text: &str,
     file: &str,
     defaults: Scenario,
-    versions: &Versions,
-    cases: &[CaseOutline],
+    known: Known<'_>,
 ) -> Result<(Scenario, BTreeMap<String, String>), Problems> {
-    let mut reader = Reader { tree: Tree::load(text, file), scenario: defaults, subnets: Vec::new() };
+    let mut reader = Reader { tree: Tree::load(text, file), scenario: defaults, subnets: Vec::new(), known };
     match reader.tree.root() {
         Some(root) if root.is_empty() && reader.tree.problems.is_empty() => {
             let instead = "at least a line `name: primary-remote`; without --scenario the guide's own names are taken";
             reader.tree.problems.push(file, "the file says nothing", instead);
         }
-        Some(root) => reader.scenario(&root, file, versions, cases),
+        Some(root) => reader.scenario(&root, file),
         None => {}
     }
     let places = reader.tree.places().clone();
@@ -65,15 +86,17 @@ fn line_and_column(place: &str) -> (usize, usize) {
     numbers.next().map_or((column, 0), |line| (line, column))
 }
 
-struct Reader {
+struct Reader<'a> {
     tree: Tree,
     scenario: Scenario,
     /// Subnets given so far, with their paths.
     subnets: Vec<(String, Ipv4Net)>,
+    known: Known<'a>,
 }
 
-impl Reader {
-    fn scenario(&mut self, root: &MarkedMappingNode, file: &str, versions: &Versions, cases: &[CaseOutline]) {
+impl Reader<'_> {
+    fn scenario(&mut self, root: &MarkedMappingNode, file: &str) {
+        self.form(root);
         self.fields("", root, &FIELDS);
         if root.get_node("name").is_none() {
             self.tree.problems.push(
@@ -84,69 +107,51 @@ impl Reader {
         }
         let own = self.scenario.clone();
         self.scenario.name = self.checked(root, "name", own.name, names::check_scenario_name);
+        self.scenario.description = self.checked(root, "description", own.description, |_| Ok(()));
+        self.scenario.threads = self.threads(root);
         self.scenario.lab = self.checked(root, "lab", own.lab, names::check_lab_name);
-        let known = versions.known_kubernetes();
+        let known = self.known.versions.known_kubernetes();
         self.scenario.kubernetes =
             self.checked(root, "kubernetes", own.kubernetes, |text| version("Kubernetes", text, &known));
-        let known = versions.known_istio();
+        let known = self.known.versions.known_istio();
         self.scenario.istio = self.checked(root, "istio", own.istio, |text| version("Istio", text, &known));
         self.scenario.mesh_id =
             self.checked(root, "meshId", own.mesh_id, |text| names::check_label_value(text, "mesh1"));
         self.scenario.network =
             self.checked(root, "network", own.network, |text| names::check_label_value(text, "network1"));
-        self.scenario.istio_namespace = self
-            .text("", root, "istioNamespace")
-            .and_then(|node| self.refused(&node, IstioNamespace::named))
-            .unwrap_or(own.istio_namespace);
-        self.scenario.images = self
-            .text("", root, "images")
-            .and_then(|node| self.refused(&node, ImageSource::named))
-            .unwrap_or(own.images);
+        self.scenario.istio_namespace =
+            self.read("", root, "istioNamespace", IstioNamespace::named).unwrap_or(own.istio_namespace);
+        self.scenario.images = self.read("", root, "images", ImageSource::named).unwrap_or(own.images);
         if let Some(clusters) = self.mapping("", root, "clusters") {
             self.clusters(&clusters);
         }
         self.scenario.istiod = self.replicas(root, "istiod");
         self.scenario.gateway = self.replicas(root, "gateway");
-        if let Some(expect) = self.mapping("", root, "expect") {
-            self.expect(&expect, cases);
+        if let Some(install) = self.mapping("", root, "install") {
+            self.install(&install);
         }
+        self.timeline(root);
+        self.judging(root);
     }
 
-    fn clusters(&mut self, clusters: &MarkedMappingNode) {
-        self.fields("clusters", clusters, &Role::ALL.map(Role::as_str));
-        let mut first: Option<(String, String)> = None;
-        for role in Role::ALL {
-            let Some(cluster) = self.mapping("clusters", clusters, role.as_str()) else { continue };
-            let path = format!("clusters.{role}");
-            self.fields(&path, &cluster, &CLUSTER_FIELDS);
-            let mut wish = self.scenario.clusters[&role].clone();
-            if let Some(node) = self.text(&path, &cluster, "name")
-                && let Some(name) =
-                    self.refused(&node, |text| names::check_cluster_name(text).map(|()| text.to_string()))
-            {
-                wish.name = name;
+    /// Refuses a file of another form than is understood.
+    fn form(&mut self, root: &MarkedMappingNode) {
+        let said = self.read("", root, "schema", |text| {
+            if text == FORM.to_string() {
+                return Ok(());
             }
-            wish.nodes = self.count(&path, &cluster, "nodes").unwrap_or(wish.nodes);
-            wish.pod_subnet = self.subnet(&path, &cluster, Purpose::Pods);
-            wish.service_subnet = self.subnet(&path, &cluster, Purpose::Services);
-            let node = self.text(&path, &cluster, "istioNamespace");
-            wish.istio_namespace = node.and_then(|node| self.refused(&node, IstioNamespace::named));
-            self.scenario.clusters.insert(role, wish);
-        }
-        for role in Role::ALL {
-            let name = self.scenario.clusters[&role].name.clone();
-            let path = cluster_field(role, "name");
-            match &first {
-                Some((other, taken)) if *taken == name => {
-                    // Where only the first has its name from the file, that is the one to change.
-                    let path = if self.tree.places().contains_key(&path) { &path } else { other };
-                    let place = self.tree.places().get(path).unwrap_or(path).clone();
-                    let message = format!("both clusters would be called `{name}`");
-                    self.tree.problems.push(place, message, "two names, such as cluster1 and cluster2");
-                }
-                _ => first = Some((path, name)),
-            }
-        }
+            let instead = match text.parse::<u32>() {
+                Ok(later) if later > FORM => format!("`{FORM}`, if the file needs nothing newer; or a newer meshproof"),
+                _ => format!("`{FORM}`; `meshproof scenario schema` has every field of that form"),
+            };
+            Err((format!("form `{text}` of scenario files is not understood"), instead))
+        });
+        let _: Option<()> = said;
+    }
+
+    fn threads(&mut self, root: &MarkedMappingNode) -> Vec<Thread> {
+        let nodes = self.texts("", root, "threads");
+        nodes.iter().filter_map(|node| self.refused(node, Thread::named)).collect()
     }
 
     fn replicas(&mut self, root: &MarkedMappingNode, of: &str) -> Replicas {
@@ -159,142 +164,6 @@ impl Reader {
         let node = self.text(path, node, key)?;
         self.refused(&node, super::count)
     }
-
-    fn subnet(&mut self, path: &str, cluster: &MarkedMappingNode, purpose: Purpose) -> Option<Ipv4Net> {
-        let node = self.text(path, cluster, purpose.field())?;
-        let net = self.refused(&node, |text| cidr::check(text, purpose))?;
-        let path = format!("{path}.{}", purpose.field());
-        let clash = self.subnets.iter().find(|(_, other)| other.contains(&net) || net.contains(other));
-        if let Some((other_path, other)) = clash {
-            let message = format!("`{net}` overlaps {other_path}, which is `{other}`");
-            let taken: Vec<Ipv4Net> = self.subnets.iter().map(|(_, net)| *net).collect();
-            let instead = match crate::topology::free_subnet(net.prefix_len(), &taken) {
-                Some(free) => format!("a subnet that overlaps none of the others, such as `{free}`; or leave it out"),
-                None => "a subnet that overlaps none of the others; or leave it out".to_string(),
-            };
-            self.tree.problems.push(self.tree.place(node.span()), message, instead);
-            return None;
-        }
-        self.subnets.push((path, net));
-        Some(net)
-    }
-
-    fn expect(&mut self, expect: &MarkedMappingNode, cases: &[CaseOutline]) {
-        let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
-        for (key, value) in expect.iter().filter(|(key, _)| !is_repeated(key)) {
-            let id = key.as_str();
-            let known = ids.contains(&id);
-            if !known {
-                let by_slug = cases.iter().find(|case| case.slug == id).map(|case| case.id.as_str());
-                let instead = match by_slug.or_else(|| ids.iter().copied().find(|known| known.eq_ignore_ascii_case(id)))
-                {
-                    Some(meant) => format!("`{meant}`"),
-                    None => format!("the id of a check: {}", any_of(&ids)),
-                };
-                self.tree.problems.push(self.tree.place(key.span()), format!("there is no check `{id}`"), instead);
-            }
-            let Some(node) = self.as_text(&format!("expect.{id}"), key, value) else { continue };
-            let verdict = self.refused(&node, |text| one_of("a verdict", text, &VERDICTS));
-            if let (true, Some(verdict)) = (known, verdict) {
-                self.scenario.expect.insert(id.to_string(), verdict);
-            }
-        }
-    }
-
-    /// Reports fields that are not known here.
-    fn fields(&mut self, path: &str, node: &MarkedMappingNode, known: &[&str]) {
-        for key in node.keys().filter(|key| !is_repeated(key) && !known.contains(&key.as_str())) {
-            let name = key.as_str();
-            let instead = match nearest(name, known.iter().copied()) {
-                Some(meant) => format!("`{meant}`"),
-                None if path.is_empty() && CLUSTER_FIELDS.contains(&name) => {
-                    format!("`{name}` below clusters.primary or clusters.remote")
-                }
-                None if path.is_empty() && REPLICA_FIELDS.contains(&name) => {
-                    format!("`{name}` below istiod or gateway")
-                }
-                None if !path.is_empty() && FIELDS.contains(&name) => format!("`{name}` at the left margin"),
-                None => format!("one of these: {}", all_of(known)),
-            };
-            let at = if path.is_empty() { "a scenario".to_string() } else { format!("`{path}`") };
-            self.tree.problems.push(self.tree.place(key.span()), format!("{at} has no field `{name}`"), instead);
-        }
-    }
-
-    /// The field's value after a check, else what it is already.
-    fn checked(
-        &mut self,
-        root: &MarkedMappingNode,
-        key: &str,
-        otherwise: String,
-        check: impl Fn(&str) -> Result<(), Refusal>,
-    ) -> String {
-        self.text("", root, key)
-            .and_then(|node| self.refused(&node, |text| check(text).map(|()| text.to_string())))
-            .unwrap_or(otherwise)
-    }
-
-    fn refused<T>(&mut self, node: &MarkedScalarNode, check: impl Fn(&str) -> Result<T, Refusal>) -> Option<T> {
-        match check(node.as_str()) {
-            Ok(value) => Some(value),
-            Err((message, instead)) => {
-                self.tree.problems.push(self.tree.place(node.span()), message, instead);
-                None
-            }
-        }
-    }
-
-    fn text(&mut self, path: &str, node: &MarkedMappingNode, key: &str) -> Option<MarkedScalarNode> {
-        let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
-        let (key, value) = node.iter().find(|(name, _)| name.as_str() == key)?;
-        self.as_text(&path, key, value)
-    }
-
-    fn as_text(&mut self, path: &str, key: &MarkedScalarNode, node: &Node) -> Option<MarkedScalarNode> {
-        let place = self.tree.place(node.span());
-        let Some(scalar) = node.as_scalar() else {
-            let found = if node.as_mapping().is_some() { "has fields of its own" } else { "is a list" };
-            self.tree.problems.push(
-                place,
-                format!("`{path}` {found}"),
-                format!("one value, as in `{}: value`", last(path)),
-            );
-            return None;
-        };
-        if matches!(scalar.as_str(), "" | "~" | "null") {
-            // An empty value begins, for the parser, where the next field does.
-            let place = self.tree.place(key.span());
-            self.tree.problems.push(place, format!("`{path}` has no value"), "a value; or leave the line out");
-            return None;
-        }
-        self.tree.note(path, node.span());
-        Some(scalar.clone())
-    }
-
-    fn mapping(&mut self, path: &str, node: &MarkedMappingNode, key: &str) -> Option<MarkedMappingNode> {
-        let path = if path.is_empty() { key.to_string() } else { format!("{path}.{key}") };
-        let value = node.get_node(key)?;
-        if let Some(mapping) = value.as_mapping() {
-            return Some(mapping.clone());
-        }
-        let example = match key {
-            "expect" => "`D8: failed`",
-            "clusters" => "`primary:` and `remote:`",
-            "istiod" | "gateway" => "`replicas: 2`",
-            _ => "`name: cluster1`",
-        };
-        let place = self.tree.place(value.span());
-        self.tree.problems.push(
-            place,
-            format!("`{path}` is not a group of fields"),
-            format!("lines below it, indented: {example}"),
-        );
-        None
-    }
-}
-
-fn last(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }
 
 fn version(what: &str, text: &str, known: &[String]) -> Result<(), Refusal> {
@@ -307,15 +176,4 @@ fn version(what: &str, text: &str, known: &[String]) -> Result<(), Refusal> {
         Some(meant) => Err((message, format!("`{meant}`"))),
         None => Err((message, format!("{}; kind/README.md says how to add another", any_of(known)))),
     }
-}
-
-fn one_of(what: &str, text: &str, known: &[&str]) -> Result<String, Refusal> {
-    if known.contains(&text) {
-        return Ok(text.to_string());
-    }
-    let instead = match nearest(text, known.iter().copied()) {
-        Some(meant) => format!("`{meant}`"),
-        None => any_of(known),
-    };
-    Err((format!("`{text}` is not {what}"), instead))
 }

@@ -36,7 +36,7 @@ impl Tree {
         // The parser stops at a repeated key. That key is renamed and the text read once more, so that the mistakes
         // after it are shown too. Each pass renames one key, so this ends.
         loop {
-            let options = LoaderOptions::default().error_on_duplicate_keys(true);
+            let options = LoaderOptions::default().error_on_duplicate_keys(true).prevent_coercion(true);
             let error = match parse_yaml_with_options(0, &text, options) {
                 Ok(Node::Mapping(root)) => {
                     tree.root = Some(root);

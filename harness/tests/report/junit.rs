@@ -48,7 +48,7 @@ fn out(case: &TestCase) -> String {
 #[case::a_failure("failed", "passed", "failure", "refuted", "istiod of cluster1 does not serve other clusters")]
 #[case::could_not_tell("inconclusive", "passed", "error", "inconclusive", "only 3 of 80 calls were answered")]
 #[case::a_skip("skipped", "passed", "skipped", "skipped", "the lab is kept")]
-#[case::a_block("blocked", "passed", "skipped", "blocked", "blocked by eastwest-gateway: no address")]
+#[case::a_block("blocked", "passed", "skipped", "blocked", "blocked by step eastwest-gateway: no address")]
 #[case::no_verdict("missing", "passed", "error", "not-judged", "the run ended before this was judged: ")]
 #[case::an_expected_failure("failed", "failed", "none", "", "")]
 #[case::an_expected_block("blocked", "blocked", "skipped", "blocked", "blocked as expected: ")]

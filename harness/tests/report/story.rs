@@ -202,7 +202,7 @@ pub fn skipped() -> Verdict {
 }
 
 pub fn blocked() -> Verdict {
-    Verdict::Blocked { by: "eastwest-gateway".into(), reason: "no address".into() }
+    Verdict::Blocked { by: "step eastwest-gateway".into(), reason: "no address".into() }
 }
 
 /// A verdict by its name; none for `missing`.

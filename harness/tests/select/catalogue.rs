@@ -28,6 +28,7 @@ pub fn catalogue() -> Vec<CaseOutline> {
         title: slug.to_string(),
         guide: "guide".to_string(),
         needs: needs.iter().map(|need| need.to_string()).collect(),
+        after_clean_up: slug == "clean-up",
     })
     .collect()
 }

@@ -9,7 +9,10 @@ use crate::budget::Budgets;
 use crate::lab::images::Origins;
 use crate::plan::CaseOutline;
 use crate::problem::{Problem, Problems, any_of, nearest};
-use crate::scenario::{ImageSource, IstioNamespace, Scenario, ScenarioFile, check_lab_name, count};
+use crate::sabotage::Sabotage;
+use crate::scenario::{
+    ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile, check_lab_name, count, length,
+};
 use crate::select::{Selection, select};
 use crate::versions::Versions;
 
@@ -22,10 +25,19 @@ pub struct Surroundings<'a> {
     pub catalogue: &'a [CaseOutline],
     /// Ids of the steps of the install.
     pub steps: &'a [String],
+    /// The catalogue of sabotages, where a scenario may name one.
+    pub sabotages: &'a [Sabotage],
     /// Whether a person sees the output.
     pub terminal: bool,
     /// Whether this is a CI job.
     pub ci: bool,
+}
+
+impl<'a> Surroundings<'a> {
+    /// What a scenario can name.
+    pub fn known(&self) -> Known<'a> {
+        Known { versions: self.versions, cases: self.catalogue, steps: self.steps, sabotages: self.sabotages }
+    }
 }
 
 /// Whether the lab is kept after a run.
@@ -98,6 +110,10 @@ pub struct Request {
     pub from_file: bool,
     /// The checks that are asked.
     pub selection: Selection,
+    /// The checks that each round of the timeline asks, in its order.
+    pub rounds: Vec<Selection>,
+    /// The sabotages that the timeline carries out.
+    pub sabotages: Vec<Sabotage>,
     /// The step after which to wait for a person.
     pub pause_after: Option<String>,
     /// Steps of the guide that are left out, as `prove` does on purpose; no flag asks for that.
@@ -162,8 +178,8 @@ impl Cli {
         }
         let origins = Origins::read(sources.registry.as_deref(), sources.releases.as_deref());
         let origins = problems.keep(origins.map_err(Problems::from));
-        let choice = self.verb.choice();
-        let selection = problems.keep(select(around.catalogue, &trimmed(&choice.only), &trimmed(&choice.skip)));
+        let selection = problems.keep(self.selection(&file.scenario, around));
+        let rounds = problems.keep(rounds(&file.scenario, around));
         let slow = problems.keep(slow(common.slow.as_deref()));
         let engine = problems.keep(engine(common.engine.as_deref()));
         if common.runs.is_file() {
@@ -192,7 +208,8 @@ impl Cli {
                     let message = "nobody waits at a lab that is made again and again";
                     problems.push("--pause-after", message, "one of them: --pause-after, or --repeat and --until-fail");
                 }
-                problems.0.extend(run.pause_after.as_deref().and_then(|step| unknown_step(step, around.steps)));
+                let left_out = &file.scenario.install.without;
+                problems.0.extend(run.pause_after.as_deref().and_then(|step| no_step(step, around.steps, left_out)));
             }
             Verb::Prove(proving) => {
                 keep = problems.keep(self::keep(proving.keep.as_deref(), keep)).unwrap_or(keep);
@@ -210,14 +227,22 @@ impl Cli {
             }
             _ => {}
         }
-        let (Some(selection), Some(slow), Some(engine), Some(origins)) = (selection, slow, engine, origins) else {
+        let (Some(selection), Some(rounds), Some(slow), Some(engine), Some(origins)) =
+            (selection, rounds, slow, engine, origins)
+        else {
             return Err(problems);
         };
+        let named = |sabotage: &&Sabotage| {
+            file.scenario.timeline.iter().any(|moment| matches!(moment, Moment::Sabotage(id) if *id == sabotage.id))
+        };
+        let sabotages = around.sabotages.iter().filter(named).cloned().collect();
         problems.or(Request {
             verb: self.verb.clone(),
             file,
             from_file: common.scenario.is_some(),
             selection,
+            rounds,
+            sabotages,
             pause_after,
             without: Vec::new(),
             keep,
@@ -232,6 +257,26 @@ impl Cli {
     }
 }
 
+impl Cli {
+    /// The checks that are asked in the end: what the flags say goes before what the scenario says. Verbs that choose none
+    /// ask all of them.
+    fn selection(&self, scenario: &Scenario, around: &Surroundings<'_>) -> Result<Selection, Problems> {
+        let choice = self.verb.choice();
+        let (only, skip) = (trimmed(&choice.only), trimmed(&choice.skip));
+        let by_flags = !only.is_empty() || !skip.is_empty();
+        if by_flags || !matches!(self.verb, Verb::Run(_) | Verb::Check(_) | Verb::Plan(_) | Verb::List(_)) {
+            return select(around.catalogue, &only, &skip);
+        }
+        select(around.catalogue, &scenario.checks.only, &scenario.checks.skip)
+    }
+}
+
+/// The checks that each round of the timeline asks: those of an installed mesh alone.
+fn rounds(scenario: &Scenario, around: &Surroundings<'_>) -> Result<Vec<Selection>, Problems> {
+    let installed: Vec<CaseOutline> = around.catalogue.iter().filter(|case| !case.after_clean_up).cloned().collect();
+    scenario.rounds().map(|round| select(&installed, &round.only, &round.skip)).collect()
+}
+
 fn built_in(versions: &Versions) -> ScenarioFile {
     ScenarioFile::built_in(Scenario::default_primary_remote(versions))
 }
@@ -244,7 +289,7 @@ fn scenario_file(common: &Common, around: &Surroundings<'_>) -> Result<ScenarioF
             "a scenario file such as suites/scenarios/primary-remote.yaml; without the flag, the guide's own names";
         Problems::from(Problem::new("--scenario", message, instead))
     })?;
-    ScenarioFile::parse(&text, &path.display().to_string(), around.versions, around.catalogue)
+    ScenarioFile::parse(&text, &path.display().to_string(), around.known())
 }
 
 fn trimmed(patterns: &[String]) -> Vec<String> {
@@ -272,14 +317,7 @@ fn times(text: Option<&str>) -> Result<Option<u32>, Problems> {
 
 fn deadline(text: Option<&str>) -> Result<Option<Duration>, Problems> {
     let Some(text) = text else { return Ok(None) };
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
-    match parsed {
-        Some(time) if !time.is_zero() => Ok(Some(time)),
-        _ => {
-            let message = format!("`{text}` is no length of time");
-            Err(Problem::new("--deadline", message, "a number with its unit, such as 20m, 90s or `1h 30m`").into())
-        }
-    }
+    length(text).map(Some).map_err(|(message, instead)| Problem::new("--deadline", message, instead).into())
 }
 
 fn engine(text: Option<&str>) -> Result<EngineUse, Problems> {
@@ -302,7 +340,11 @@ fn keep(text: Option<&str>, otherwise: Keep) -> Result<Keep, Problems> {
         .ok_or_else(|| Problem::new("--keep", format!("`{text}` does not say when"), any_of(&names)).into())
 }
 
-fn unknown_step(step: &str, steps: &[String]) -> Option<Problem> {
+fn no_step(step: &str, steps: &[String], left_out: &[String]) -> Option<Problem> {
+    if left_out.iter().any(|other| other == step) {
+        let message = format!("the scenario leaves out step `{step}`");
+        return Some(Problem::new("--pause-after", message, "a step that is carried out"));
+    }
     if steps.iter().any(|known| known == step) {
         return None;
     }

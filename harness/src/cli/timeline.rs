@@ -1,0 +1,175 @@
+//! What a scenario does to an installed mesh, moment by moment, and the rounds of checks within it.
+
+use std::collections::BTreeMap;
+
+use super::args::Request;
+use crate::check::case::Case;
+use crate::check::{Evidence, Verdict};
+use crate::context::Context;
+use crate::exit::Standing;
+use crate::install::{Step, StepError, primary_remote};
+use crate::lab::images;
+use crate::plan::{CaseOutline, Phase, StepOutline};
+use crate::run::Run;
+use crate::sabotage::{Breakage, Names, Sabotage};
+use crate::scenario::{Moment, Round, Scenario, length, moment_id};
+use crate::wait;
+
+/// A round with the cases that it asks, in catalogue order.
+pub type Asked<'a> = (&'a Round, Vec<Case>);
+
+/// The rounds of a scenario with their cases.
+pub fn rounds<'a>(request: &'a Request, catalogue: &[Case]) -> Vec<Asked<'a>> {
+    let cases = request
+        .rounds
+        .iter()
+        .map(|selection| catalogue.iter().filter(|case| selection.contains(case.id)).copied().collect::<Vec<_>>());
+    request.scenario().rounds().zip(cases).collect()
+}
+
+/// The cases of all rounds as reports tell them.
+pub fn outlines(rounds: &[Asked<'_>]) -> Vec<CaseOutline> {
+    let told = |round: &Round, case: &Case| {
+        let outline = case.outline();
+        CaseOutline { id: format!("{}/{}", round.name, outline.id), ..outline }
+    };
+    rounds.iter().flat_map(|(round, cases)| cases.iter().map(|case| told(round, case))).collect()
+}
+
+/// The moments as plans and reports show them.
+pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
+    let names = Names::planned(scenario);
+    let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
+    let outline = |(index, moment): (usize, &Moment)| {
+        let step = match moment {
+            Moment::Step(id) => steps.iter().find(|step| step.id == id),
+            _ => None,
+        };
+        StepOutline {
+            id: moment_id(index),
+            title: step.map_or_else(|| names.fill(&moment.title()), |step| step.title.clone()),
+            guide: step.map_or("scenario", |step| step.guide).to_string(),
+            role: step.map_or(moment.role(), |step| step.role),
+            phase: Phase::Timeline,
+            commands: step.map(|step| step.outline().commands).unwrap_or_default(),
+            proof: step.map_or_else(|| "it could be done".to_string(), |step| step.proof.title()),
+            after: Vec::new(),
+            needs: Vec::new(),
+            teaches: Vec::new(),
+        }
+    };
+    scenario.timeline.iter().enumerate().map(outline).collect()
+}
+
+/// A timeline under way.
+pub struct Timeline<'a> {
+    run: &'a Run,
+    sabotages: &'a [Sabotage],
+    rounds: &'a [Asked<'a>],
+    steps: Vec<Step>,
+    /// What was broken and not put back, with the id of its sabotage or moment, in order.
+    broken: Vec<(String, Breakage<'a>)>,
+}
+
+impl<'a> Timeline<'a> {
+    /// The timeline of this run's scenario.
+    pub fn new(run: &'a Run, sabotages: &'a [Sabotage], rounds: &'a [Asked<'a>]) -> Timeline<'a> {
+        let steps = primary_remote::steps(run.context.scenario(), images::WORKLOAD_IN_NODE);
+        Timeline { run, sabotages, rounds, steps, broken: Vec::new() }
+    }
+
+    /// Goes through all moments, until one cannot be done or the run is cancelled; says whether all were done. `surprised`
+    /// is told of each round in which a verdict is not the expected one, before anything else is done.
+    pub async fn go(&mut self, surprised: impl AsyncFn(&Round)) -> bool {
+        let (run, mut rounds) = (self.run, self.rounds.iter());
+        for (index, moment) in run.context.scenario().timeline.iter().enumerate() {
+            if run.cancel.is_cancelled() {
+                return false;
+            }
+            let id = moment_id(index);
+            let done = match moment {
+                Moment::Judge(_) => {
+                    let (round, cases) = rounds.next().expect("each round has its cases");
+                    let verdicts = run.within(&round.name).cases(cases, &BTreeMap::new()).await;
+                    if !run.cancel.is_cancelled() && !is_as_expected(round, cases, &verdicts) {
+                        surprised(round).await;
+                    }
+                    true
+                }
+                Moment::Step(step) => {
+                    let step =
+                        self.steps.iter().find(|one| one.id == step).expect("the file was read with these steps");
+                    run.step(step, &id).await.1
+                }
+                _ => run.doing(&id, async |context| self.act(moment, &id, context).await).await,
+            };
+            if !done {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Does what is no round and no step.
+    async fn act(&mut self, moment: &Moment, id: &str, context: &Context) -> Result<Evidence, StepError> {
+        match moment {
+            Moment::Judge(_) | Moment::Step(_) => {}
+            Moment::Pause(text) => {
+                let length = length(text).map_err(|(message, _)| StepError(message))?;
+                tokio::select! {
+                    () = wait::pause(length) => {}
+                    () = self.run.cancel.cancelled() => return Err(StepError("it was cut short".to_string())),
+                }
+            }
+            Moment::Sabotage(sabotage) => {
+                let sabotage = self.sabotage(sabotage)?;
+                self.inflict(&sabotage.id, &sabotage.acts, context).await?;
+            }
+            Moment::PutBack(sabotage) => {
+                let sabotage = self.sabotage(sabotage)?;
+                let names = Names::of(context).await?;
+                let at = self.broken.iter().position(|(id, _)| *id == sabotage.id);
+                let at = at.ok_or_else(|| StepError(format!("{} is not broken", sabotage.id)))?;
+                let failed = self.broken.remove(at).1.mend(sabotage, &names).await;
+                if !failed.is_empty() {
+                    return Err(StepError(failed.join("\n")));
+                }
+            }
+            Moment::Act(act) => self.inflict(id, std::slice::from_ref(act), context).await?,
+        }
+        let mut evidence = Evidence::new();
+        evidence.saw(id, "scenario", moment.title());
+        Ok(evidence)
+    }
+
+    async fn inflict(&mut self, id: &str, acts: &[crate::sabotage::Act], context: &Context) -> Result<(), StepError> {
+        let names = Names::of(context).await?;
+        // Kept whether or not it succeeds: what was done of it is put back before the clean-up.
+        self.broken.push((id.to_string(), Breakage::of(&self.run.context)));
+        let (_, breakage) = self.broken.last_mut().expect("it was just added");
+        Ok(breakage.inflict(acts, &names, &self.run.cancel).await?)
+    }
+
+    fn sabotage(&self, id: &str) -> Result<&'a Sabotage, StepError> {
+        let found = self.sabotages.iter().find(|sabotage| sabotage.id == id);
+        found.ok_or_else(|| StepError(format!("there is no sabotage {id}")))
+    }
+
+    /// Puts back what is still broken, the last first, so that the guide's clean-up finds what the guide made; returns what
+    /// could not be put back.
+    pub async fn put_back(self) -> Vec<String> {
+        let mut failed = Vec::new();
+        for (id, mut breakage) in self.broken.into_iter().rev() {
+            failed.extend(breakage.put_back().await.into_iter().map(|why| format!("{id} is not put back: {why}")));
+        }
+        failed
+    }
+}
+
+fn is_as_expected(round: &Round, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> bool {
+    cases.iter().all(|case| {
+        let expected = round.expect.get(case.id).map_or("passed", String::as_str);
+        let standing = Standing::of(verdicts.get(case.id), expected);
+        matches!(standing, Standing::AsExpected | Standing::Neutral)
+    })
+}

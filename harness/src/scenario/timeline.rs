@@ -1,0 +1,108 @@
+//! What is done to a mesh once it is installed, and what is judged meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::schema::VerdictName;
+use crate::role::Role;
+use crate::sabotage::Act;
+
+/// One entry of a timeline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Moment {
+    /// Some checks are asked, as things are at that moment.
+    Judge(Round),
+    /// A step of the guide is carried out: one that was left out, or one more time.
+    Step(String),
+    /// Nothing is done for this long, such as `45s` or `2m`.
+    Pause(String),
+    /// A sabotage of the catalogue is carried out.
+    Sabotage(String),
+    /// What a sabotage broke is put back, and mended as its file says.
+    PutBack(String),
+    /// An act.
+    #[serde(untagged)]
+    Act(Act),
+}
+
+impl Moment {
+    /// Names of the moments that are no acts.
+    pub const NAMES: [&'static str; 5] = ["judge", "step", "pause", "sabotage", "putBack"];
+
+    /// The cluster on which it acts; the primary for what acts on none or on both.
+    pub fn role(&self) -> Role {
+        match self {
+            Moment::Act(act) => act.role(),
+            _ => Role::Primary,
+        }
+    }
+
+    /// What happens, one line in the present tense.
+    pub fn title(&self) -> String {
+        match self {
+            Moment::Judge(round) => format!("Checks are judged as {}", round.name),
+            Moment::Step(id) => format!("Step {id} of the guide is carried out"),
+            Moment::Pause(length) => format!("Nothing is done for {length}"),
+            Moment::Sabotage(id) => format!("Sabotage {id} is carried out"),
+            Moment::PutBack(id) => format!("Sabotage {id} is put back"),
+            Moment::Act(act) => act.title(),
+        }
+    }
+}
+
+/// The id of a moment in plans, events and reports, by its place in the timeline from 0 on.
+pub fn moment_id(index: usize) -> String {
+    format!("timeline-{}", index + 1)
+}
+
+/// Checks that are asked within a timeline. Reports tell them as `NAME/ID`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Round {
+    /// Its name, such as `late`.
+    pub name: String,
+    /// Only these checks, with all that they need: ids, names or globs such as `D1*`; all of them if nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// All but these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<String>,
+    /// Checks whose verdict shall be another than passed in this round, each with that verdict.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(with = "BTreeMap<String, VerdictName>")]
+    pub expect: BTreeMap<String, String>,
+}
+
+/// Which checks are asked, with all that they need: ids, names or globs such as `D1*`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct CheckWish {
+    /// Only these; all of them if nothing is said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
+    /// All but these.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip: Vec<String>,
+}
+
+impl CheckWish {
+    /// Whether nothing is said.
+    pub fn is_default(&self) -> bool {
+        *self == CheckWish::default()
+    }
+}
+
+/// The length of time that a text says, or why it says none and what to write instead.
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub fn length(text: &str) -> Result<Duration, (String, String)> {
+    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|time| Duration::try_from(time).ok());
+    parsed.filter(|time| !time.is_zero()).ok_or_else(|| {
+        (format!("`{text}` is no length of time"), "a number with its unit, such as 20m, 90s or `1h 30m`".to_string())
+    })
+}
