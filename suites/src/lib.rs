@@ -71,8 +71,9 @@ mod tests {
     use std::path::Path;
 
     use harness::check::Case;
+    use harness::cli::scenarios::read;
     use harness::install::{Step, primary_remote};
-    use harness::scenario::Scenario;
+    use harness::scenario::{Known, Scenario};
     use harness::versions::Versions;
 
     use super::registry;
@@ -138,6 +139,22 @@ mod tests {
             sabotages.iter().filter_map(|sabotage| sabotage.red.first()).map(String::as_str).collect();
         let unproved: Vec<&str> = registry().iter().map(|case| case.id).filter(|id| !first.contains(id)).collect();
         assert!(unproved.is_empty(), "no file in fixtures/faults has these first in `red`: {unproved:?}");
+    }
+
+    #[test]
+    fn every_scenario_of_the_project_is_sound() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let versions = Versions::parse(include_str!("../../kind/versions.toml")).expect("the versions file is sound");
+        let steps: Vec<String> = steps().iter().map(|step| step.id.to_string()).collect();
+        let names: Vec<&str> = steps.iter().map(String::as_str).collect();
+        let sabotages = harness::sabotage::choose(&root.join(".."), &[], &registry(), &names).expect("it is sound");
+        let cases: Vec<_> = registry().iter().map(Case::outline).collect();
+        let known = Known { versions: &versions, cases: &cases, steps: &steps, sabotages: &sabotages };
+        let folders = ["scenarios", "scenarios/field", "tests/lab"].map(|folder| root.join(folder));
+        let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("it is there").flatten());
+        for path in files.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "yaml")) {
+            read(&path, known).unwrap_or_else(|problems| panic!("{problems}"));
+        }
     }
 
     #[test]

@@ -160,8 +160,8 @@ impl Act {
     pub fn title(&self) -> String {
         match self {
             Act::Patch { cluster, object, .. } => format!("{object} of the {cluster} is patched"),
-            Act::Edit { cluster, object, replace, .. } => {
-                format!("`{replace}` in {object} of the {cluster} is replaced")
+            Act::Edit { cluster, object, .. } => {
+                format!("A text in {object} of the {cluster} is replaced")
             }
             Act::Delete { cluster, object } => format!("{object} of the {cluster} is deleted"),
             Act::Apply { cluster, manifest } => {

@@ -10,3 +10,4 @@ mod calling;
 mod green;
 mod lost_lab;
 mod running;
+mod timeline;
