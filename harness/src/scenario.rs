@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::CaseOutline;
 use crate::problem::{Problems, any_of, nearest};
 use crate::role::Role;
-use crate::versions::Versions;
+use crate::versions::{Component, Versions};
 
 mod cidr;
 mod names;
@@ -177,6 +177,22 @@ impl Scenario {
         }
     }
 
+    /// The version of a component that is asked for.
+    pub fn version(&self, component: Component) -> &str {
+        match component {
+            Component::Istio => &self.istio,
+            Component::Kubernetes => &self.kubernetes,
+        }
+    }
+
+    /// Where the version of a component stands, to ask for another.
+    pub fn version_mut(&mut self, component: Component) -> &mut String {
+        match component {
+            Component::Istio => &mut self.istio,
+            Component::Kubernetes => &mut self.kubernetes,
+        }
+    }
+
     /// The namespace of Istio in this cluster.
     pub fn istio_namespace_of(&self, role: Role) -> &IstioNamespace {
         let own = self.clusters.get(&role).and_then(|wish| wish.istio_namespace.as_ref());
@@ -242,6 +258,11 @@ impl ScenarioFile {
     /// A scenario that no file says.
     pub fn built_in(scenario: Scenario) -> ScenarioFile {
         ScenarioFile { scenario, places: BTreeMap::new() }
+    }
+
+    /// Whether the file itself has a value at this path, such as `istio`.
+    pub fn says(&self, path: &str) -> bool {
+        self.places.contains_key(path)
     }
 
     /// Replaces a place such as `clusters.primary.podSubnet` by the line and column where the file says so.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use harness::problem::Problems;
 use harness::role::Role;
 use harness::scenario::{ImageSource, IstioNamespace, Scenario, ScenarioFile};
-use harness::versions::Versions;
+use harness::versions::{Component, Versions};
 use rstest::rstest;
 
 #[path = "select/catalogue.rs"]
@@ -193,8 +193,8 @@ fn fields_of_a_version_are_found_by_their_keys() {
 fn the_projects_own_versions_are_read() {
     let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
     let picked = versions.pick(&Scenario::default_primary_remote(&versions));
-    assert!(versions.known_kubernetes().contains(&picked.value("kubernetes")));
-    assert!(versions.known_istio().contains(&picked.value("istio")));
+    assert!(versions.known(Component::Kubernetes).contains(&picked.value("kubernetes")));
+    assert!(versions.known(Component::Istio).contains(&picked.value("istio")));
     assert_ne!(picked.value("istio.envoy"), "");
 }
 

@@ -8,5 +8,6 @@ mod prove;
 mod repeat;
 mod session;
 mod verbs;
+mod versions;
 
 pub use verbs::main;

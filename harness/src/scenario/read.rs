@@ -12,7 +12,7 @@ use super::{ImageSource, IstioNamespace, Replicas, Scenario, cluster_field, name
 use crate::plan::CaseOutline;
 use crate::problem::{Problems, all_of, any_of, nearest};
 use crate::role::Role;
-use crate::versions::Versions;
+use crate::versions::{Component, Versions};
 
 const FIELDS: [&str; 12] = [
     "name",
@@ -85,11 +85,9 @@ impl Reader {
         let own = self.scenario.clone();
         self.scenario.name = self.checked(root, "name", own.name, names::check_scenario_name);
         self.scenario.lab = self.checked(root, "lab", own.lab, names::check_lab_name);
-        let known = versions.known_kubernetes();
-        self.scenario.kubernetes =
-            self.checked(root, "kubernetes", own.kubernetes, |text| version("Kubernetes", text, &known));
-        let known = versions.known_istio();
-        self.scenario.istio = self.checked(root, "istio", own.istio, |text| version("Istio", text, &known));
+        let known = |component| move |text: &str| versions.check(component, text);
+        self.scenario.kubernetes = self.checked(root, "kubernetes", own.kubernetes, known(Component::Kubernetes));
+        self.scenario.istio = self.checked(root, "istio", own.istio, known(Component::Istio));
         self.scenario.mesh_id =
             self.checked(root, "meshId", own.mesh_id, |text| names::check_label_value(text, "mesh1"));
         self.scenario.network =
@@ -295,18 +293,6 @@ impl Reader {
 
 fn last(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
-}
-
-fn version(what: &str, text: &str, known: &[String]) -> Result<(), Refusal> {
-    if known.iter().any(|one| one == text) {
-        return Ok(());
-    }
-    let message = format!("{what} `{text}` is not known");
-    let bare = |version: &str| version.trim_start_matches('v').to_string();
-    match known.iter().find(|one| bare(one) == bare(text)) {
-        Some(meant) => Err((message, format!("`{meant}`"))),
-        None => Err((message, format!("{}; kind/README.md says how to add another", any_of(known)))),
-    }
 }
 
 fn one_of(what: &str, text: &str, known: &[&str]) -> Result<String, Refusal> {
