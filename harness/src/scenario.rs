@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::problem::{Problems, any_of, nearest};
 use crate::role::Role;
-use crate::versions::Versions;
+use crate::versions::{Component, Versions};
 
 mod cidr;
 mod install;
@@ -221,6 +221,22 @@ impl Scenario {
         }
     }
 
+    /// The version of a component that is asked for.
+    pub fn version(&self, component: Component) -> &str {
+        match component {
+            Component::Istio => &self.istio,
+            Component::Kubernetes => &self.kubernetes,
+        }
+    }
+
+    /// Where the version of a component stands, to ask for another.
+    pub fn version_mut(&mut self, component: Component) -> &mut String {
+        match component {
+            Component::Istio => &mut self.istio,
+            Component::Kubernetes => &mut self.kubernetes,
+        }
+    }
+
     /// The namespace of Istio in this cluster.
     pub fn istio_namespace_of(&self, role: Role) -> &IstioNamespace {
         let own = self.clusters.get(&role).and_then(|wish| wish.istio_namespace.as_ref());
@@ -298,12 +314,8 @@ impl ScenarioFile {
         let mut asked = made.on_lab_of(&self.scenario);
         asked.images = made.images;
         asked.istio_namespace.clone_from(&made.istio_namespace);
-        for (path, asked, made) in
-            [("istio", &mut asked.istio, &made.istio), ("kubernetes", &mut asked.kubernetes, &made.kubernetes)]
-        {
-            if !self.places.contains_key(path) {
-                asked.clone_from(made);
-            }
+        for component in Component::ALL.into_iter().filter(|component| !self.says(component.key())) {
+            made.version(component).clone_into(asked.version_mut(component));
         }
         for (role, wish) in &mut asked.clusters {
             let Some(made) = made.clusters.get(role) else { continue };
@@ -316,6 +328,11 @@ impl ScenarioFile {
     /// A scenario that no file says.
     pub fn built_in(scenario: Scenario) -> ScenarioFile {
         ScenarioFile { scenario, places: BTreeMap::new() }
+    }
+
+    /// Whether the file itself has a value at this path, such as `istio`.
+    pub fn says(&self, path: &str) -> bool {
+        self.places.contains_key(path)
     }
 
     /// Replaces a place such as `clusters.primary.podSubnet` by the line and column where the file says so.

@@ -6,13 +6,20 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::problem::{Problems, all_of, nearest};
+use crate::problem::{Problems, all_of, any_of, nearest};
 use crate::scenario::Scenario;
+
+mod component;
+
+pub use component::{Component, Release};
 
 /// The name that problems give the file.
 pub const FILE: &str = "kind/versions.toml";
 
 const DEFAULTS: &str = "defaults";
+
+/// So many known versions are named to who asks for one that is not.
+const NEIGHBOURS: usize = 3;
 
 /// A field of a version: the lines of its value, one for a string.
 type Fields = BTreeMap<String, Vec<String>>;
@@ -37,31 +44,75 @@ impl Versions {
         Reader { text, problems: Problems::new() }.read(table.get_ref())
     }
 
-    /// Kubernetes versions that can be built, in the file's own spelling.
-    pub fn known_kubernetes(&self) -> Vec<String> {
-        self.known("kubernetes")
+    /// Versions that can be built, in the file's own spelling, the newest first.
+    pub fn known(&self, component: Component) -> Vec<String> {
+        let table = self.tables.get(component.key());
+        let mut known: Vec<String> = table.into_iter().flat_map(|table| table.keys().cloned()).collect();
+        // What is not written as a version comes last.
+        known.sort_by_cached_key(|version| std::cmp::Reverse(component.release(version).ok()));
+        known
     }
 
-    /// Istio versions that can be built, in the file's own spelling.
-    pub fn known_istio(&self) -> Vec<String> {
-        self.known("istio")
+    /// The version that is taken if a scenario says nothing.
+    pub fn default_of(&self, component: Component) -> &str {
+        &self.defaults[component.key()]
     }
 
     /// The Kubernetes version that is taken if a scenario says nothing.
     pub fn default_kubernetes(&self) -> &str {
-        &self.defaults["kubernetes"]
+        self.default_of(Component::Kubernetes)
     }
 
     /// The Istio version that is taken if a scenario says nothing.
     pub fn default_istio(&self) -> &str {
-        &self.defaults["istio"]
+        self.default_of(Component::Istio)
+    }
+
+    /// A field of a version: one item a line, nothing if the field is not there.
+    pub fn field(&self, component: Component, version: &str, field: &str) -> &[String] {
+        let fields = self.tables.get(component.key()).and_then(|table| table.get(version));
+        fields.and_then(|fields| fields.get(field)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether this version of Istio supports this version of Kubernetes, by the table that Istio publishes; nothing if
+    /// that is not written down.
+    pub fn supports(&self, istio: &str, kubernetes: &str) -> Option<bool> {
+        let lines = self.field(Component::Istio, istio, "supports");
+        let line = Component::Kubernetes.release(kubernetes).ok()?.line();
+        (!lines.is_empty()).then(|| lines.contains(&line))
+    }
+
+    /// Whether a version is known.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to write or do instead.
+    pub fn check(&self, component: Component, version: &str) -> Result<(), (String, String)> {
+        let mut known = self.known(component);
+        if known.iter().any(|one| one == version) {
+            return Ok(());
+        }
+        let message = format!("{component} `{version}` is not known");
+        let bare = |version: &str| version.trim_start_matches('v').to_string();
+        if let Some(meant) = known.iter().find(|one| bare(one) == bare(version)) {
+            return Err((message, format!("`{meant}`")));
+        }
+        let Some((written, wanted)) = component.meant(version) else { return Err((message, any_of(&known))) };
+        let distance = |one: &String| component.release(one).ok().map(|one| wanted.distance(&one));
+        known.sort_by_key(distance);
+        known.truncate(NEIGHBOURS);
+        let add = format!("`meshproof versions add {} {written}`", component.key());
+        Err((message, format!("{}; or add it: {add}", any_of(&known))))
     }
 
     /// One version of each component: the scenario's, and the default where a scenario cannot choose.
     pub fn pick(&self, scenario: &Scenario) -> Picked {
+        self.picked(&Component::ALL.map(|component| (component, scenario.version(component))))
+    }
+
+    /// One version of each component: these, and the default of all others.
+    pub fn picked(&self, wanted: &[(Component, &str)]) -> Picked {
         let mut versions = self.defaults.clone();
-        versions.insert("kubernetes".to_string(), scenario.kubernetes.clone());
-        versions.insert("istio".to_string(), scenario.istio.clone());
+        versions.extend(wanted.iter().map(|(component, version)| (component.key().to_string(), version.to_string())));
         let mut values = BTreeMap::new();
         for (component, version) in versions {
             let fields = self.tables.get(&component).and_then(|table| table.get(&version));
@@ -72,11 +123,7 @@ impl Versions {
         }
         // What official images are is learnt when they are pulled; until then the component is known, and empty.
         values.insert("official".to_string(), String::new());
-        Picked { values, flag: String::new() }
-    }
-
-    fn known(&self, component: &str) -> Vec<String> {
-        self.tables.get(component).into_iter().flat_map(|table| table.keys().cloned()).collect()
+        Picked { values, flags: String::new() }
     }
 }
 
@@ -84,19 +131,19 @@ impl Versions {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Picked {
     values: BTreeMap<String, String>,
-    flag: String,
+    flags: String,
 }
 
 impl Picked {
-    /// Notes the flag by which a command picks these versions again.
-    pub fn by_flag(mut self, flag: impl Into<String>) -> Picked {
-        self.flag = flag.into();
+    /// Notes the flags by which a command picks these versions again.
+    pub fn by_flags(mut self, flags: impl Into<String>) -> Picked {
+        self.flags = flags.into();
         self
     }
 
     /// A command that works on these versions.
     pub fn command(&self, command: &str) -> String {
-        if self.flag.is_empty() { command.to_string() } else { format!("{command} {}", self.flag) }
+        if self.flags.is_empty() { command.to_string() } else { format!("{command} {}", self.flags) }
     }
 
     /// The value of `kubernetes` (a version) or `istio.replace` (a field of that version): a list has one item a line,
@@ -109,7 +156,7 @@ impl Picked {
     pub fn with(&self, more: impl IntoIterator<Item = (String, String)>) -> Picked {
         let mut values = self.values.clone();
         values.extend(more);
-        Picked { values, flag: self.flag.clone() }
+        Picked { values, flags: self.flags.clone() }
     }
 
     /// Whether the key's component is one of the file: if not, the key is misspelt rather than empty.

@@ -13,10 +13,19 @@ use rstest::rstest;
 #[path = "select/catalogue.rs"]
 mod catalogue;
 
+const VERSIONS: &str = r#"
+[defaults]
+kubernetes = "v1.36.3"
+istio = "1.31.1"
+[kubernetes."v1.36.3"]
+[kubernetes."v1.34.4"]
+[istio."1.31.1"]
+[istio."1.29.2"]
+"#;
+
 fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Problems> {
     let cli = Cli::try_parse_from(std::iter::once("meshproof").chain(flags.iter().copied())).unwrap();
-    let versions = "[defaults]\nkubernetes = \"v1\"\nistio = \"1\"\n[kubernetes.v1]\n[istio.1]\n";
-    let versions = Versions::parse(versions).unwrap();
+    let versions = Versions::parse(VERSIONS).unwrap();
     let steps = ["label-network", "annotate-namespace", "remote-secret"].map(str::to_string);
     let catalogue = catalogue::catalogue();
     cli.request(&Surroundings {
@@ -137,6 +146,10 @@ fn mistakes_of_the_file_and_of_every_flag_are_shown_together() {
         "[",
         "--slow",
         "0.5",
+        "--kubernetes",
+        "1.36",
+        "--istio",
+        "1.30.1",
         "--istio-namespace",
         "kube-system",
         "--keep",
@@ -157,6 +170,8 @@ fn mistakes_of_the_file_and_of_every_flag_are_shown_together() {
             format!("{file}:3:1").as_str(),
             "--lab",
             "--istio-namespace",
+            "--istio",
+            "--kubernetes",
             "--only",
             "--skip",
             "--slow",
@@ -234,4 +249,47 @@ fn nodes_are_given_to_both_clusters(#[case] flags: &[&str], #[case] nodes: u32) 
 fn a_number_of_nodes_that_cannot_be_is_refused(#[case] nodes: &str, #[case] said: &str) {
     let problems = request(&["up", "--nodes", nodes]).unwrap_err().0;
     assert_eq!((problems[0].place.as_str(), problems[0].message.as_str()), ("--nodes", said));
+}
+
+#[rstest]
+#[case::up(&["up"])]
+#[case::run(&["run"])]
+#[case::plan(&["plan"])]
+#[case::prove(&["prove"])]
+#[case::list(&["images", "list"])]
+#[case::build(&["images", "build"])]
+#[case::verify(&["images", "verify"])]
+#[case::save(&["images", "save", "lab.tar"])]
+#[case::load(&["images", "load", "lab.tar"])]
+fn versions_are_taken_by_what_makes_a_lab_or_gets_its_images(#[case] verb: &[&str]) {
+    let request = request(&[verb, &["--istio", "1.29.2", "--kubernetes", "v1.34.4"]].concat()).unwrap();
+    assert_eq!((request.scenario().istio.as_str(), request.scenario().kubernetes.as_str()), ("1.29.2", "v1.34.4"));
+    assert_eq!(request.verb.versions().typed(), ["--istio 1.29.2", "--kubernetes v1.34.4"]);
+}
+
+#[rstest]
+#[case::check(&["check"])]
+#[case::install(&["install"])]
+#[case::down(&["down"])]
+#[case::prune(&["images", "prune"])]
+fn versions_are_refused_by_what_makes_nothing(#[case] verb: &[&str]) {
+    let flags = [&["meshproof"], verb, &["--istio", "1.29.2"]].concat();
+    assert!(Cli::try_parse_from(flags).is_err());
+}
+
+#[test]
+fn a_version_on_the_command_line_wins_and_the_other_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.yaml");
+    fs::write(&file, "name: mine\nistio: 1.29.2\nkubernetes: v1.34.4\n").unwrap();
+    let request = request(&["run", "--scenario", file.to_str().unwrap(), "--istio", "1.31.1"]).unwrap();
+    assert_eq!((request.scenario().istio.as_str(), request.scenario().kubernetes.as_str()), ("1.31.1", "v1.34.4"));
+}
+
+#[test]
+fn an_unknown_version_is_told_its_neighbours_and_how_to_add_it() {
+    let problems = request(&["run", "--istio", "1.30.1"]).unwrap_err().to_string();
+    let shown = "--istio: Istio `1.30.1` is not known\n    instead: 1.31.1 or 1.29.2; or add it: `meshproof versions add \
+                 istio 1.30.1`";
+    assert!(problems.contains(shown), "{problems}");
 }

@@ -7,7 +7,7 @@ use harness::problem::Problems;
 use harness::role::Role;
 use harness::sabotage::Sabotage;
 use harness::scenario::{ExternalIstiod, ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile};
-use harness::versions::Versions;
+use harness::versions::{Component, Versions};
 use rstest::rstest;
 use serde_json::json;
 
@@ -247,8 +247,8 @@ fn fields_of_a_version_are_found_by_their_keys() {
 fn the_projects_own_versions_are_read() {
     let versions = Versions::parse(&in_repository("kind/versions.toml")).unwrap();
     let picked = versions.pick(&Scenario::default_primary_remote(&versions));
-    assert!(versions.known_kubernetes().contains(&picked.value("kubernetes")));
-    assert!(versions.known_istio().contains(&picked.value("istio")));
+    assert!(versions.known(Component::Kubernetes).contains(&picked.value("kubernetes")));
+    assert!(versions.known(Component::Istio).contains(&picked.value("istio")));
     assert_ne!(picked.value("istio.envoy"), "");
 }
 

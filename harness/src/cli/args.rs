@@ -8,8 +8,10 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit::Exit;
 
 mod request;
+mod versions;
 
 pub use request::{EngineUse, Keep, Request, Surroundings};
+pub use versions::{VersionFlags, VersionsArgs, VersionsVerb};
 
 /// Judges Istio's "Install Primary-Remote" guide on two real clusters.
 ///
@@ -95,6 +97,10 @@ pub enum Verb {
     ///
     /// Example: `meshproof images build`
     Images(Images),
+    /// Say which versions of Istio and Kubernetes there are to choose from.
+    ///
+    /// Example: `meshproof versions`, then `meshproof run --istio 1.29.2 --kubernetes v1.34.4`
+    Versions(VersionsArgs),
 }
 
 /// Flags of every verb that concerns a lab.
@@ -137,7 +143,7 @@ pub struct Sources {
     pub releases: Option<String>,
 }
 
-/// Flags of verbs that need images.
+/// Flags of verbs that look after images.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Making {
     /// Flags of every verb.
@@ -148,12 +154,23 @@ pub struct Making {
     pub sources: Sources,
 }
 
+/// Flags of verbs that look after the images of one lab.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Getting {
+    /// Flags of verbs that look after images.
+    #[command(flatten)]
+    pub making: Making,
+    /// The versions of that lab.
+    #[command(flatten)]
+    pub versions: VersionFlags,
+}
+
 /// Flags of `images list`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Listing {
-    /// Flags of verbs that need images.
+    /// Flags of verbs that look after the images of one lab.
     #[command(flatten)]
-    pub making: Making,
+    pub getting: Getting,
     /// Print what to mirror: `image NAME DIGEST` and `file URL DIGEST`, one a line.
     #[arg(long)]
     pub print: bool,
@@ -164,9 +181,9 @@ pub struct Listing {
 pub struct Archive {
     /// The archive.
     pub file: PathBuf,
-    /// Flags of verbs that need images.
+    /// Flags of verbs that look after the images of one lab.
     #[command(flatten)]
-    pub making: Making,
+    pub getting: Getting,
 }
 
 /// Flags of verbs that decide what a lab is like.
@@ -178,6 +195,9 @@ pub struct Shape {
     /// Install Istio into this namespace of both clusters [default: the scenario's, else istio-system].
     #[arg(long, alias = "istioNamespace", value_name = "NAMESPACE", allow_hyphen_values = true)]
     pub istio_namespace: Option<String>,
+    /// What it is made of.
+    #[command(flatten)]
+    pub versions: VersionFlags,
 }
 
 /// Flags of `up`.
@@ -273,6 +293,9 @@ pub struct Proving {
     /// Where images come from.
     #[command(flatten)]
     pub sources: Sources,
+    /// What the lab is made of; a lab that is there has to be of these versions.
+    #[command(flatten)]
+    pub versions: VersionFlags,
     /// Try only these sabotages: ids or globs such as `route-*`.
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
     pub only: Vec<String>,
@@ -371,9 +394,9 @@ pub enum ImagesVerb {
     /// Example: `meshproof images list --print --registry mirror.example.com`
     List(Listing),
     /// Pull or build what is missing or has changed.
-    Build(Making),
+    Build(Getting),
     /// Check that each image is what its recipe gave, and each fetched file what was fetched.
-    Verify(Making),
+    Verify(Getting),
     /// Remove images and caches that no version needs any more.
     Prune(Making),
     /// Write all that a lab of these versions needs into one file, for machines without any network.
@@ -394,9 +417,20 @@ impl ImagesVerb {
     /// Its flags.
     pub fn making(&self) -> &Making {
         match self {
-            ImagesVerb::List(listing) => &listing.making,
-            ImagesVerb::Save(archive) | ImagesVerb::Load(archive) => &archive.making,
-            ImagesVerb::Build(making) | ImagesVerb::Verify(making) | ImagesVerb::Prune(making) => making,
+            ImagesVerb::List(listing) => &listing.getting.making,
+            ImagesVerb::Save(archive) | ImagesVerb::Load(archive) => &archive.getting.making,
+            ImagesVerb::Build(getting) | ImagesVerb::Verify(getting) => &getting.making,
+            ImagesVerb::Prune(making) => making,
+        }
+    }
+
+    /// The versions that it is about; nothing said for what is about all of them.
+    pub fn versions(&self) -> VersionFlags {
+        match self {
+            ImagesVerb::List(listing) => listing.getting.versions.clone(),
+            ImagesVerb::Save(archive) | ImagesVerb::Load(archive) => archive.getting.versions.clone(),
+            ImagesVerb::Build(getting) | ImagesVerb::Verify(getting) => getting.versions.clone(),
+            ImagesVerb::Prune(_) => VersionFlags::default(),
         }
     }
 }
@@ -418,10 +452,11 @@ impl Verb {
             Verb::Report(_) => "report",
             Verb::Scenario(_) => "scenario",
             Verb::Images(_) => "images",
+            Verb::Versions(_) => "versions",
         }
     }
 
-    /// The flags of every verb; `report` and `scenario` have none of them.
+    /// The flags of every verb; `report`, `scenario` and `versions` have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
@@ -431,7 +466,7 @@ impl Verb {
             Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
-            Verb::Report(_) | Verb::Scenario(_) => None,
+            Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }
@@ -458,6 +493,15 @@ impl Verb {
         }
     }
 
+    /// The versions that are asked for; what the scenario says for verbs that neither make a lab nor get images.
+    pub fn versions(&self) -> VersionFlags {
+        match self {
+            Verb::Prove(proving) => proving.versions.clone(),
+            Verb::Images(images) => images.verb.versions(),
+            _ => self.shape().versions,
+        }
+    }
+
     /// Which checks are wanted; everything for verbs that do not choose.
     pub fn choice(&self) -> Choice {
         match self {
@@ -480,6 +524,7 @@ fn examples() -> String {
     "\
 Examples:
   meshproof run                           from nothing to a verdict, and clean again
+  meshproof run --istio 1.29.2            on another version; `meshproof versions` lists them
   meshproof run --only D8 --keep always   one check and what it needs; the lab stays
   meshproof plan                          the steps as the guide's own commands
   meshproof up; meshproof install; meshproof check; meshproof down   the same, verb by verb"

@@ -14,7 +14,7 @@ use crate::lab::{Engine, Home, LabFile, LabLock, images};
 use crate::problem::{Problem, Problems};
 use crate::stray;
 use crate::topology::Topology;
-use crate::versions::Picked;
+use crate::versions::{Component, Picked};
 
 /// What every verb on a lab is given besides its request.
 #[derive(Clone, Copy)]
@@ -89,21 +89,28 @@ impl<'a> Claim<'a> {
     pub fn existing(&self, request: &Request) -> Result<(LabFile, Request), Problems> {
         let lab = &request.scenario().lab;
         let file = LabFile::read(self.base.home, lab)?;
+        let mut problems = other_versions(request, &file);
         let mut request = request.clone();
+        for component in Component::ALL {
+            // What is wrong with a flag is said once.
+            if request.verb.versions().of(component).is_some() {
+                let made = file.scenario.version(component);
+                made.clone_into(request.file.scenario.version_mut(component));
+            }
+        }
         // A lab stays what it was made as; only a file that says otherwise is a mistake.
         if request.from_file && !request.file.asks_for_lab(&file.scenario) {
-            return Err(Problem::new(
+            problems.push(
                 "--scenario",
                 format!("lab {lab} was made from another scenario"),
                 "drop --scenario, or make the lab again: meshproof down, meshproof up",
-            )
-            .into());
+            );
         }
         request.file.scenario = match request.from_file {
             true => request.scenario().on_lab_of(&file.scenario),
             false => file.scenario.clone(),
         };
-        Ok((file, request))
+        problems.or((file, request))
     }
 
     /// One call of a verb on this lab.
@@ -117,6 +124,22 @@ impl<'a> Claim<'a> {
         let Claim { base: Base { catalogue, home, root, .. }, engine, host, .. } = self;
         Session { request, catalogue, home, root, engine, host, interrupt, recorder, folder }
     }
+}
+
+/// Versions that are asked for by flag of a lab that was made of others: it cannot become another.
+fn other_versions(request: &Request, file: &LabFile) -> Problems {
+    let (lab, flags) = (&file.scenario.lab, request.verb.versions());
+    let mut problems = Problems::new();
+    for component in Component::ALL {
+        let made = file.scenario.version(component);
+        let Some(wanted) = flags.of(component).filter(|wanted| *wanted != made) else { continue };
+        let flag = format!("--{}", component.key());
+        let message = format!("lab {lab} was made of {component} {made}, not {wanted}");
+        let instead =
+            format!("drop {flag}, take another name with --lab, or remove that lab first: meshproof down --lab {lab}");
+        problems.push(flag, message, instead);
+    }
+    problems
 }
 
 /// What is needed to get the images of this request.

@@ -10,5 +10,6 @@ pub mod scenarios;
 mod session;
 mod timeline;
 mod verbs;
+mod versions;
 
 pub use verbs::main;

@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{preflight, prove, repeat, scenarios, timeline};
+use super::{preflight, prove, repeat, scenarios, timeline, versions};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -44,9 +44,9 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let text = std::fs::read_to_string(&file).map_err(|error| {
         Problem::new(file.display().to_string(), format!("cannot be read: {error}"), "check the folder's rights")
     })?;
-    let versions = Versions::parse(&text)?;
+    let known = Versions::parse(&text)?;
     let outlines: Vec<_> = catalogue.iter().map(Case::outline).collect();
-    let default = crate::scenario::Scenario::default_primary_remote(&versions);
+    let default = crate::scenario::Scenario::default_primary_remote(&known);
     let steps: Vec<String> = primary_remote::steps(&default, images::WORKLOAD_IN_NODE)
         .iter()
         .filter(|step| step.phase == Phase::Install)
@@ -63,7 +63,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         false => Vec::new(),
     };
     let around =
-        Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, sabotages: &nameable, terminal, ci };
+        Surroundings { versions: &known, catalogue: &outlines, steps: &steps, sabotages: &nameable, terminal, ci };
     let request = problems.keep(cli.request(&around));
     let sabotages = match &cli.verb {
         Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue, &names)),
@@ -73,10 +73,11 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     problems.or(())?;
     log(request.verbose);
     let home = Home::from_environment();
-    let mut picked = versions.pick(request.scenario());
-    if let Some(file) = cli.verb.common().and_then(|common| common.scenario.as_ref()) {
-        picked = picked.by_flag(format!("--scenario {}", crate::tool::quote(&file.to_string_lossy())));
-    }
+    let scenario = cli.verb.common().and_then(|common| common.scenario.as_ref());
+    let mut flags: Vec<String> =
+        scenario.iter().map(|file| format!("--scenario {}", crate::tool::quote(&file.to_string_lossy()))).collect();
+    flags.extend(cli.verb.versions().typed());
+    let picked = known.pick(request.scenario()).by_flags(flags.join(" "));
     let base = Base { catalogue, home: &home, root: &root, picked: &picked };
     let phases = Phases::default();
     match &cli.verb {
@@ -108,6 +109,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Scenario(args) => scenarios::call(&args.verb, &root, around.known()),
         Verb::Report(args) => rebuild(&args.events, &args.out),
         Verb::Images(args) => image_verb(&args.verb, &request, base).await,
+        Verb::Versions(args) => versions::verb(args, &known, &request, base).await,
         Verb::Status(_) => {
             let engine = preflight::engine(&root, EngineUse::Existing).await.ok();
             out(&status::render(&home, engine.as_ref()).await);

@@ -15,9 +15,9 @@ use super::schema::FORM;
 use super::tree::Tree;
 use super::{ImageSource, IstioNamespace, Replicas, Scenario, Thread, names};
 use crate::plan::CaseOutline;
-use crate::problem::{Problems, any_of};
+use crate::problem::Problems;
 use crate::sabotage::Sabotage;
-use crate::versions::Versions;
+use crate::versions::{Component, Versions};
 
 const FIELDS: [&str; 18] = [
     "schema",
@@ -110,11 +110,10 @@ impl Reader<'_> {
         self.scenario.description = self.checked(root, "description", own.description, |_| Ok(()));
         self.scenario.threads = self.threads(root);
         self.scenario.lab = self.checked(root, "lab", own.lab, names::check_lab_name);
-        let known = self.known.versions.known_kubernetes();
-        self.scenario.kubernetes =
-            self.checked(root, "kubernetes", own.kubernetes, |text| version("Kubernetes", text, &known));
-        let known = self.known.versions.known_istio();
-        self.scenario.istio = self.checked(root, "istio", own.istio, |text| version("Istio", text, &known));
+        let versions = self.known.versions;
+        let known = |component| move |text: &str| versions.check(component, text);
+        self.scenario.kubernetes = self.checked(root, "kubernetes", own.kubernetes, known(Component::Kubernetes));
+        self.scenario.istio = self.checked(root, "istio", own.istio, known(Component::Istio));
         self.scenario.mesh_id =
             self.checked(root, "meshId", own.mesh_id, |text| names::check_label_value(text, "mesh1"));
         self.scenario.network =
@@ -163,17 +162,5 @@ impl Reader<'_> {
     fn count(&mut self, path: &str, node: &MarkedMappingNode, key: &str) -> Option<u32> {
         let node = self.text(path, node, key)?;
         self.refused(&node, super::count)
-    }
-}
-
-fn version(what: &str, text: &str, known: &[String]) -> Result<(), Refusal> {
-    if known.iter().any(|one| one == text) {
-        return Ok(());
-    }
-    let message = format!("{what} `{text}` is not known");
-    let bare = |version: &str| version.trim_start_matches('v').to_string();
-    match known.iter().find(|one| bare(one) == bare(text)) {
-        Some(meant) => Err((message, format!("`{meant}`"))),
-        None => Err((message, format!("{}; kind/README.md says how to add another", any_of(known)))),
     }
 }

@@ -14,7 +14,7 @@ use crate::scenario::{
     ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile, check_lab_name, count, length,
 };
 use crate::select::{Selection, select};
-use crate::versions::Versions;
+use crate::versions::{Component, Versions};
 
 /// What a request is judged against.
 #[derive(Debug, Clone, Copy)]
@@ -167,6 +167,14 @@ impl Cli {
             match IstioNamespace::named(name) {
                 Ok(namespace) => file.scenario.istio_namespace = namespace,
                 Err((message, instead)) => problems.push("--istio-namespace", message, instead),
+            }
+        }
+        let versions = self.verb.versions();
+        for component in Component::ALL {
+            let Some(version) = versions.of(component) else { continue };
+            match around.versions.check(component, version) {
+                Ok(()) => *file.scenario.version_mut(component) = version.to_string(),
+                Err((message, instead)) => problems.push(format!("--{}", component.key()), message, instead),
             }
         }
         let sources = self.verb.sources();

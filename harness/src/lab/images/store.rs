@@ -100,6 +100,34 @@ pub(super) async fn present(cache: &Path, wanted: &Wanted, engine: &Engine) -> R
     Ok(Some(Present { folder, image, manifest }))
 }
 
+/// Whether the result of a recipe is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum There {
+    /// It is, with so many bytes of files and of its image.
+    Yes(u64),
+    /// Its files are, with so many bytes; of its image the engine would have to be asked.
+    Untold(u64),
+    /// It is not.
+    No,
+}
+
+/// Whether the result of a recipe is there, as far as that can be told.
+pub(super) async fn there(cache: &Path, wanted: &Wanted, engine: Option<&Engine>) -> Result<There, ImageError> {
+    let Some(manifest) = read(&artefact(cache, wanted)).filter(|manifest| manifest.hash == wanted.hash) else {
+        return Ok(There::No);
+    };
+    let (Some(engine), Some(name)) = (engine, wanted.image()) else {
+        let told = wanted.image().is_none();
+        return Ok(if told { There::Yes(manifest.bytes) } else { There::Untold(manifest.bytes) });
+    };
+    if present(cache, wanted, engine).await?.is_none() {
+        return Ok(There::No);
+    }
+    let image = inspect(engine, &name, &wanted.hash).await?;
+    let size = image.and_then(|image| image.size).and_then(|size| u64::try_from(size).ok());
+    Ok(There::Yes(manifest.bytes + size.unwrap_or(0)))
+}
+
 /// The manifest in a folder; none if there is none that can be read, and then the build does not count as finished.
 pub(super) fn read(folder: &Path) -> Option<Manifest> {
     serde_json::from_slice(&fs::read(folder.join(MANIFEST)).ok()?).ok()

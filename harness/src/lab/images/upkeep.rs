@@ -9,13 +9,14 @@ use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{ListImagesOptions, RemoveContainerOptions, RemoveImageOptions};
 
 use super::release::Asset;
-use super::{ImageError, LAB, Site, build, official, required, store};
+use super::store::{self, There};
+use super::{ImageError, LAB, Site, build, official, required};
 use crate::lab::engine::{Engine, EngineError};
 use crate::lab::recipe::{Makes, Recipes, Wanted};
 use crate::lab::state::LabFile;
 use crate::problem::{Problem, Problems};
 use crate::scenario::{ImageSource, Scenario};
-use crate::versions::Versions;
+use crate::versions::{Component, Versions};
 
 /// The label of containers in which a recipe makes an image.
 const BUILD_LABEL: &str = "io.meshproof.build";
@@ -89,15 +90,12 @@ pub struct Pruned {
 /// # Errors
 /// [`ImageError`] when recipes or the engine cannot be read.
 pub async fn list(site: &Site<'_>) -> Result<Vec<Row>, ImageError> {
-    let engine = site.engine;
     let mut rows = Vec::new();
     for (needed, wanted) in all(site).await? {
-        let present = store::present(&site.home.cache, &wanted, engine).await?;
-        let mut bytes = present.map(|present| present.manifest.bytes);
-        if let (Some(bytes), Some(name)) = (&mut bytes, wanted.image()) {
-            let image = store::inspect(engine, &name, &wanted.hash).await?;
-            *bytes += image.and_then(|image| image.size).and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-        }
+        let bytes = match store::there(&site.home.cache, &wanted, Some(site.engine)).await? {
+            There::Yes(bytes) => Some(bytes),
+            There::Untold(_) | There::No => None,
+        };
         let Wanted { recipe, hash, versions, .. } = wanted;
         rows.push(Row { recipe: recipe.name, hash, makes: recipe.makes, needed, bytes, versions });
     }
@@ -312,8 +310,8 @@ fn wanted_by_any_version(site: &Site<'_>) -> Result<(Vec<Wanted>, Vec<String>), 
     let recipes = Recipes::read(root)?;
     let mut wanted = recipes.wanted(picked, &[])?;
     let mut assets: Vec<String> = official::assets_of(site).iter().map(Asset::id).collect();
-    for kubernetes in versions.known_kubernetes() {
-        for istio in versions.known_istio() {
+    for kubernetes in versions.known(Component::Kubernetes) {
+        for istio in versions.known(Component::Istio) {
             let mut scenario = Scenario::default_primary_remote(&versions);
             scenario.kubernetes.clone_from(&kubernetes);
             scenario.istio = istio;
