@@ -71,7 +71,8 @@ budgets! {
     image_build = 2400;
     /// One image or one file of a release, from a registry or a server; 400 MB at 1 MB/s take 400 s.
     image_pull = 1800;
-    /// One question of `versions add` to `go` or pip; the longest measured took 9 s, with the modules of Istio to be fetched.
+    /// One question of `versions add` to `go` or pip; the longest measured took 57 s, with
+    /// all modules of Kubernetes to be fetched on a busy machine.
     resolve = 900;
     /// `kind create cluster`, two at once; measured 16 s (63 s).
     cluster_create = 240;
