@@ -71,6 +71,9 @@ budgets! {
     image_build = 2400;
     /// One image or one file of a release, from a registry or a server; 400 MB at 1 MB/s take 400 s.
     image_pull = 1800;
+    /// One question of `versions add` to `go` or pip; the longest measured took 57 s, with
+    /// all modules of Kubernetes to be fetched on a busy machine.
+    resolve = 900;
     /// `kind create cluster`, two at once; measured 16 s (63 s).
     cluster_create = 240;
     /// Each wait between an API server that answers and Ready nodes with their pod network; all of them measured 4 s.

@@ -10,8 +10,13 @@ use crate::problem::{Problems, all_of, any_of, nearest};
 use crate::scenario::Scenario;
 
 mod component;
+pub mod entry;
+pub mod istio;
+pub mod kubernetes;
+pub mod modules;
 
 pub use component::{Component, Release};
+pub use entry::Entry;
 
 /// The name that problems give the file.
 pub const FILE: &str = "kind/versions.toml";

@@ -11,7 +11,7 @@ mod request;
 mod versions;
 
 pub use request::{EngineUse, Keep, Request, Surroundings};
-pub use versions::{VersionFlags, VersionsArgs, VersionsVerb};
+pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
 /// Judges Istio's "Install Primary-Remote" guide on two real clusters.
 ///

@@ -63,7 +63,12 @@ impl Component {
     /// The version that is meant by a text that may be written as those of another component, and how it is written.
     pub fn meant(self, text: &str) -> Option<(String, Release)> {
         let release = Release::read(text.trim().trim_start_matches(['v', 'V']))?;
-        Some((format!("{}{release}", self.prefix()), release))
+        Some((self.written(&release), release))
+    }
+
+    /// A version as it is written.
+    pub fn written(self, release: &Release) -> String {
+        format!("{}{release}", self.prefix())
     }
 }
 

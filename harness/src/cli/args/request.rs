@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cli, Common, Verb};
+use super::{Cli, Common, Verb, VersionsArgs, VersionsVerb};
 use crate::budget::Budgets;
 use crate::lab::images::Origins;
 use crate::plan::CaseOutline;
@@ -228,6 +228,9 @@ impl Cli {
                     let message = format!("--all removes every lab, and {flag} names one");
                     problems.push("--all", message, format!("one of them: --all or {flag}"));
                 }
+            }
+            Verb::Versions(VersionsArgs { verb: Some(VersionsVerb::Add(adding)) }) => {
+                problems.keep(adding.wanted());
             }
             Verb::Report(report) if !report.events.is_file() => {
                 let message = format!("there is no file `{}`", report.events.display());

@@ -2,8 +2,10 @@
 
 use clap::{Args, Subcommand};
 
+use crate::problem::Problems;
 use crate::tool::quote;
-use crate::versions::Component;
+use crate::versions::modules::commit_time;
+use crate::versions::{Component, Release};
 
 /// The versions that a lab is made of.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
@@ -50,4 +52,68 @@ pub enum VersionsVerb {
     ///
     /// Example: `meshproof versions list`
     List,
+    /// Find out what a new version is made of, and write it into kind/versions.toml.
+    ///
+    /// Asks the Go module proxy and PyPI, by this machine's own settings. Nothing is written unless all that is needed can be
+    /// had; nothing is built. A version that is known stays as it is.
+    ///
+    /// Example: `meshproof versions add kubernetes v1.35.4`
+    Add(Adding),
+}
+
+/// Flags of `versions add`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Adding {
+    /// What is added: istio or kubernetes.
+    pub component: String,
+    /// The version, such as 1.30.1 for Istio and v1.35.4 for Kubernetes.
+    #[arg(value_name = "VERSION")]
+    pub release: String,
+    /// Show what would be written, and write nothing.
+    #[arg(long)]
+    pub print: bool,
+    /// Take Istio from this commit, v0.0.0-TIME-COMMIT, where the module proxy does not know the tag.
+    #[arg(long, value_name = "PSEUDO-VERSION", allow_hyphen_values = true)]
+    pub module: Option<String>,
+    /// Take this upstream Envoy for Istio, where PyPI has none of the line that goes with it.
+    #[arg(long, value_name = "VERSION", allow_hyphen_values = true)]
+    pub envoy: Option<String>,
+}
+
+impl Adding {
+    /// What is to be added.
+    ///
+    /// # Errors
+    /// Everything that is wrong with what was given.
+    pub fn wanted(&self) -> Result<(Component, Release), Problems> {
+        let mut problems = Problems::new();
+        let component = match Component::named(&self.component) {
+            Ok(component) => Some(component),
+            Err((message, instead)) => {
+                problems.push("COMPONENT", message, instead);
+                None
+            }
+        };
+        let release = component.and_then(|component| match component.release(&self.release) {
+            Ok(release) => Some(release),
+            Err((message, instead)) => {
+                problems.push("VERSION", message, instead);
+                None
+            }
+        });
+        for (flag, given) in [("--module", &self.module), ("--envoy", &self.envoy)] {
+            if given.is_some() && component == Some(Component::Kubernetes) {
+                let message = format!("{flag} is about Istio");
+                problems.push(flag, message, format!("drop it: what {} needs its module says", Component::Kubernetes));
+            }
+        }
+        if let Some(module) = self.module.as_ref().filter(|module| commit_time(module).is_none()) {
+            let message = format!("`{module}` is no pseudo-version of a commit");
+            problems.push("--module", message, "v0.0.0-TIME-COMMIT, such as v0.0.0-20260916195427-190ae921b848");
+        }
+        match (component, release) {
+            (Some(component), Some(release)) => problems.or((component, release)),
+            _ => Err(problems),
+        }
+    }
 }
