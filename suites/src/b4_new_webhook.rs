@@ -114,14 +114,16 @@ async fn patched(context: &Context, revision: &str, root: &str, began: Instant) 
                 .saw(&object, format!("clientConfig.caBundle, with {REVISION}={revision}"), fingerprint(root))
                 .saw(&object, "made, then patched after", took)
                 .saw(&object, "managedFields of caBundle", manager);
-            if let Some(line) = audit(remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await {
+            if let Some(line) =
+                audit(&context.lab, remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await
+            {
                 evidence.saw(&object, "last write by istiod's reader account", line);
             }
             Ok(evidence)
         }
         Err(timeout) => {
             let got = timeout.last()?.to_string();
-            let tried = audit(remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await;
+            let tried = audit(&context.lab, remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await;
             evidence.saw(&object, "last write by istiod's reader account", tried.as_deref().unwrap_or("none"));
             let (why, hint) = leads_not(context, &mut evidence).await;
             let hint = if why.is_empty() {

@@ -113,11 +113,12 @@ async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), F
                     .into());
             }
             // Of the same type as the subnet, without a name for it.
-            let mut pods = cluster.pod_subnet;
+            let subnet = context.lab.pods_of(role);
+            let mut pods = subnet;
             pods = cidr.parse().unwrap_or(pods);
-            if cidr.is_empty() || !cluster.pod_subnet.contains(&pods) {
-                return Err(Finding::new(format!("{object} gives its pods addresses outside {}", cluster.pod_subnet))
-                    .expected_got(cluster.pod_subnet.to_string(), cidr)
+            if cidr.is_empty() || !subnet.contains(&pods) {
+                return Err(Finding::new(format!("{object} gives its pods addresses outside {subnet}"))
+                    .expected_got(subnet.to_string(), cidr)
                     .evidence(evidence)
                     .into());
             }
@@ -126,9 +127,10 @@ async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), F
         network_label(context, cluster, evidence).await?;
     }
     let (one, other) = (context.primary(), context.remote());
-    if one.pod_subnet.contains(&other.pod_subnet) || other.pod_subnet.contains(&one.pod_subnet) {
+    let [ones, others] = Role::ALL.map(|role| context.lab.pods_of(role));
+    if ones.contains(&others) || others.contains(&ones) {
         return Err(Finding::new(format!("pods of {} and {} have the same addresses", one.name, other.name))
-            .expected_got("pod subnets that do not overlap", format!("{} and {}", one.pod_subnet, other.pod_subnet))
+            .expected_got("pod subnets that do not overlap", format!("{ones} and {others}"))
             .evidence(evidence)
             .into());
     }

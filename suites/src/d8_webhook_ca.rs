@@ -69,7 +69,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             .evidence(&evidence)
             .into());
         }
-        if let Some(line) = audit(remote, "mutatingwebhookconfigurations", &name, "istio-reader").await {
+        if let Some(line) = audit(&context.lab, remote, "mutatingwebhookconfigurations", &name, "istio-reader").await {
             evidence.saw(
                 format!("{} audit log", remote.name),
                 format!("last write of {name} by istiod's reader account"),

@@ -77,7 +77,7 @@ async fn new_namespace(context: &Context, name: &str, root: &str, evidence: &mut
         .evidence(evidence)
         .into());
     }
-    if let Some(line) = audit(remote, "configmaps", MAP, "istio-reader").await {
+    if let Some(line) = audit(&context.lab, remote, "configmaps", MAP, "istio-reader").await {
         evidence.saw(
             format!("{} audit log", remote.name),
             format!("last write of {MAP} by istiod's reader account"),

@@ -1,4 +1,4 @@
-//! One cluster of the lab, reached through its API server: get, apply, watch.
+//! One cluster, reached through its API server: get, apply, watch.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
-use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -16,7 +15,6 @@ use kube::runtime::watcher;
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::engine::Engine;
 use crate::role::Role;
 use crate::scenario::IstioNamespace;
 use crate::topology::ClusterPlan;
@@ -63,7 +61,7 @@ pub enum ClusterError {
     },
 }
 
-/// One cluster of the lab.
+/// One cluster: of a lab, or one that meshproof did not make.
 #[derive(Clone)]
 pub struct Cluster {
     /// Its part in the guide.
@@ -72,18 +70,14 @@ pub struct Cluster {
     pub name: String,
     /// Its kube context.
     pub context: String,
-    /// Its own kubeconfig file.
-    pub kubeconfig: PathBuf,
+    /// The kubeconfig file that its lab made for it; none of a cluster that meshproof did not make.
+    pub kubeconfig: Option<PathBuf>,
     /// A client of its API server.
     pub client: Client,
-    /// Node name to address on the lab's network.
+    /// Node name to address on the lab's network; none of a cluster that meshproof did not make.
     pub nodes: BTreeMap<String, String>,
-    /// Addresses of its pods.
-    pub pod_subnet: Ipv4Net,
     /// The namespace of Istio in it.
     pub istio_namespace: IstioNamespace,
-    /// The engine on which its nodes run.
-    pub engine: Engine,
 }
 
 impl Debug for Cluster {
@@ -103,7 +97,6 @@ impl Cluster {
         istio_namespace: &IstioNamespace,
         kubeconfig: PathBuf,
         nodes: BTreeMap<String, String>,
-        engine: Engine,
     ) -> Result<Cluster, ClusterError> {
         let bad = |source: Box<dyn std::error::Error + Send + Sync>| ClusterError::Kubeconfig {
             cluster: plan.name.clone(),
@@ -120,12 +113,10 @@ impl Cluster {
             role,
             name: plan.name.clone(),
             context: plan.context.clone(),
-            kubeconfig,
+            kubeconfig: Some(kubeconfig),
             client,
             nodes,
-            pod_subnet: plan.pod_subnet,
             istio_namespace: istio_namespace.clone(),
-            engine,
         })
     }
 

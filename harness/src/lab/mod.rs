@@ -26,6 +26,8 @@ pub use state::{Home, LabFile, LabLock};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 
+use ipnet::Ipv4Net;
+
 use crate::role::Role;
 
 /// The clusters of a lab: each comes when it is made, for all clones.
@@ -66,7 +68,7 @@ impl Lab {
             let kubeconfig = home.kubeconfig(&file.scenario.lab, *role);
             let nodes = file.clusters.get(role).map(|facts| facts.nodes.clone()).unwrap_or_default();
             let namespace = file.scenario.istio_namespace_of(*role);
-            clusters.add(Cluster::open(*role, plan, namespace, kubeconfig, nodes, engine.clone()).await?);
+            clusters.add(Cluster::open(*role, plan, namespace, kubeconfig, nodes).await?);
         }
         Ok(Lab { file, clusters, engine })
     }
@@ -74,6 +76,11 @@ impl Lab {
     /// The address that the lab keeps for the east-west gateway: the guide's `DISCOVERY_ADDRESS`.
     pub fn gateway_address(&self) -> Ipv4Addr {
         load_balancer::address(&self.file.topology.network, 0)
+    }
+
+    /// Addresses of the pods of the cluster with this role.
+    pub fn pods_of(&self, role: Role) -> Ipv4Net {
+        self.file.topology.cluster(role).pod_subnet
     }
 
     /// The cluster with this role.

@@ -260,8 +260,7 @@ async fn cluster(
         })
         .await?;
         let namespace = scenario.istio_namespace_of(role);
-        let mut cluster =
-            Cluster::open(role, plan, namespace, kubeconfig, BTreeMap::new(), site.engine.clone()).await?;
+        let mut cluster = Cluster::open(role, plan, namespace, kubeconfig, BTreeMap::new()).await?;
         dns::quicken(&cluster).await?;
         let budget = site.budgets.cluster_ready();
         let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);
