@@ -7,6 +7,7 @@ pub mod tally;
 pub mod verdict;
 
 pub use crate::context::Context;
+pub use crate::mesh::Mesh;
 pub use case::Case;
 pub use evidence::Evidence;
 pub use layer::{Broken, Layer};

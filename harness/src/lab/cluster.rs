@@ -15,6 +15,7 @@ use kube::runtime::watcher;
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::revision::Revision;
 use crate::role::Role;
 use crate::scenario::IstioNamespace;
 use crate::topology::ClusterPlan;
@@ -78,6 +79,8 @@ pub struct Cluster {
     pub nodes: BTreeMap<String, String>,
     /// The namespace of Istio in it.
     pub istio_namespace: IstioNamespace,
+    /// The revision of the control plane that serves it.
+    pub revision: Revision,
 }
 
 impl Debug for Cluster {
@@ -117,6 +120,7 @@ impl Cluster {
             client,
             nodes,
             istio_namespace: istio_namespace.clone(),
+            revision: Revision::default(),
         })
     }
 

@@ -15,12 +15,14 @@ pub mod network;
 pub mod pod_network;
 pub mod probe;
 pub mod recipe;
+pub mod revision;
 pub mod state;
 pub mod status;
 pub mod up;
 
 pub use cluster::Cluster;
 pub use engine::Engine;
+pub use revision::Revision;
 pub use state::{Home, LabFile, LabLock};
 
 use std::net::Ipv4Addr;
@@ -40,9 +42,23 @@ impl Clusters {
         let _ = self.0[cluster.role as usize].set(cluster);
     }
 
+    /// The cluster with this role.
+    ///
+    /// # Panics
+    /// Where it is not made yet: no step on a cluster begins before (see [`crate::run::Run::steps`]).
+    pub fn get(&self, role: Role) -> &Cluster {
+        self.0[role as usize].get().expect("a step on a cluster begins when it is made")
+    }
+
     /// Those that are made, by role.
     pub fn iter(&self) -> impl Iterator<Item = (Role, &Cluster)> {
         Role::ALL.iter().filter_map(|role| Some((*role, self.0[*role as usize].get()?)))
+    }
+}
+
+impl std::fmt::Debug for Clusters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(|(_, cluster)| &cluster.name)).finish()
     }
 }
 
@@ -86,9 +102,9 @@ impl Lab {
     /// The cluster with this role.
     ///
     /// # Panics
-    /// Where it is not made yet: no step on a cluster begins before (see [`crate::run::Run::steps`]).
+    /// Where it is not made yet: see [`Clusters::get`].
     pub fn cluster(&self, role: Role) -> &Cluster {
-        self.clusters.0[role as usize].get().expect("a step on a cluster begins when it is made")
+        self.clusters.get(role)
     }
 }
 
