@@ -23,7 +23,7 @@ use crate::lab::cluster::ClusterError;
 use crate::lab::host::Host;
 use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
 use crate::milestone;
-use crate::plan::{Phase, Plan};
+use crate::plan::{Phase, Plan, Target};
 use crate::report::summary::Summary;
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
@@ -90,8 +90,7 @@ pub struct Session<'a> {
 pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case]) -> Plan {
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
     Plan {
-        scenario: scenario.clone(),
-        topology: topology.clone(),
+        target: Target::Lab { scenario: Box::new(scenario.clone()), topology: topology.clone() },
         steps: steps.iter().map(Step::outline).collect(),
         cases: cases.iter().map(Case::outline).collect(),
         // Of official images, their own proxy tells once they are there.
