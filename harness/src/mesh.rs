@@ -1,9 +1,10 @@
 //! A mesh of two clusters as checks look at it: how to reach them, and what must hold. Every lab has one; one that
 //! meshproof did not make has no more than this.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kube::core::Selector;
+use kube::core::{Selector, SelectorExt};
 
 use crate::budget::{Budgets, Limit};
 use crate::event::Recorder;
@@ -84,6 +85,12 @@ impl Wanted {
             Role::Remote => &self.remote,
         };
         known(id)
+    }
+
+    /// Whether istiod looks at a namespace with these labels, as far as that is known.
+    pub fn discovers(&self, labels: &BTreeMap<String, String>) -> bool {
+        let all = self.discovery.as_deref().unwrap_or_default();
+        all.is_empty() || all.iter().any(|selector| selector.matches(labels))
     }
 
     /// The network of both clusters.

@@ -7,7 +7,7 @@
 use std::net::Ipv4Addr;
 
 use futures::future::try_join_all;
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::lab::cluster::FIELD_MANAGER;
@@ -41,6 +41,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::RemoteLock)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it follows each write in the audit log, which lies on a node of the remote cluster"),
 };
 
 /// What istiod calls itself.
@@ -155,7 +156,7 @@ async fn values(context: &Context, root: &str) -> Result<Vec<Value>, Fault> {
             });
         }
     }
-    let namespaces = served(remote).await?;
+    let namespaces = served(context).await?;
     for map in try_join_all(namespaces.iter().map(|namespace| configmap(remote, namespace, MAP))).await? {
         let held = root_configmap::held(&map);
         let otherwise = (normal(&held) != normal(root)).then(|| fingerprint(&held));

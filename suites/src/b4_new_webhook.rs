@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use futures::future::join_all;
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::wait::Look;
@@ -28,6 +28,7 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes injection webhooks"),
 };
 
 const TAGGED: &str = "meshproof-b4";

@@ -3,7 +3,7 @@
 //! Sabotage: `docker exec <node of cluster2> iptables -I INPUT -p tcp --dport 6443 -s <node of cluster1> -j DROP`. A missing
 //! route between pods does not show here: what leaves for an API server wears the node's address (D10 judges it).
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::lab::probe::{Get, Probe, Tls};
@@ -28,6 +28,7 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it asks from a pod of its own whether the API server of the remote cluster is reached"),
 };
 
 /// The label by which Istio learns the network of a cluster.

@@ -3,6 +3,7 @@
 pub mod case;
 pub mod evidence;
 pub mod layer;
+pub mod right;
 pub mod tally;
 pub mod verdict;
 

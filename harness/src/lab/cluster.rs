@@ -16,6 +16,7 @@ use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::revision::Revision;
+use crate::check::right;
 use crate::role::Role;
 use crate::scenario::IstioNamespace;
 use crate::topology::ClusterPlan;
@@ -51,6 +52,22 @@ pub enum ClusterError {
         /// Its answer.
         #[source]
         source: Box<kube::Error>,
+    },
+    /// Its user lacks a right.
+    #[error(
+        "the right to {right} is missing in context {context}, without which one cannot {what}: give it to {user}{hint}"
+    )]
+    Forbidden {
+        /// The kube context.
+        context: String,
+        /// What was asked of it.
+        what: String,
+        /// The verb, the resource and the namespace.
+        right: String,
+        /// Who lacks it.
+        user: String,
+        /// Where all rights stand that are wanted, if anywhere.
+        hint: String,
     },
     /// A manifest is not one.
     #[error("a manifest for {cluster} cannot be used: {why}")]
@@ -147,15 +164,41 @@ impl Cluster {
         self.nodes.iter().find(|(name, _)| name.ends_with("-control-plane")).map(|(_, address)| address)
     }
 
+    /// Whether meshproof made it.
+    pub fn is_of_lab(&self) -> bool {
+        self.kubeconfig.is_some()
+    }
+
+    /// `cluster2`; of a cluster that meshproof did not make, `cluster2 (context mine)`, for that is what its user knows.
+    pub fn called(&self) -> String {
+        format!("{}{}", self.name, self.shown_context())
+    }
+
     /// `cluster2 ConfigMap sample/istio-ca-root-cert`: how evidence and causes name an object.
     pub fn object(&self, kind: &str, namespaced_name: &str) -> String {
-        format!("{} {kind} {namespaced_name}", self.name)
+        format!("{} {kind} {namespaced_name}{}", self.name, self.shown_context())
+    }
+
+    fn shown_context(&self) -> String {
+        if self.is_of_lab() { String::new() } else { format!(" (context {})", self.context) }
     }
 
     /// An error of this cluster's API server.
     pub fn refused(&self, what: impl Into<String>) -> impl FnOnce(kube::Error) -> ClusterError {
-        let (cluster, what) = (self.name.clone(), what.into());
-        move |source| ClusterError::Api { cluster, what, source: Box::new(source) }
+        let (cluster, context, what, lab) = (self.called(), self.context.clone(), what.into(), self.is_of_lab());
+        let hint = if lab { String::new() } else { format!("; {}", self.how_to_grant()) };
+        move |source| match &source {
+            kube::Error::Api(status) if status.is_forbidden() => match right::refused(&status.message) {
+                Some((right, user)) => ClusterError::Forbidden { context, what, right, user, hint },
+                None => ClusterError::Api { cluster, what, source: Box::new(source) },
+            },
+            _ => ClusterError::Api { cluster, what, source: Box::new(source) },
+        }
+    }
+
+    /// Where all rights stand that reading takes in this cluster.
+    pub fn how_to_grant(&self) -> String {
+        format!("`meshproof check --print-rbac {}` prints all that are needed", self.role)
     }
 
     /// Watches one object until `look` is content with it; `None` is an object that is not there.
@@ -184,12 +227,26 @@ impl Cluster {
                 },
                 // The watch is taken up again by itself, with back-off by the next turn.
                 Some(Some(Err(error))) => {
+                    if let Some(why) = self.forbidden(&error) {
+                        memory.unable(why);
+                        return Err(memory.timeout());
+                    }
                     memory.unable(format!("the watch broke off: {error}"));
                     memory.pause(AFTER_A_BREAK).await;
                 }
                 Some(None) | None => return Err(memory.timeout()),
             }
         }
+    }
+
+    /// Why a watch will never begin: its user lacks a right, which no waiting gives.
+    fn forbidden(&self, error: &watcher::Error) -> Option<String> {
+        let (watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source)) = error else {
+            return None;
+        };
+        let kube::Error::Api(status) = source else { return None };
+        let error = self.refused("watch it")(kube::Error::Api(status.clone()));
+        matches!(error, ClusterError::Forbidden { .. }).then(|| error.to_string())
     }
 
     /// Watches the pods that match a label selector until `look` is content with them all.
