@@ -14,6 +14,7 @@ pub mod mesh;
 pub mod milestone;
 pub mod plan;
 pub mod problem;
+pub mod reading;
 pub mod report;
 pub mod role;
 pub mod run;

@@ -67,6 +67,8 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
     let (primary, remote) = (mesh.primary(), mesh.remote());
     let id = mesh.wanted.id(Role::Remote)?;
+    // What cannot be asked at all is not waited for.
+    sync_of_each(mesh).await?;
     let mut evidence = Evidence::new();
     synced(mesh, &mut evidence).await?;
     let mut proxies = 0;

@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{preflight, prove, repeat};
+use super::{own, preflight, prove, repeat};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -20,6 +20,7 @@ use crate::lab::host::Host;
 use crate::lab::{Engine, Home, LabLock, down, images, status};
 use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
+use crate::reading::KubeconfigFiles;
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{self, Summary, jsonl, junit};
 use crate::sabotage;
@@ -55,7 +56,8 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let names: Vec<&str> = steps.iter().map(String::as_str).collect();
     let ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     let terminal = std::io::stderr().is_terminal();
-    let around = Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, terminal, ci };
+    let kubeconfig = &KubeconfigFiles::from_environment();
+    let around = Surroundings { versions: &versions, catalogue: &outlines, steps: &steps, terminal, ci, kubeconfig };
     let mut problems = Problems::new();
     let request = problems.keep(cli.request(&around));
     let sabotages = match &cli.verb {
@@ -117,6 +119,9 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,
         Verb::Up(_) => with_session(&request, base, Phases { up: true, ..phases }).await,
         Verb::Install(_) => with_session(&request, base, Phases { install: true, ..phases }).await,
+        Verb::Check(_) if request.rbac.is_some() || request.contexts.is_some() => {
+            own::check(&request, &selected(&request, catalogue)).await
+        }
         Verb::Check(_) => with_session(&request, base, Phases { check: true, ..phases }).await,
         Verb::Uninstall(_) => with_session(&request, base, Phases { clean_up: true, ..phases }).await,
     }

@@ -1,7 +1,10 @@
 //! A port of a pod on a local address, through the API server, for reqwest.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
+use kube::client::UpgradeConnectionError;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -30,6 +33,8 @@ pub struct Forward {
     base: String,
     task: JoinHandle<()>,
     http: reqwest::Client,
+    /// Why the API server forwarded nothing, if it did not.
+    refused: Arc<Mutex<Option<String>>>,
 }
 
 impl Drop for Forward {
@@ -64,9 +69,12 @@ impl Cluster {
             .map_err(|source| error(source.to_string()))?;
         let api: Api<Pod> = self.api(namespace);
         let name = pod.to_string();
+        let refused: Arc<Mutex<Option<String>>> = Arc::default();
+        let told = refused.clone();
+        let missing = self.lacks_forward(namespace);
         let task = tokio::spawn(async move {
             while let Ok((mut local, _)) = listener.accept().await {
-                let (api, name) = (api.clone(), name.clone());
+                let (api, name, told, missing) = (api.clone(), name.clone(), told.clone(), missing.clone());
                 tokio::spawn(async move {
                     match api.portforward(&name, &[port]).await {
                         Ok(mut forwarder) => {
@@ -74,7 +82,11 @@ impl Cluster {
                                 let _ = copy_bidirectional(&mut local, &mut remote).await;
                             }
                         }
-                        Err(error) => tracing::warn!(pod = %name, port, %error, "port-forward failed"),
+                        Err(error) => {
+                            tracing::warn!(pod = %name, port, %error, "port-forward failed");
+                            let why = if is_forbidden(&error) { missing } else { error.to_string() };
+                            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                        }
                     }
                 });
             }
@@ -87,8 +99,14 @@ impl Cluster {
             base: format!("http://{address}"),
             task,
             http,
+            refused,
         })
     }
+}
+
+/// Whether the API server answered to the request for a connection that the user may not have one.
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) if status.as_u16() == 403)
 }
 
 impl Forward {
@@ -110,7 +128,8 @@ impl Forward {
             .get(format!("{}{path}", self.base))
             .send()
             .await
-            .map_err(|source| error(crate::check::verdict::chain(&source)))?;
+            // The local connection only broke off: why, is known where it was to be forwarded.
+            .map_err(|source| error(self.refusal().unwrap_or_else(|| crate::check::verdict::chain(&source))))?;
         let status = answer.status();
         let body = answer.text().await.map_err(|source| error(crate::check::verdict::chain(&source)))?;
         if status.is_success() {
@@ -118,6 +137,10 @@ impl Forward {
         } else {
             Err(error(format!("HTTP {status}: {}", body.chars().take(200).collect::<String>())))
         }
+    }
+
+    fn refusal(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// GETs a path that answers JSON.

@@ -24,8 +24,16 @@ const NAMED: usize = 20;
 /// A Service, by namespace and name.
 type Name = (String, String);
 
-/// The ready pods behind each Service, by cluster: addresses of each, and `cluster2 pod x/y`.
-type Backed = BTreeMap<Name, Vec<(Vec<String>, String)>>;
+/// What stands behind the Services of one name.
+#[derive(Debug, Default)]
+struct Behind {
+    /// The ready pods of both clusters: addresses of each, and `cluster2 pod x/y`.
+    pods: Vec<(Vec<String>, String)>,
+    /// Clusters in which something else than Kubernetes says what is behind it.
+    by_hand: BTreeSet<String>,
+}
+
+type Backed = BTreeMap<Name, Behind>;
 
 /// Every replica of istiod holds exactly the ready pods behind each Service of each cluster.
 ///
@@ -34,6 +42,8 @@ type Backed = BTreeMap<Name, Vec<(Vec<String>, String)>>;
 pub async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
     mesh.wanted.discovery.as_ref().map_err(Clone::clone)?;
     let ids = [mesh.wanted.id(Role::Primary)?, mesh.wanted.id(Role::Remote)?];
+    // What cannot be asked at all is not waited for.
+    look(mesh).await?;
     let lasting: Mutex<Option<BTreeSet<String>>> = Mutex::default();
     let wait = mesh.wait("istiod to hold the pods behind every Service", mesh.budgets.endpoints());
     let held = wait.until(|| async {
@@ -70,8 +80,11 @@ pub async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
     for role in Role::ALL {
         let id = mesh.wanted.id(role)?;
         let of_cluster = |pods: &[(Vec<String>, String)]| pods.iter().filter(|(_, pod)| is_of(pod, id)).count();
-        let services: Vec<(&Name, usize)> =
-            backed.iter().map(|(name, pods)| (name, of_cluster(pods))).filter(|(_, pods)| *pods > 0).collect();
+        let services: Vec<(&Name, usize)> = backed
+            .iter()
+            .map(|(name, behind)| (name, of_cluster(&behind.pods)))
+            .filter(|(_, pods)| *pods > 0)
+            .collect();
         // Nothing would be missed where there is nothing.
         if services.is_empty() {
             let called = mesh.cluster(role).called();
@@ -126,9 +139,14 @@ async fn behind(mesh: &Mesh, cluster: &Cluster, backed: &mut Backed) -> Result<(
     let looked_at: BTreeSet<String> =
         namespaces.iter().filter(|found| mesh.wanted.discovers(found.labels())).map(ResourceExt::name_any).collect();
     let ready: Vec<&Pod> = pods.iter().filter(|pod| is_ready(pod)).collect();
-    for service in services.iter().filter(|service| is_backed(service)) {
+    for service in &services {
         let namespace = service.namespace().unwrap_or_default();
         if !looked_at.contains(&namespace) {
+            continue;
+        }
+        let behind = backed.entry((namespace.clone(), service.name_any())).or_default();
+        if !is_backed(service) {
+            behind.by_hand.insert(cluster.name.clone());
             continue;
         }
         let selector = service.spec.as_ref().and_then(|spec| spec.selector.as_ref());
@@ -136,9 +154,8 @@ async fn behind(mesh: &Mesh, cluster: &Cluster, backed: &mut Backed) -> Result<(
             pod.namespace().as_ref() == Some(&namespace)
                 && selector.into_iter().flatten().all(|(label, value)| pod.labels().get(label) == Some(value))
         };
-        let entry = backed.entry((namespace.clone(), service.name_any())).or_default();
         for pod in ready.iter().filter(|pod| fits(pod)) {
-            entry.push((addresses(pod), cluster.object("pod", &format!("{namespace}/{}", pod.name_any()))));
+            behind.pods.push((addresses(pod), cluster.object("pod", &format!("{namespace}/{}", pod.name_any()))));
         }
     }
     Ok(())
@@ -168,13 +185,13 @@ fn addresses(pod: &Pod) -> Vec<String> {
 /// What one replica holds otherwise than the pods are, a sentence each.
 fn differences(istiod: &str, page: &Value, backed: &Backed, ids: [&str; 2]) -> Vec<String> {
     let mut all = Vec::new();
-    for ((namespace, name), pods) in backed {
+    for ((namespace, name), Behind { pods, by_hand }) in backed {
         // The end of the host is the domain of the cluster.
         let prefix = format!("{name}.{namespace}.svc.");
         let host = page.as_object().into_iter().flatten().find(|(host, _)| host.starts_with(&prefix));
         let mut shards = host.map_or(Shards::new(), |(_, page)| shards_of(&page[namespace]["Shards"], None));
         // The mesh may have more clusters.
-        shards.retain(|cluster, _| ids.contains(&cluster.as_str()));
+        shards.retain(|cluster, _| ids.contains(&cluster.as_str()) && !by_hand.contains(cluster));
         let known: BTreeSet<&String> = shards.values().flatten().collect();
         let pods: BTreeMap<String, String> =
             pods.iter().flat_map(|(addresses, pod)| one_of(addresses, pod, &known)).collect();
@@ -197,7 +214,7 @@ mod tests {
     use rstest::rstest;
     use serde_json::{Value, json};
 
-    use super::{Backed, differences, is_backed};
+    use super::{Backed, Behind, differences, is_backed};
 
     fn page(shards: Value) -> Value {
         let shards: serde_json::Map<String, Value> = shards
@@ -220,7 +237,8 @@ mod tests {
     fn each_pod_behind_a_service_is_held_and_nothing_else(#[case] shards: Value, #[case] wrong: Option<&str>) {
         let pod = |ips: &[&str], name: &str| (ips.iter().map(|ip| ip.to_string()).collect(), name.to_string());
         let pods = vec![pod(&["10.1.0.1"], "a pod sample/x"), pod(&["10.2.0.1", "fd00::2"], "b pod sample/y")];
-        let backed = Backed::from([(("sample".to_string(), "echo".to_string()), pods)]);
+        let by_hand = Default::default();
+        let backed = Backed::from([(("sample".to_string(), "echo".to_string()), Behind { pods, by_hand })]);
         let found = differences("istiod", &page(shards), &backed, ["a", "b"]);
         match wrong {
             None => assert_eq!(found, Vec::<String>::new()),
@@ -229,9 +247,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_put_behind_a_service_by_hand_is_not_compared() {
+        let pods = vec![(vec!["10.1.0.1".to_string()], "a pod sample/x".to_string())];
+        let behind = Behind { pods, by_hand: ["b".to_string()].into() };
+        let backed = Backed::from([(("sample".to_string(), "echo".to_string()), behind)]);
+        let page = page(json!({"a": ["10.1.0.1"], "b": ["192.0.2.7"]}));
+        assert_eq!(differences("istiod", &page, &backed, ["a", "b"]), Vec::<String>::new());
+    }
+
+    #[test]
     fn a_service_that_istiod_does_not_know_is_missed() {
         let pods = vec![(vec!["10.1.0.1".to_string()], "a pod other/x".to_string())];
-        let backed = Backed::from([(("other".to_string(), "echo".to_string()), pods)]);
+        let behind = Behind { pods, ..Behind::default() };
+        let backed = Backed::from([(("other".to_string(), "echo".to_string()), behind)]);
         assert_eq!(differences("istiod", &page(json!({})), &backed, ["a", "b"]).len(), 1);
     }
 
