@@ -196,16 +196,6 @@ impl Cluster {
         }
     }
 
-    /// What is missing where ports of pods are not forwarded. The API server does not say it itself: its answer is lost with
-    /// the connection that it refused.
-    pub fn lacks_forward(&self, namespace: &str) -> String {
-        let hint = if self.is_of_lab() { String::new() } else { format!("; {}", self.how_to_grant()) };
-        format!(
-            "the right to create and get pods/portforward in namespace {namespace} is missing in context {}{hint}",
-            self.context
-        )
-    }
-
     /// Where all rights stand that reading takes in this cluster.
     pub fn how_to_grant(&self) -> String {
         format!("`meshproof check --print-rbac {}` prints all that are needed", self.role)

@@ -4,7 +4,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::client::UpgradeConnectionError;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -71,10 +70,12 @@ impl Cluster {
         let name = pod.to_string();
         let refused: Arc<Mutex<Option<String>>> = Arc::default();
         let told = refused.clone();
-        let missing = self.lacks_forward(namespace);
+        let cluster = self.clone();
+        let what = format!("forward port {port} of pod {namespace}/{pod}");
         let task = tokio::spawn(async move {
             while let Ok((mut local, _)) = listener.accept().await {
-                let (api, name, told, missing) = (api.clone(), name.clone(), told.clone(), missing.clone());
+                let (api, name, told) = (api.clone(), name.clone(), told.clone());
+                let (cluster, what) = (cluster.clone(), what.clone());
                 tokio::spawn(async move {
                     match api.portforward(&name, &[port]).await {
                         Ok(mut forwarder) => {
@@ -84,7 +85,7 @@ impl Cluster {
                         }
                         Err(error) => {
                             tracing::warn!(pod = %name, port, %error, "port-forward failed");
-                            let why = if is_forbidden(&error) { missing } else { error.to_string() };
+                            let why = crate::check::verdict::chain(&cluster.refused(what)(error));
                             *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
                         }
                     }
@@ -102,11 +103,6 @@ impl Cluster {
             refused,
         })
     }
-}
-
-/// Whether the API server answered to the request for a connection that the user may not have one.
-fn is_forbidden(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::UpgradeConnection(UpgradeConnectionError::ProtocolSwitch(status)) if status.as_u16() == 403)
 }
 
 impl Forward {
