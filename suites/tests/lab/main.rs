@@ -9,4 +9,5 @@ mod bystander;
 mod calling;
 mod green;
 mod lost_lab;
+mod reading;
 mod running;
