@@ -112,6 +112,8 @@ budgets! {
     resolved = 12;
     /// One call straight from pod to pod; measured under 1 s.
     pod_call = 3;
+    /// One check that only reads, all its waits together.
+    case = 240;
     /// One question to a probe, a proxy or istiod; measured under 1 s (4 s).
     request = 5;
     /// Deletion of pods and namespaces in the clean-up; measured 13 s (21 s).

@@ -1,34 +1,38 @@
-//! What steps and checks are given: the lab, the facts learnt so far, and named waits with budgets.
+//! What steps and checks of a lab are given: the mesh, the lab that it stands on, and the facts learnt so far.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::budget::{Budgets, Limit};
+use crate::budget::Budgets;
 use crate::event::Recorder;
 use crate::install::facts::{Fact, Facts};
-use crate::lab::{Cluster, Lab};
-use crate::role::Role;
+use crate::lab::Lab;
+use crate::mesh::{Mesh, Wanted};
 use crate::scenario::Scenario;
-use crate::wait::{Hurry, Wait};
+use crate::wait::Hurry;
 
-/// What a step or a check is given.
+/// What a step or a check of a lab is given. What only reads is given its [`Mesh`], which this can be used as.
 #[derive(Debug, Clone)]
 pub struct Context {
+    /// The mesh that the lab carries.
+    pub mesh: Mesh,
     /// The lab.
     pub lab: Arc<Lab>,
     /// Facts that the install has learnt; shared by all.
     pub facts: Facts,
-    /// Where events go.
-    pub recorder: Recorder,
-    /// Time limits.
-    pub budgets: Budgets,
-    /// Id of the step or case that this is for.
-    pub scope: String,
-    /// Hurries the waits of a check that another already takes the blame for.
-    pub hurry: Hurry,
     /// The round of checks that this is for; empty for what is told without one.
     pub round: String,
-    /// Differs from run to run, and from round to round; goes into paths and names, so that an earlier run's traffic answers for nothing.
+    /// Differs from run to run, and from round to round; goes into paths and names, so that an earlier run's traffic answers
+    /// for nothing.
     pub nonce: String,
+}
+
+impl Deref for Context {
+    type Target = Mesh;
+
+    fn deref(&self) -> &Mesh {
+        &self.mesh
+    }
 }
 
 fn nonce() -> String {
@@ -44,12 +48,16 @@ impl Context {
     /// For a lab; the facts are those that it has learnt.
     pub fn new(lab: Lab, recorder: Recorder, budgets: Budgets) -> Context {
         Context {
+            mesh: Mesh {
+                clusters: lab.clusters.clone(),
+                wanted: Arc::new(Wanted::of(&lab.file.scenario)),
+                recorder,
+                budgets,
+                scope: String::new(),
+                hurry: Hurry::default(),
+            },
             facts: lab.file.facts.clone(),
             lab: Arc::new(lab),
-            recorder,
-            budgets,
-            scope: String::new(),
-            hurry: Hurry::default(),
             round: String::new(),
             nonce: nonce(),
         }
@@ -57,7 +65,9 @@ impl Context {
 
     /// The same, for another step or case.
     pub fn scoped(&self, scope: &str) -> Context {
-        Context { scope: self.told(scope), ..self.clone() }
+        let mut context = self.clone();
+        context.mesh.scope = self.told(scope);
+        context
     }
 
     /// The same, for a round of checks of this name.
@@ -70,29 +80,9 @@ impl Context {
         if self.round.is_empty() { id.to_string() } else { format!("{}/{id}", self.round) }
     }
 
-    /// The cluster with this role.
-    pub fn cluster(&self, role: Role) -> &Cluster {
-        self.lab.cluster(role)
-    }
-
-    /// The guide's cluster1.
-    pub fn primary(&self) -> &Cluster {
-        self.cluster(Role::Primary)
-    }
-
-    /// The guide's cluster2.
-    pub fn remote(&self) -> &Cluster {
-        self.cluster(Role::Remote)
-    }
-
     /// What was asked for.
     pub fn scenario(&self) -> &Scenario {
         &self.lab.file.scenario
-    }
-
-    /// A wait that shows on the live line.
-    pub fn wait(&self, what: impl Into<String>, budget: impl Into<Limit>) -> Wait {
-        Wait::new(what, budget).shown(&self.recorder, &self.scope).hurried(&self.hurry, self.budgets.hurried())
     }
 
     /// A fact that a step has taught.

@@ -72,6 +72,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         deviations: Vec<Deviation>,
     },
+    /// Clusters that meshproof did not make have said what they are, for every report.
+    MeshFound {
+        /// One entry a cluster.
+        clusters: BTreeMap<Role, ClusterFacts>,
+        /// What the mesh says of itself, name to value: `mesh id`, `network`, `revision` and so on.
+        facts: BTreeMap<String, String>,
+    },
     /// A step of the install or the clean-up begins.
     StepStarted {
         /// Id in the plan.
@@ -183,18 +190,19 @@ pub enum Event {
     },
 }
 
-/// What a cluster of the lab is.
+/// What a cluster is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ClusterFacts {
-    /// The scenario's name for it: `cluster1`.
+    /// Istio's name for it: `cluster1`.
     pub name: String,
     /// Kubernetes version as its API server says.
     pub kubernetes: String,
     /// UID of its kube-system namespace.
     pub kube_system_uid: String,
-    /// Kube context in its own kubeconfig file.
+    /// Its kube context.
     pub context: String,
     /// Node name to address on the lab's network.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<String, String>,
 }
 

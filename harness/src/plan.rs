@@ -1,24 +1,70 @@
 //! The plan of a run: known, printable and checked before anything happens.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use crate::problem::all_of;
 use crate::role::Role;
-use crate::scenario::Scenario;
+use crate::scenario::{IstioNamespace, Scenario};
 use crate::topology::Topology;
 
 /// All that a run will do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// What was asked for.
-    pub scenario: Scenario,
-    /// Clusters, networks and addresses that follow from it.
-    pub topology: Topology,
+    /// What it is done to.
+    #[serde(flatten)]
+    pub target: Target,
     /// Steps of the install, then of the clean-up, in the guide's order.
     pub steps: Vec<StepOutline>,
     /// Cases in catalogue order.
     pub cases: Vec<CaseOutline>,
     /// Where the run does otherwise than the guide, and why.
     pub deviations: Vec<Deviation>,
+}
+
+/// What a run is done to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Target {
+    /// A lab.
+    Lab {
+        /// What was asked for.
+        scenario: Box<Scenario>,
+        /// Clusters, networks and addresses that follow from it.
+        topology: Topology,
+    },
+    /// Clusters that meshproof did not make. They are only read.
+    Contexts {
+        /// The user's kube context of each.
+        contexts: BTreeMap<Role, String>,
+        /// The namespace in which Istio is looked for.
+        #[serde(default)]
+        istio_namespace: IstioNamespace,
+    },
+}
+
+impl Plan {
+    /// What was asked for, where that is a lab.
+    pub fn scenario(&self) -> Option<&Scenario> {
+        match &self.target {
+            Target::Lab { scenario, .. } => Some(scenario),
+            Target::Contexts { .. } => None,
+        }
+    }
+
+    /// Its name in reports: that of the scenario, or of the contexts.
+    pub fn name(&self) -> String {
+        match &self.target {
+            Target::Lab { scenario, .. } => scenario.name.clone(),
+            Target::Contexts { contexts, .. } => all_of(&contexts.values().collect::<Vec<_>>()),
+        }
+    }
+
+    /// The name of the verdict that is expected of a case, if it is said.
+    pub fn expected(&self, case: &str) -> Option<&str> {
+        self.scenario()?.expected(case)
+    }
 }
 
 /// To which part of a run a step belongs.

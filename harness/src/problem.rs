@@ -102,6 +102,7 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
     // A third of the name may be wrong: more than that is another name.
     let allowed = (written.len() / 3).max(1);
     let distance = |name: &str| match plain(name) {
+        name if name == written => 0,
         // Who stops in the middle of a name means it.
         name if written.len() > 2 && name.starts_with(&written) => 1,
         name => strsim::damerau_levenshtein(&written, &name),

@@ -336,7 +336,8 @@ impl Run {
         failed_attempts: Vec<String>,
     ) -> Judged<'c> {
         let attempt = 1 + failed_attempts.len() as u32;
-        let mut context = Context { hurry, ..self.context.scoped(case.id) };
+        let mut context = self.context.scoped(case.id);
+        context.mesh.hurry = hurry;
         if attempt > 1 {
             // The logs still hold the calls of the first.
             context.nonce = format!("{}-{attempt}", context.nonce);

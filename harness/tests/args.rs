@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser};
 use harness::cli::args::{Cli, EngineUse, Keep, Request, Surroundings};
 use harness::exit::Exit;
 use harness::problem::Problems;
+use harness::reading::KubeconfigFiles;
 use harness::versions::Versions;
 use rstest::rstest;
 
@@ -28,6 +29,8 @@ fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Probl
     let versions = Versions::parse(VERSIONS).unwrap();
     let steps = ["label-network", "annotate-namespace", "remote-secret"].map(str::to_string);
     let catalogue = catalogue::catalogue();
+    let kubeconfig =
+        &KubeconfigFiles { paths: vec![PathBuf::from("/nowhere/config")], place: "KUBECONFIG".to_string() };
     cli.request(&Surroundings {
         versions: &versions,
         catalogue: &catalogue,
@@ -35,6 +38,7 @@ fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Probl
         sabotages: &[],
         terminal,
         ci,
+        kubeconfig,
     })
 }
 
@@ -292,4 +296,33 @@ fn an_unknown_version_is_told_its_neighbours_and_how_to_add_it() {
     let shown = "--istio: Istio `1.30.1` is not known\n    instead: 1.31.1 or 1.29.2; or add it: `meshproof versions add \
                  istio 1.30.1`";
     assert!(problems.contains(shown), "{problems}");
+}
+
+#[rstest]
+#[case::without_reading_only(&["check", "--contexts", "a,b"], "--contexts", "labs that it made")]
+#[case::without_contexts(&["check", "--read-only"], "--read-only", "which clusters")]
+#[case::with_a_lab(&["check", "--contexts", "a,b", "--read-only", "--lab", "mine"], "--lab", "a lab")]
+#[case::with_a_scenario(&["check", "--contexts", "a,b", "--read-only", "--scenario", "/nowhere"], "--scenario", "a lab")]
+#[case::a_namespace_of_a_lab(&["check", "--istio-namespace", "mesh"], "--istio-namespace", "its own namespace")]
+#[case::rights_of_nobody(&["check", "--print-rbac", "both"], "--print-rbac", "no part")]
+#[case::a_subject_without_rights(&["check", "--rbac-subject", "user:a"], "--rbac-subject", "no rights")]
+#[case::no_kubeconfig(&["check", "--contexts", "a,b", "--read-only"], "KUBECONFIG", "there is no file")]
+fn flags_for_clusters_of_ones_own_must_fit(#[case] flags: &[&str], #[case] place: &str, #[case] message: &str) {
+    let problems = request(flags).unwrap_err();
+    let said = problems.0.iter().any(|problem| problem.place == place && problem.message.contains(message));
+    assert!(said, "{problems}");
+}
+
+#[test]
+fn all_that_is_wrong_with_clusters_of_ones_own_is_shown_together() {
+    let flags = ["check", "--contexts", "a,a", "--lab", "mine", "--istio-namespace", "Mesh", "--only", "D99"];
+    let places: Vec<String> = request(&flags).unwrap_err().0.into_iter().map(|problem| problem.place).collect();
+    assert_eq!(places, ["--only", "--contexts", "--lab", "--istio-namespace", "--contexts", "KUBECONFIG"]);
+}
+
+#[test]
+fn rights_can_be_printed_without_a_cluster() {
+    let request = request(&["check", "--print-rbac", "remote", "--istio-namespace", "mesh"]).unwrap();
+    let rbac = request.rbac.expect("they are asked for");
+    assert_eq!((rbac.role.as_str(), rbac.istio_namespace.to_string().as_str()), ("remote", "mesh"));
 }

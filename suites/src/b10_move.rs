@@ -11,7 +11,7 @@ mod traffic;
 use std::time::Instant;
 
 use futures::future::join_all;
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
@@ -36,6 +36,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic), Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it moves a workload of its own from cluster to cluster"),
 };
 
 const NAME: &str = "moved";

@@ -1,7 +1,7 @@
 //! B11: the certificates that proxies of both clusters hold lead to one root, that of the primary's istiod, carry the
 //! identity of the pod's own account, and hold now.
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::problem::all_of;
@@ -27,6 +27,7 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it asks the proxies of its own pods for their certificates"),
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {

@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use futures::future::join_all;
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
@@ -36,6 +36,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic), Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it deletes a pod of its own and waits for its new address"),
 };
 
 /// The StatefulSet, its label and its headless Service.

@@ -4,7 +4,7 @@
 //! Local is meant for a Service that is in every cluster: each proxy is given the endpoints of its own cluster alone.
 
 use futures::future::join_all;
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::cluster::pod_ready;
 use harness::lab::probe::{Probe, ProbeError};
@@ -32,6 +32,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes calls between pods of its own"),
 };
 
 /// The pods of echo by a name that MeshConfig keeps in the cluster (`fixtures/istio/lab.yaml`), and by one for both.

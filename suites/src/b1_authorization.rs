@@ -1,7 +1,7 @@
 //! B1: an AuthorizationPolicy of the primary cluster holds for the workloads of both, by the caller's identity, from
 //! whichever cluster it calls; one that lies in the remote cluster holds for nobody.
 
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::lab::cluster::ClusterError;
@@ -24,6 +24,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes an AuthorizationPolicy, and calls between pods of its own"),
 };
 
 const NAME: &str = "meshproof-b1";

@@ -1,6 +1,6 @@
 //! B2: with STRICT mutual TLS no workload of either cluster answers in plain text, and the mesh goes on across clusters.
 
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::probe::Probe;
 use harness::role::Role;
@@ -21,6 +21,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Changes(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes a PeerAuthentication, and calls between pods of its own"),
 };
 
 const NAME: &str = "meshproof-b2";

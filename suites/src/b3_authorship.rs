@@ -7,10 +7,11 @@
 use std::net::Ipv4Addr;
 
 use futures::future::try_join_all;
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::lab::cluster::FIELD_MANAGER;
+use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -40,6 +41,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::RemoteLock)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it follows each write in the audit log, which lies on a node of the remote cluster"),
 };
 
 /// What istiod calls itself.
@@ -73,7 +75,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         }
     });
     let mut evidence = judged.await??;
-    validating(remote, &book, &mut evidence).await?;
+    validating(context, &book, &mut evidence).await?;
     Ok(evidence)
 }
 
@@ -82,7 +84,7 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
     let (primary, remote) = (context.primary(), context.remote());
     let values = values(context, root).await?;
     let reader = remote.istio_namespace.reader();
-    let log = writes(remote, values.iter().flat_map(|value| &value.owners)).await?;
+    let log = writes(&context.lab, remote, values.iter().flat_map(|value| &value.owners)).await?;
     let mut evidence = Evidence::new();
     for Value { object, place, field, owners, otherwise } in &values {
         if let Some(got) = otherwise {
@@ -90,7 +92,7 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
         }
         let found: Vec<&Write> = owners.iter().filter_map(|owner| author(&log, owner, place)).collect();
         // Whoever applies the same value becomes another owner beside the one who wrote it.
-        let istiods = found.iter().find(|write| stranger(write, &reader, primary).is_none());
+        let istiods = found.iter().find(|write| stranger(context, write, &reader).is_none());
         let Some(write) = istiods.or(found.first()) else {
             return Err(Fault::unknown(format!(
                 "the audit log of {} does not say who wrote {field} of {object}",
@@ -98,7 +100,7 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
             )));
         };
         let said = write.said(&book.name(&write.source));
-        let Some(who) = stranger(write, &reader, primary) else {
+        let Some(who) = stranger(context, write, &reader) else {
             evidence.saw(object, format!("who wrote {field}"), said);
             continue;
         };
@@ -117,9 +119,9 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
 }
 
 /// Who it was if not istiod of this cluster, by the account of the remote secret.
-fn stranger(write: &Write, reader: &str, primary: &Cluster) -> Option<String> {
-    let node = primary.nodes.values().any(|node| *node == write.source);
-    let pod = write.source.parse().is_ok_and(|address: Ipv4Addr| primary.pod_subnet.contains(&address));
+fn stranger(context: &Context, write: &Write, reader: &str) -> Option<String> {
+    let node = context.primary().nodes.values().any(|node| *node == write.source);
+    let pod = write.source.parse().is_ok_and(|address: Ipv4Addr| context.lab.pods_of(Role::Primary).contains(&address));
     other_than_istiod(write, reader, node || pod)
 }
 
@@ -154,7 +156,7 @@ async fn values(context: &Context, root: &str) -> Result<Vec<Value>, Fault> {
             });
         }
     }
-    let namespaces = served(remote).await?;
+    let namespaces = served(context).await?;
     for map in try_join_all(namespaces.iter().map(|namespace| configmap(remote, namespace, MAP))).await? {
         let held = root_configmap::held(&map);
         let otherwise = (normal(&held) != normal(root)).then(|| fingerprint(&held));
@@ -189,7 +191,8 @@ async fn configmap(remote: &Cluster, namespace: &str, name: &str) -> Result<Conf
 }
 
 /// Writes down who wrote the CAs of the validating webhooks: istiod writes those of its own cluster alone.
-async fn validating(remote: &Cluster, book: &AddressBook, evidence: &mut Evidence) -> Result<(), Fault> {
+async fn validating(context: &Context, book: &AddressBook, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = context.remote();
     let all = remote.all::<ValidatingWebhookConfiguration>().list(&ListParams::default()).await;
     for configuration in all.map_err(remote.refused("list ValidatingWebhookConfigurations"))? {
         let name = configuration.name_any();
@@ -203,7 +206,7 @@ async fn validating(remote: &Cluster, book: &AddressBook, evidence: &mut Evidenc
             };
             let path = ["f:webhooks", &keyed(&webhook.name), "f:clientConfig", "f:caBundle"];
             let owners = owners(&configuration.metadata, &path);
-            let log = writes(remote, owners.iter()).await?;
+            let log = writes(&context.lab, remote, owners.iter()).await?;
             let place = place_of("validatingwebhookconfigurations", "", &name);
             let by = owners.iter().find_map(|owner| author(&log, owner, &place));
             let by = by.map_or("nobody that the audit log knows".to_string(), |by| by.said(&book.name(&by.source)));

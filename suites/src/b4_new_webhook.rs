@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use futures::future::join_all;
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::wait::Look;
@@ -28,6 +28,7 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes injection webhooks"),
 };
 
 const TAGGED: &str = "meshproof-b4";
@@ -114,14 +115,16 @@ async fn patched(context: &Context, revision: &str, root: &str, began: Instant) 
                 .saw(&object, format!("clientConfig.caBundle, with {REVISION}={revision}"), fingerprint(root))
                 .saw(&object, "made, then patched after", took)
                 .saw(&object, "managedFields of caBundle", manager);
-            if let Some(line) = audit(remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await {
+            if let Some(line) =
+                audit(&context.lab, remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await
+            {
                 evidence.saw(&object, "last write by istiod's reader account", line);
             }
             Ok(evidence)
         }
         Err(timeout) => {
             let got = timeout.last()?.to_string();
-            let tried = audit(remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await;
+            let tried = audit(&context.lab, remote, "mutatingwebhookconfigurations", TAGGED, "istio-reader").await;
             evidence.saw(&object, "last write by istiod's reader account", tried.as_deref().unwrap_or("none"));
             let (why, hint) = leads_not(context, &mut evidence).await;
             let hint = if why.is_empty() {

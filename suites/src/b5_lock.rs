@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::wait::Look;
@@ -27,6 +27,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Changes(Ground::RemoteLock)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it deletes istiod's lock and waits for a new one"),
 };
 
 const NAMESPACE: &str = "meshproof-b5";

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use futures::future::{join_all, try_join_all};
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
@@ -29,6 +29,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes calls between pods of its own"),
 };
 
 /// echo by another name, so that these calls do not skew the counts of D11.

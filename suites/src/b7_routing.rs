@@ -2,7 +2,7 @@
 //! nearest ones, and on to the other cluster when those are gone.
 
 use futures::future::{join_all, try_join_all};
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::lab::cluster::ClusterError;
@@ -25,6 +25,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes routing rules, and calls between pods of its own"),
 };
 
 const NAME: &str = "meshproof-b7";

@@ -2,7 +2,7 @@
 //! are switched off, as for the checks that count answers, the caller sees the failure.
 
 use futures::future::{join_all, try_join_all};
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
@@ -23,6 +23,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes calls between pods of its own, of which some fail on purpose"),
 };
 
 /// A port on which no pod listens.

@@ -6,7 +6,7 @@
 //! (istio/istio#29969, #31787, #34582, #36349; with DNS proxying, #61038). What it says is noted, not judged.
 
 use futures::future::join_all;
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
@@ -26,6 +26,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes calls between pods of its own"),
 };
 
 /// The same object in both clusters; only pods of the remote one have its version.

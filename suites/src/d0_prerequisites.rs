@@ -3,7 +3,7 @@
 //! Sabotage: `docker exec <node of cluster2> iptables -I INPUT -p tcp --dport 6443 -s <node of cluster1> -j DROP`. A missing
 //! route between pods does not show here: what leaves for an API server wears the node's address (D10 judges it).
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
 use harness::lab::probe::{Get, Probe, Tls};
@@ -28,6 +28,7 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it asks from a pod of its own whether the API server of the remote cluster is reached"),
 };
 
 /// The label by which Istio learns the network of a cluster.
@@ -113,11 +114,12 @@ async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), F
                     .into());
             }
             // Of the same type as the subnet, without a name for it.
-            let mut pods = cluster.pod_subnet;
+            let subnet = context.lab.pods_of(role);
+            let mut pods = subnet;
             pods = cidr.parse().unwrap_or(pods);
-            if cidr.is_empty() || !cluster.pod_subnet.contains(&pods) {
-                return Err(Finding::new(format!("{object} gives its pods addresses outside {}", cluster.pod_subnet))
-                    .expected_got(cluster.pod_subnet.to_string(), cidr)
+            if cidr.is_empty() || !subnet.contains(&pods) {
+                return Err(Finding::new(format!("{object} gives its pods addresses outside {subnet}"))
+                    .expected_got(subnet.to_string(), cidr)
                     .evidence(evidence)
                     .into());
             }
@@ -126,9 +128,10 @@ async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), F
         network_label(context, cluster, evidence).await?;
     }
     let (one, other) = (context.primary(), context.remote());
-    if one.pod_subnet.contains(&other.pod_subnet) || other.pod_subnet.contains(&one.pod_subnet) {
+    let [ones, others] = Role::ALL.map(|role| context.lab.pods_of(role));
+    if ones.contains(&others) || others.contains(&ones) {
         return Err(Finding::new(format!("pods of {} and {} have the same addresses", one.name, other.name))
-            .expected_got("pod subnets that do not overlap", format!("{} and {}", one.pod_subnet, other.pod_subnet))
+            .expected_got("pod subnets that do not overlap", format!("{ones} and {others}"))
             .evidence(evidence)
             .into());
     }

@@ -7,7 +7,7 @@
 //! container), or rewrite the source of what leaves it (`iptables -t nat -I POSTROUTING -d 10.20.0.0/24 -j MASQUERADE`).
 
 use futures::{StreamExt, stream};
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::pod_network::{Route, missing_routes};
 use harness::lab::probe::{Calls, Probe};
@@ -30,6 +30,7 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it makes calls between pods of its own"),
 };
 
 const CALLS: u32 = 3;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::tally::{Design, Judgement};
 use harness::check::{Context, Evidence, Fault, Finding, Layer};
 use harness::lab::cluster::pod_ready;
@@ -35,6 +35,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it counts which of its own pods answer"),
 };
 
 /// So many calls end in time on a busy machine, before the question itself is given up.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::inventory::{self, Entry};
 use harness::lab::Home;
@@ -23,6 +23,7 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::CleanedUp,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it judges what the guide's clean-up leaves"),
 };
 
 /// What Istio is known to leave behind.

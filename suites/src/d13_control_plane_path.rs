@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::facts::Fact;
 use harness::install::proof::istiod_addresses;
@@ -40,6 +40,7 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::Traffic)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it follows connections of its own pods through the gateway"),
 };
 
 const CALLS: u32 = 20;

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use harness::check::case::{Case, When};
-use harness::check::{Context, Evidence, Fault, Finding};
-use harness::scenario::Scenario;
+use harness::check::case::{Case, Reading, Reads, When};
+use harness::check::right::{Place, Right};
+use harness::check::{Context, Evidence, Fault, Finding, Mesh};
+use harness::mesh::{Known, Wanted};
+use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -31,24 +33,42 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Part(Reading {
+        judge: |mesh| Box::pin(read(mesh)),
+        rights: &[
+            Right::new(Role::Primary, Place::Istio, "apps", "deployments", &["list", "watch"]),
+            Right::new(Role::Primary, Place::Istio, "", "pods", &["list"]),
+            Right::new(Role::Primary, Place::Istio, "", "configmaps", &["get"]),
+        ],
+        not_asked: "what the running istiod says of itself (/version, /debug/mesh)",
+    }),
 };
 
-const INJECTOR: &str = "istio-sidecar-injector";
+/// istiod's id of its cluster where nobody gives it one.
+const USUAL_ID: &str = "Kubernetes";
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let mut evidence = read(context).await?;
+    for pod in istiod::replicas(context.primary()).await? {
+        answers(context, &pod, &mut evidence).await?;
+    }
+    Ok(evidence)
+}
+
+/// The part that only reads.
+async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
-    ready(context, &mut evidence).await?;
-    let primary = context.primary();
+    ready(mesh, &mut evidence).await?;
+    let primary = mesh.primary();
     let istio = &*primary.istio_namespace;
     let pods = istiod::pods(primary).await?;
     if pods.is_empty() {
-        return Err(Finding::new(format!("{} has no ready pod of istiod in {istio}", primary.name))
+        return Err(Finding::new(format!("{} has no ready pod of istiod in {istio}", primary.called()))
             .expected_got("every replica ready", "none")
             .evidence(&evidence)
             .into());
     }
-    let wanted = context.scenario().istiod.replicas as usize;
-    if pods.len() < wanted {
+    if let Some(wanted) = mesh.wanted.istiod_replicas.filter(|wanted| pods.len() < *wanted) {
         let names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
         return Err(Finding::new(format!("{} has {} ready pods of istiod, not {wanted}", primary.name, pods.len()))
             .expected_got(format!("{wanted} replicas, as the scenario asks"), names.join(", "))
@@ -57,24 +77,24 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             .into());
     }
     for pod in &pods {
-        environment(context, pod, &mut evidence)?;
-        answers(context, &pod.name_any(), &mut evidence).await?;
+        environment(mesh, pod, &mut evidence)?;
     }
-    injected_values(context, &mut evidence).await?;
-    let root = root_of_primary(context).await?;
+    injected_values(mesh, &mut evidence).await?;
+    let root = root_of_primary(mesh).await?;
     let object = primary.object("ConfigMap", &format!("{istio}/istio-ca-root-cert"));
     evidence.saw(object, "root-cert.pem", fingerprint(&root));
     Ok(evidence)
 }
 
 /// Every replica of the Deployment is there, of its newest template, and ready.
-async fn ready(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let primary = context.primary();
+async fn ready(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
+    let primary = mesh.primary();
     let istio = &*primary.istio_namespace;
-    let object = primary.object("Deployment", &format!("{istio}/istiod"));
-    let wait = context.wait(format!("{object} to be ready"), context.budgets.converge());
+    let istiod = primary.revision.istiod();
+    let object = primary.object("Deployment", &format!("{istio}/{istiod}"));
+    let wait = mesh.wait(format!("{object} to be ready"), mesh.budgets.converge());
     let found = primary
-        .watch(&wait, primary.api::<Deployment>(istio), "istiod", |deployment| match deployment {
+        .watch(&wait, primary.api::<Deployment>(istio), &istiod, |deployment| match deployment {
             None => Look::NotYet("not there".to_string()),
             Some(deployment) => match settled(deployment) {
                 Ok(count) => Look::Yes((count, manager_of(&deployment.metadata, "f:spec"))),
@@ -89,7 +109,7 @@ async fn ready(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> 
         }
         Err(timeout) => Err(Finding::new(format!("{object} is {}", timeout.last()?))
             .expected_got("every replica ready", timeout.last()?)
-            .hint(format!("kubectl --context {} -n {istio} describe deployment istiod", primary.context))
+            .hint(format!("kubectl --context {} -n {istio} describe deployment {istiod}", primary.context))
             .evidence(evidence)
             .into()),
     }
@@ -112,8 +132,8 @@ fn settled(deployment: &Deployment) -> Result<String, String> {
     }
 }
 
-fn environment(context: &Context, pod: &Pod, evidence: &mut Evidence) -> Result<(), Fault> {
-    let primary = context.primary();
+fn environment(mesh: &Mesh, pod: &Pod, evidence: &mut Evidence) -> Result<(), Fault> {
+    let primary = mesh.primary();
     let object = istiod::object(primary, &pod.name_any());
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let mut env = BTreeMap::new();
@@ -122,7 +142,8 @@ fn environment(context: &Context, pod: &Pod, evidence: &mut Evidence) -> Result<
         env.extend(container.env.iter().flatten().map(|env| (env.name.clone(), env.value.clone().unwrap_or_default())));
     }
     let told = |name: &str| env.get(name).map_or("absent", String::as_str).to_string();
-    let (external, id) = (told("EXTERNAL_ISTIOD"), told("CLUSTER_ID"));
+    let external = told("EXTERNAL_ISTIOD");
+    let id = env.get("CLUSTER_ID").cloned().unwrap_or_else(|| USUAL_ID.to_string());
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or("no node");
     evidence.saw(&object, "spec.nodeName", node);
     evidence.saw(&object, "env EXTERNAL_ISTIOD", &external).saw(&object, "env CLUSTER_ID", &id);
@@ -133,9 +154,10 @@ fn environment(context: &Context, pod: &Pod, evidence: &mut Evidence) -> Result<
             .evidence(evidence)
             .into());
     }
-    if id != primary.name {
+    let wanted = mesh.wanted.id(Role::Primary)?;
+    if id != wanted {
         return Err(Finding::new(format!("{object} runs with CLUSTER_ID {id}"))
-            .expected_got(format!("CLUSTER_ID={}", primary.name), id)
+            .expected_got(format!("CLUSTER_ID={wanted}"), id)
             .hint("values.global.multiCluster.clusterName of the operator file sets it")
             .evidence(evidence)
             .into());
@@ -181,15 +203,16 @@ async fn answers(context: &Context, pod: &str, evidence: &mut Evidence) -> Resul
 }
 
 /// What istiod tells the proxies that it injects in its own cluster.
-async fn injected_values(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let (primary, scenario) = (context.primary(), context.scenario());
+async fn injected_values(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
+    let primary = mesh.primary();
     let istio = &*primary.istio_namespace;
-    let object = primary.object("ConfigMap", &format!("{istio}/{INJECTOR}"));
+    let injector = primary.revision.injector();
+    let object = primary.object("ConfigMap", &format!("{istio}/{injector}"));
     let map = primary
         .api::<ConfigMap>(istio)
-        .get_opt(INJECTOR)
+        .get_opt(&injector)
         .await
-        .map_err(primary.refused(format!("show ConfigMap {istio}/{INJECTOR}")))?;
+        .map_err(primary.refused(format!("show ConfigMap {istio}/{injector}")))?;
     let Some(map) = map else {
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got("the values of the install", "no such ConfigMap")
@@ -199,7 +222,7 @@ async fn injected_values(context: &Context, evidence: &mut Evidence) -> Result<(
     let values: Value =
         map.data.as_ref().and_then(|data| serde_json::from_str(data.get("values")?).ok()).unwrap_or_default();
     let manager = manager_of(&map.metadata, "f:values");
-    for (field, wanted, got) in told(&values, scenario, &primary.name) {
+    for (field, wanted, got) in told(&values, &mesh.wanted)? {
         evidence.saw(&object, format!("values {field}"), &got);
         if got != wanted {
             return Err(Finding::new(format!("{object} says {field} {got}, not {wanted}"))
@@ -214,14 +237,20 @@ async fn injected_values(context: &Context, evidence: &mut Evidence) -> Result<(
 }
 
 /// Each value of the guide's operator file, with what it should be and what it is.
-fn told(values: &Value, scenario: &Scenario, cluster: &str) -> [(&'static str, String, String); 3] {
+fn told(values: &Value, wanted: &Wanted) -> Known<[(&'static str, String, String); 3]> {
     let global = &values["global"];
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).unwrap_or("absent").to_string();
-    [
-        ("global.meshID", scenario.mesh_id.clone(), text(&global["meshID"])),
-        ("global.multiCluster.clusterName", cluster.to_string(), text(&global["multiCluster"]["clusterName"])),
-        ("global.network", scenario.network.clone(), text(&global["network"])),
-    ]
+    let said = |text: &str, otherwise: &str| if text.is_empty() { otherwise.to_string() } else { text.to_string() };
+    let text = |value: &Value, otherwise| said(value.as_str().unwrap_or_default(), otherwise);
+    // A mesh that was found may have no id and no network; the guide's has both.
+    Ok([
+        ("global.meshID", said(wanted.mesh_id()?, "absent"), text(&global["meshID"], "absent")),
+        (
+            "global.multiCluster.clusterName",
+            wanted.id(Role::Primary)?.to_string(),
+            text(&global["multiCluster"]["clusterName"], USUAL_ID),
+        ),
+        ("global.network", said(wanted.network()?, "absent"), text(&global["network"], "absent")),
+    ])
 }
 
 #[cfg(test)]

@@ -4,17 +4,20 @@
 //! Sabotage: empty the status of its Service (`kubectl patch --subresource=status`), scale Deployment
 //! istio-eastwestgateway to 0, or cut one of its pods off on its node (`iptables -I FORWARD -d POD_IP -j DROP`).
 
-use harness::check::case::{Case, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::case::{Case, Reading, Reads, When};
+use harness::check::right::{Place, Right};
+use harness::check::{Context, Evidence, Fault, Finding, Mesh};
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
+use harness::lab::cluster::pod_ready;
 use harness::lab::probe::{Get, Probe};
+use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
 
 use crate::shared::gateway_traffic as gateway;
-use crate::shared::istiod::GATEWAY;
+use crate::shared::istiod::{self, GATEWAY};
 use crate::shared::writer::manager_of;
 
 /// The clause.
@@ -29,26 +32,66 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Part(Reading {
+        judge: |mesh| Box::pin(read(mesh)),
+        rights: &[
+            Right::new(Role::Primary, Place::Cluster, "", "services", &["list", "watch"]),
+            Right::new(Role::Primary, Place::Cluster, "", "pods", &["list"]),
+        ],
+        not_asked: "whether the gateway answers at that address to the remote cluster",
+    }),
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
-    let address = address(context, &mut evidence).await?;
+    let (address, _) = address(context, &mut evidence).await?;
+    if let Ok(learnt) = context.fact(Fact::GatewayAddress)
+        && learnt != address
+    {
+        evidence.note(format!("the address was {learnt} when the remote profile was installed"));
+    }
     answers(context, &address, &mut evidence).await?;
-    evidence.note(
-        "the guide warns that on most platforms this gateway is open to the Internet as installed: who runs it in \
-         production may want a firewall or a private load balancer before it",
-    );
+    evidence.note(OPEN);
     Ok(evidence)
 }
 
-async fn address(context: &Context, evidence: &mut Evidence) -> Result<String, Fault> {
-    let primary = context.primary();
-    let istio = &*primary.istio_namespace;
-    let object = primary.object("Service", &format!("{istio}/{GATEWAY}"));
-    let wait = context.wait(format!("an external address of {object}"), context.budgets.converge());
+/// What the guide itself says of such a gateway.
+const OPEN: &str = "the guide warns that on most platforms this gateway is open to the Internet as installed: who runs it in \
+                    production may want a firewall or a private load balancer before it";
+
+/// The part that only reads: the address in the status, and ready pods that could answer there.
+async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
+    let primary = mesh.primary();
+    let mut evidence = Evidence::new();
+    let (_, service) = address(mesh, &mut evidence).await?;
+    let place = format!("{}/{}", service.namespace().unwrap_or_default(), service.name_any());
+    let object = primary.object("Service", &place);
+    let selector = service.spec.and_then(|spec| spec.selector).unwrap_or_default();
+    if selector.is_empty() {
+        return Err(Fault::unknown(format!("{object} selects no pods, so who would answer behind it is not known")));
+    }
+    let selector: Vec<String> = selector.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let pods = primary.pods(&service.metadata.namespace.unwrap_or_default(), &selector.join(",")).await?;
+    let ready: Vec<String> =
+        pods.iter().filter(|pod| pod_ready(pod) == Look::Yes(())).map(ResourceExt::name_any).collect();
+    if ready.is_empty() {
+        return Err(Finding::new(format!("{object} has no ready pod behind it, so nobody answers at its address"))
+            .expected_got(format!("a ready pod {}", selector.join(",")), format!("none of {} is ready", pods.len()))
+            .evidence(&evidence)
+            .into());
+    }
+    evidence.saw(&object, "ready pods behind it", ready.join(", "));
+    evidence.note(OPEN);
+    Ok(evidence)
+}
+
+async fn address(mesh: &Mesh, evidence: &mut Evidence) -> Result<(String, Service), Fault> {
+    let primary = mesh.primary();
+    let (namespace, name) = istiod::gateway_place(mesh).await?;
+    let object = primary.object("Service", &format!("{namespace}/{name}"));
+    let wait = mesh.wait(format!("an external address of {object}"), mesh.budgets.converge());
     let found = primary
-        .watch(&wait, primary.api::<Service>(istio), GATEWAY, |service| {
+        .watch(&wait, primary.api::<Service>(&namespace), &name, |service| {
             let Some(service) = service else { return Look::NotYet("is not there".to_string()) };
             let kind = service.spec.as_ref().and_then(|spec| spec.type_.clone()).unwrap_or_default();
             if kind != "LoadBalancer" {
@@ -65,7 +108,7 @@ async fn address(context: &Context, evidence: &mut Evidence) -> Result<String, F
         Err(timeout) => {
             return Err(Finding::new(format!("{object} {}", timeout.last()?))
                 .expected_got("type LoadBalancer and status.loadBalancer.ingress[0]", timeout.last()?)
-                .hint("without it cluster2 has no way to istiod; look at the load balancer of the platform")
+                .hint("without it the remote cluster has no way to istiod; look at the load balancer of the platform")
                 .evidence(evidence)
                 .into());
         }
@@ -74,12 +117,7 @@ async fn address(context: &Context, evidence: &mut Evidence) -> Result<String, F
         .saw(&object, "status.loadBalancer.ingress[0]", &address)
         .saw(&object, "managedFields of status.loadBalancer", manager_of(&service.metadata, "f:loadBalancer"))
         .saw(&object, "exposed ports", ports(&service));
-    if let Ok(learnt) = context.fact(Fact::GatewayAddress)
-        && learnt != address
-    {
-        evidence.note(format!("the address was {learnt} when the remote profile was installed"));
-    }
-    Ok(address)
+    Ok((address, service))
 }
 
 /// `15012 tls-istiod, 15017 tls-istiodwebhook`, in the order in which the Service has them.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use harness::check::case::{Case, When};
+use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::primary_remote;
 use harness::install::proof::{external_address, raw};
@@ -35,6 +35,7 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Nothing("it shakes hands with istiod through the gateway from pods of its own"),
 };
 
 /// The ports of istiod for proxies and for webhooks, as the gateway exposes them and as its pods have them, with the

@@ -2,9 +2,11 @@
 //!
 //! Sabotage: `kubectl annotate namespace istio-system topology.istio.io/controlPlaneClusters-` in cluster2.
 
-use harness::check::case::{Case, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::case::{Case, Reading, Reads, When};
+use harness::check::right::{Place, Right};
+use harness::check::{Evidence, Fault, Finding, Mesh};
 use harness::lab::Cluster;
+use harness::role::Role;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -22,28 +24,35 @@ pub const CASE: Case = Case {
     follows: &["annotate-namespace"],
     uses: &[],
     when: When::Installed,
-    judge: |context| Box::pin(judge(context)),
+    judge: |context| Box::pin(read(context)),
+    reads: Reads::Part(Reading {
+        judge: |mesh| Box::pin(read(mesh)),
+        rights: &[Right::new(Role::Remote, Place::Cluster, "", "namespaces", &["get", "list"])],
+        not_asked: "",
+    }),
 };
 
 const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
 
-async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let (primary, remote) = (context.primary(), context.remote());
+async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
+    let id = mesh.wanted.id(Role::Primary)?;
     // istiod asks for the namespace of its own name, wherever the remote profile was installed.
     let istio = &*primary.istio_namespace;
     let mut evidence = Evidence::new();
     let object = remote.object("Namespace", istio);
-    let wanted = format!("{ANNOTATION}={}", primary.name);
+    let wanted = format!("{ANNOTATION}={id}");
     let namespace =
         remote.all::<Namespace>().get_opt(istio).await.map_err(remote.refused(format!("show Namespace {istio}")))?;
     let annotation = namespace.as_ref().and_then(|namespace| namespace.annotations().get(ANNOTATION));
     if annotation.is_none()
-        && let Some((other, value)) = elsewhere(remote, &primary.name).await?
+        && let Some((other, value)) = elsewhere(remote, id).await?
     {
         evidence.saw(remote.object("Namespace", &other), format!("metadata.annotations[{ANNOTATION}]"), &value);
         let cause = format!(
             "{} has the annotation {ANNOTATION}={value} in namespace {other}, but istiod of {} looks for it in {istio}, which is its own",
-            remote.name, primary.name
+            remote.called(),
+            primary.called()
         );
         return Err(Finding::new(cause)
             .expected_got(format!("{object} with the annotation {wanted}"), format!("namespace {other} has it"))
@@ -71,23 +80,18 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
          for istiod reads the annotation only when it reads the secret",
         remote.context
     );
-    let (cause, got, hint) = match names(annotation.map(String::as_str), &primary.name) {
+    let (cause, got, hint) = match names(annotation.map(String::as_str), id) {
         Named::Exactly | Named::ByStar => return Ok(evidence),
         Named::No if annotation.is_none() => {
             (format!("{object} lacks the annotation {wanted}"), "no such annotation".to_string(), mend)
         }
         Named::No => {
             let value = annotation.cloned().unwrap_or_default();
-            (
-                format!("{object} has the annotation {ANNOTATION}=\"{value}\", which does not name {}", primary.name),
-                value,
-                mend,
-            )
+            (format!("{object} has the annotation {ANNOTATION}=\"{value}\", which does not name {id}"), value, mend)
         }
         Named::WithBlanks(entry) => {
             let cause = format!(
-                "{object} names \"{entry}\" with a blank in the annotation {ANNOTATION}, which istiod does not take for {}",
-                primary.name
+                "{object} names \"{entry}\" with a blank in the annotation {ANNOTATION}, which istiod does not take for {id}"
             );
             (
                 cause,

@@ -7,10 +7,12 @@ mod webhooks;
 
 use std::collections::BTreeSet;
 
-use harness::check::case::{Case, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::case::{Case, Reading, Reads, When};
+use harness::check::right::{Place, Right};
+use harness::check::{Evidence, Fault, Finding, Mesh};
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
+use harness::role::Role;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -32,30 +34,51 @@ pub const CASE: Case = Case {
     follows: &["remote-install"],
     uses: &[],
     when: When::Installed,
-    judge: |context| Box::pin(judge(context)),
+    judge: |context| Box::pin(read(context, context.facts.get(Fact::GatewayAddress))),
+    reads: Reads::Part(Reading {
+        judge: |mesh| Box::pin(read(mesh, None)),
+        rights: &[
+            Right::new(
+                Role::Remote,
+                Place::Cluster,
+                "admissionregistration.k8s.io",
+                "mutatingwebhookconfigurations",
+                &["list"],
+            ),
+            Right::new(Role::Remote, Place::Istio, "", "services", &["get"]),
+            Right::new(Role::Remote, Place::Istio, "discovery.k8s.io", "endpointslices", &["list"]),
+            Right::new(Role::Remote, Place::Istio, "", "endpoints", &["get"]),
+            Right::new(Role::Remote, Place::Cluster, "apps", "deployments", &["list"]),
+            Right::new(Role::Remote, Place::Cluster, "", "pods", &["list"]),
+            Right::new(Role::Primary, Place::Cluster, "", "services", &["get", "list"]),
+        ],
+        not_asked: "",
+    }),
 };
 
 /// Ports of Service istiod, with where each leads.
 const PORTS: [(i32, i32); 2] = [(15012, 15012), (443, 15017)];
 
-async fn judge(context: &Context) -> Result<Evidence, Fault> {
+/// All of it only reads. The gateway's address may have been `learnt` before it was lost.
+async fn read(mesh: &Mesh, learnt: Option<String>) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
-    webhooks::judge(context, &mut evidence).await?;
-    let service = service(context, &mut evidence).await?;
-    addresses(context, &service, &mut evidence).await?;
-    no_istiod(context, &mut evidence).await?;
+    webhooks::judge(mesh, &mut evidence).await?;
+    let service = service(mesh, &mut evidence).await?;
+    addresses(mesh, &service, learnt, &mut evidence).await?;
+    no_istiod(mesh, &mut evidence).await?;
     Ok(evidence)
 }
 
-async fn service(context: &Context, evidence: &mut Evidence) -> Result<Service, Fault> {
-    let remote = context.remote();
+async fn service(mesh: &Mesh, evidence: &mut Evidence) -> Result<Service, Fault> {
+    let remote = mesh.remote();
     let istio = &*remote.istio_namespace;
-    let object = remote.object("Service", &format!("{istio}/istiod"));
+    let name = remote.revision.istiod();
+    let object = remote.object("Service", &format!("{istio}/{name}"));
     let service = remote
         .api::<Service>(istio)
-        .get_opt("istiod")
+        .get_opt(&name)
         .await
-        .map_err(remote.refused(format!("show Service {istio}/istiod")))?;
+        .map_err(remote.refused(format!("show Service {istio}/{name}")))?;
     let Some(service) = service else {
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got("a Service with the gateway's address behind it", "no such Service")
@@ -95,11 +118,17 @@ fn target(port: i32, target: &Option<IntOrString>) -> i32 {
 }
 
 /// What is behind Service istiod is the gateway's address as it is now, and nothing else.
-async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence) -> Result<(), Fault> {
-    let (primary, remote) = (context.primary(), context.remote());
+async fn addresses(
+    mesh: &Mesh,
+    service: &Service,
+    learnt: Option<String>,
+    evidence: &mut Evidence,
+) -> Result<(), Fault> {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
     let istio = &*remote.istio_namespace;
-    let gateway = istiod::gateway(context).await?;
-    let gateway_object = primary.object("Service", &format!("{}/{}", primary.istio_namespace, istiod::GATEWAY));
+    let gateway = istiod::gateway(mesh).await?;
+    let (gateway_namespace, gateway_name) = istiod::gateway_place(mesh).await?;
+    let gateway_object = primary.object("Service", &format!("{gateway_namespace}/{gateway_name}"));
     let wanted = match gateway.as_ref().and_then(external_address) {
         Some(address) => {
             evidence.saw(&gateway_object, "status.loadBalancer.ingress[0]", &address);
@@ -107,10 +136,10 @@ async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence
         }
         // That the gateway has lost its address is for D2 to say.
         None => {
-            evidence.note(format!(
-                "{gateway_object} has no external address now; compared with the one learnt by the install"
-            ));
-            context.fact(Fact::GatewayAddress)?
+            let none = format!("{gateway_object} has no external address now");
+            let learnt = learnt.ok_or_else(|| Fault::unknown(format!("{none}, with which to compare")))?;
+            evidence.note(format!("{none}; compared with the one learnt by the install"));
+            learnt
         }
     };
     let mismatch = |object: String, got: String, evidence: &Evidence| {
@@ -120,15 +149,21 @@ async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence
             .evidence(evidence)
     };
     if let Some(name) = service.spec.as_ref().and_then(|spec| spec.external_name.clone()) {
-        let object = remote.object("Service", &format!("{istio}/istiod"));
+        let object = remote.object("Service", &format!("{istio}/{}", remote.revision.istiod()));
         evidence.saw(&object, "spec.externalName", &name);
+        if name != wanted && !remote.is_of_lab() {
+            // Whoever runs a mesh may have a name of their own for the gateway's address.
+            return Err(Fault::unknown(format!(
+                "{object} leads to {name}; whether that is {wanted}, the gateway, is not read"
+            )));
+        }
         return if name == wanted { Ok(()) } else { Err(mismatch(object, name, evidence).into()) };
     }
     let slices = remote
         .api::<EndpointSlice>(istio)
-        .list(&ListParams::default().labels("kubernetes.io/service-name=istiod"))
+        .list(&ListParams::default().labels(&format!("kubernetes.io/service-name={}", service.name_any())))
         .await
-        .map_err(remote.refused(format!("list the EndpointSlices of Service {istio}/istiod")))?;
+        .map_err(remote.refused(format!("list the EndpointSlices of Service {istio}/{}", service.name_any())))?;
     let mut found = BTreeSet::new();
     let mut ports = BTreeSet::new();
     for slice in &slices {
@@ -143,7 +178,7 @@ async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence
         found.extend(addresses);
         ports.extend(of_slice);
     }
-    let name = slices.items.first().map_or("istiod".to_string(), ResourceExt::name_any);
+    let name = slices.items.first().map_or(service.name_any(), ResourceExt::name_any);
     let object = remote.object("EndpointSlice", &format!("{istio}/{name}"));
     if found != BTreeSet::from([wanted.clone()]) {
         let got =
@@ -156,19 +191,19 @@ async fn addresses(context: &Context, service: &Service, evidence: &mut Evidence
             .evidence(evidence)
             .into());
     }
-    endpoints(context, evidence).await
+    endpoints(mesh, &service.name_any(), evidence).await
 }
 
 /// Notes whether there is an Endpoints object too: some API servers find a webhook's address by it alone.
-async fn endpoints(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let remote = context.remote();
+async fn endpoints(mesh: &Mesh, name: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = mesh.remote();
     let istio = &*remote.istio_namespace;
     let object = remote
         .api::<Endpoints>(istio)
-        .get_opt("istiod")
+        .get_opt(name)
         .await
-        .map_err(remote.refused(format!("show Endpoints {istio}/istiod")))?;
-    evidence.saw(remote.object("Endpoints", &format!("{istio}/istiod")), "is there", object.is_some());
+        .map_err(remote.refused(format!("show Endpoints {istio}/{name}")))?;
+    evidence.saw(remote.object("Endpoints", &format!("{istio}/{name}")), "is there", object.is_some());
     if object.is_none() {
         evidence.note(
             "the remote profile makes an EndpointSlice and no Endpoints object since Istio 1.28; API servers that look \
@@ -178,8 +213,8 @@ async fn endpoints(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
     Ok(())
 }
 
-async fn no_istiod(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let remote = context.remote();
+async fn no_istiod(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = mesh.remote();
     let params = ListParams::default().labels("app=istiod");
     let deployments =
         remote.all::<Deployment>().list(&params).await.map_err(remote.refused("list Deployments app=istiod"))?;

@@ -10,9 +10,12 @@ mod token;
 
 use std::collections::BTreeMap;
 
-use harness::check::case::{Case, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::case::{Case, Reading, Reads, When};
+use harness::check::right::{Place, Right};
+use harness::check::{Context, Evidence, Fault, Finding, Mesh};
 use harness::install::proof::external_address;
+use harness::problem::all_of;
+use harness::role::Role;
 use harness::wait::Look;
 
 use crate::shared::istiod;
@@ -30,6 +33,15 @@ pub const CASE: Case = Case {
     uses: &[],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Part(Reading {
+        judge: |mesh| Box::pin(read(mesh)),
+        rights: &[
+            Right::new(Role::Primary, Place::Istio, "", "pods", &["list"]),
+            Right::new(Role::Primary, Place::Istio, "", "pods/portforward", &["create", "get"]),
+        ],
+        not_asked: "the Secret itself, for who may read it may read istiod's key too; a token of the remote cluster, before and \
+                    after",
+    }),
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
@@ -51,18 +63,42 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     Ok(evidence)
 }
 
+/// The part that only reads: what istiod says of the remote cluster, which it knows by the remote secret alone.
+async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
+    let id = mesh.wanted.id(Role::Remote)?;
+    // What cannot be asked at all is not waited for.
+    sync_of_each(mesh).await?;
+    let mut evidence = Evidence::new();
+    synced(mesh, &mut evidence).await?;
+    let mut proxies = 0;
+    for pod in istiod::replicas(primary).await? {
+        let page = istiod::debug(primary, &pod, "/debug/syncz").await?;
+        let count = istiod::connected(&page).iter().filter(|(_, cluster)| cluster == id).count();
+        evidence.saw(istiod::object(primary, &pod), format!("/debug/syncz: proxies connected as of {id}"), count);
+        proxies += count;
+    }
+    if proxies == 0 {
+        evidence.note(format!(
+            "no proxy of {} is connected, so that its workloads authenticate was not seen",
+            remote.called()
+        ));
+    }
+    Ok(evidence)
+}
+
 /// Every ready replica of istiod says that the remote cluster is synced.
-async fn synced(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let (primary, remote) = (context.primary(), context.remote());
-    let wait = context.wait(format!("every replica of istiod to sync {}", remote.name), context.budgets.converge());
+async fn synced(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
+    let wait = mesh.wait(format!("every replica of istiod to sync {}", remote.name), mesh.budgets.converge());
     let found = wait
         .until(|| async {
-            let told = match sync_of_each(context).await {
+            let told = match sync_of_each(mesh).await {
                 Ok(told) => told,
                 Err(fault) => return fault.into(),
             };
             if told.is_empty() {
-                return Look::NotYet(format!("{} has no ready pod of istiod", primary.name));
+                return Look::NotYet(format!("{} has no ready pod of istiod", primary.called()));
             }
             match told.iter().find(|(_, (status, _))| status != "synced") {
                 None => Look::Yes(told),
@@ -86,20 +122,24 @@ async fn synced(context: &Context, evidence: &mut Evidence) -> Result<(), Fault>
         Err(timeout) => Err(Finding::new(timeout.last()?)
             .expected_got(format!("{} synced on every replica", remote.name), timeout.last()?)
             .hint(format!(
-                "see istiod's log for {}: kubectl --context {} -n {} logs deploy/istiod",
-                remote.name, primary.context, primary.istio_namespace
+                "see istiod's log for {}: kubectl --context {} -n {} logs deploy/{}",
+                remote.name,
+                primary.context,
+                primary.istio_namespace,
+                primary.revision.istiod()
             ))
             .evidence(evidence)
             .into()),
     }
 }
 
-async fn sync_of_each(context: &Context) -> Result<BTreeMap<String, (String, String)>, Fault> {
-    let (primary, remote) = (context.primary(), context.remote());
+async fn sync_of_each(mesh: &Mesh) -> Result<BTreeMap<String, (String, String)>, Fault> {
+    let primary = mesh.primary();
     let mut told = BTreeMap::new();
     for pod in istiod::replicas(primary).await? {
         let page = istiod::debug(primary, &pod, "/debug/clusterz").await?;
-        let status = istiod::sync(&page, &remote.name).unwrap_or(("unknown to it".to_string(), String::new()));
+        let unknown = || (format!("unknown to it: it knows {}", all_of(&istiod::clusters(&page))), String::new());
+        let status = istiod::sync(&page, mesh.wanted.id(Role::Remote)?).unwrap_or_else(unknown);
         told.insert(pod, status);
     }
     Ok(told)

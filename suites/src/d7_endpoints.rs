@@ -4,10 +4,13 @@
 //! an address of nobody to Service echo in cluster2; label the caller of cluster2 `topology.istio.io/network: network2`
 //! (it is given the gateway in the place of pods); hide Service scaled from the caller by a Sidecar in cluster1.
 
+mod held;
+
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use harness::check::case::{Case, Ground, Use, When};
+use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
+use harness::check::right::{Place, Right};
 use harness::check::{Context, Evidence, Fault, Finding, Layer};
 use harness::install::facts::Fact;
 use harness::lab::probe::Probe;
@@ -34,6 +37,19 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::RemoteInjection), Use::Relies(Ground::RemoteRootCert)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Part(Reading {
+        judge: |mesh| Box::pin(held::read(mesh)),
+        rights: &[
+            Right::new(Role::Primary, Place::Cluster, "", "namespaces", &["list"]),
+            Right::new(Role::Primary, Place::Cluster, "", "services", &["list"]),
+            Right::new(Role::Primary, Place::Cluster, "", "pods", &["list"]),
+            Right::new(Role::Primary, Place::Istio, "", "pods/portforward", &["create", "get"]),
+            Right::new(Role::Remote, Place::Cluster, "", "namespaces", &["list"]),
+            Right::new(Role::Remote, Place::Cluster, "", "services", &["list"]),
+            Right::new(Role::Remote, Place::Cluster, "", "pods", &["list"]),
+        ],
+        not_asked: "what the proxies list, and whether that follows pods as they come and go",
+    }),
 };
 
 const HOST: &str = "echo.meshproof-sample.svc.cluster.local";

@@ -5,10 +5,12 @@
 
 use std::time::Instant;
 
-use harness::check::case::{Case, Ground, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
+use harness::check::right::{Place, Right};
+use harness::check::{Context, Evidence, Fault, Finding, Mesh};
 use harness::lab::Cluster;
 use harness::lab::cluster::FIELD_MANAGER;
+use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -19,7 +21,7 @@ use serde_json::json;
 
 use crate::shared::certificate::{fingerprint, normal};
 use crate::shared::leading::{leads_not, root_of_primary};
-use crate::shared::webhook::{ca_bundle, injectors, labelled};
+use crate::shared::webhook::{REVISION, ca_bundle, injectors, labelled};
 use crate::shared::writer::{audit, manager_of};
 
 /// The clause.
@@ -34,42 +36,38 @@ pub const CASE: Case = Case {
     uses: &[Use::Changes(Ground::RemoteInjection)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Part(Reading {
+        judge: |mesh| Box::pin(read(mesh)),
+        rights: &[
+            Right::new(
+                Role::Remote,
+                Place::Cluster,
+                "admissionregistration.k8s.io",
+                "mutatingwebhookconfigurations",
+                &["list", "watch"],
+            ),
+            Right::new(Role::Primary, Place::Istio, "", "configmaps", &["get"]),
+            Right::new(Role::Primary, Place::Istio, "", "pods", &["list"]),
+            Right::new(Role::Primary, Place::Istio, "", "pods/log", &["get"]),
+        ],
+        not_asked: "whether istiod writes a caBundle again that was blanked, and whether a pod gets its sidecar",
+    }),
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let (primary, remote) = (context.primary(), context.remote());
+    let remote = context.remote();
     let root = root_of_primary(context).await?;
     let mut evidence = Evidence::new();
-    evidence.saw(
-        primary.object("ConfigMap", &format!("{}/istio-ca-root-cert", primary.istio_namespace)),
-        "root-cert.pem",
-        fingerprint(&root),
-    );
-    let labelled = labelled(remote).await?;
-    let mut matching = 0;
+    let written = all_patched(context, &root, &mut evidence).await?;
     // One is blanked in any case, and whatever an earlier check had to write back itself.
-    let mut to_heal: Vec<String> = labelled.first().map(ResourceExt::name_any).into_iter().collect();
-    for configuration in &labelled {
-        for webhook in injectors(configuration) {
-            matching += 1;
-            patched(context, &configuration.name_any(), &webhook, &root, &mut evidence).await?;
+    let mut to_heal: Vec<&String> = written.first().map(|(name, _)| name).into_iter().collect();
+    for (name, manager) in &written {
+        if !manager.starts_with(&format!("{FIELD_MANAGER} ")) {
+            by_istiod(remote, name, manager, &evidence)?;
+        } else if !to_heal.contains(&name) {
+            to_heal.push(name);
         }
-        let name = configuration.name_any();
-        let manager = manager_of(&configuration.metadata, "f:caBundle");
-        evidence.saw(object(remote, &name), "managedFields of caBundle", &manager);
-        if manager.starts_with(&format!("{FIELD_MANAGER} ")) {
-            to_heal.extend((!to_heal.contains(&name)).then(|| name.clone()));
-        } else if !manager.starts_with("pilot-discovery") {
-            return Err(Finding::new(format!(
-                "the caBundle of {} was written by {manager}, not by istiod",
-                object(remote, &name)
-            ))
-            .expected_got("manager pilot-discovery", manager)
-            .hint("a caBundle that is right by hand grows stale with the next root; remove it, and see whether istiod writes it")
-            .evidence(&evidence)
-            .into());
-        }
-        if let Some(line) = audit(remote, "mutatingwebhookconfigurations", &name, "istio-reader").await {
+        if let Some(line) = audit(&context.lab, remote, "mutatingwebhookconfigurations", name, "istio-reader").await {
             evidence.saw(
                 format!("{} audit log", remote.name),
                 format!("last write of {name} by istiod's reader account"),
@@ -77,17 +75,67 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             );
         }
     }
-    if matching == 0 {
-        return Err(Finding::new(format!("{} has no injection webhook with the label istio.io/rev", remote.name))
-            .expected_got("istio-sidecar-injector with webhooks *.sidecar-injector.istio.io", "none")
-            .evidence(&evidence)
-            .into());
-    }
-    for name in &to_heal {
+    for name in to_heal {
         heals(context, name, &root, &mut evidence).await?;
     }
     injects(context, &mut evidence).await?;
     Ok(evidence)
+}
+
+/// The part that only reads.
+async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
+    let root = root_of_primary(mesh).await?;
+    let mut evidence = Evidence::new();
+    for (name, manager) in all_patched(mesh, &root, &mut evidence).await? {
+        by_istiod(mesh.remote(), &name, &manager, &evidence)?;
+    }
+    Ok(evidence)
+}
+
+/// Waits until every injection webhook holds the root; returns the objects that have them, each with who wrote its CA.
+async fn all_patched(mesh: &Mesh, root: &str, evidence: &mut Evidence) -> Result<Vec<(String, String)>, Fault> {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
+    evidence.saw(
+        primary.object("ConfigMap", &format!("{}/istio-ca-root-cert", primary.istio_namespace)),
+        "root-cert.pem",
+        fingerprint(root),
+    );
+    let mut labelled = labelled(remote).await?;
+    if !remote.is_of_lab() {
+        // Another control plane writes those of its own revision.
+        labelled.retain(|found| found.labels().get(REVISION).is_some_and(|label| label == remote.revision.name()));
+    }
+    let mut matching = 0;
+    let mut written = Vec::new();
+    for configuration in &labelled {
+        let name = configuration.name_any();
+        for webhook in injectors(configuration) {
+            matching += 1;
+            patched(mesh, &name, &webhook, root, evidence).await?;
+        }
+        let manager = manager_of(&configuration.metadata, "f:caBundle");
+        evidence.saw(object(remote, &name), "managedFields of caBundle", &manager);
+        written.push((name, manager));
+    }
+    if matching == 0 {
+        return Err(Finding::new(format!("{} has no injection webhook with the label istio.io/rev", remote.called()))
+            .expected_got("istio-sidecar-injector with webhooks *.sidecar-injector.istio.io", "none")
+            .evidence(evidence)
+            .into());
+    }
+    Ok(written)
+}
+
+/// The caBundle was written by istiod itself.
+fn by_istiod(remote: &Cluster, name: &str, manager: &str, evidence: &Evidence) -> Result<(), Fault> {
+    if manager.starts_with("pilot-discovery") {
+        return Ok(());
+    }
+    Err(Finding::new(format!("the caBundle of {} was written by {manager}, not by istiod", object(remote, name)))
+        .expected_got("manager pilot-discovery", manager)
+        .hint("a caBundle that is right by hand grows stale with the next root; remove it, and see whether istiod writes it")
+        .evidence(evidence)
+        .into())
 }
 
 fn object(remote: &Cluster, name: &str) -> String {
@@ -95,15 +143,9 @@ fn object(remote: &Cluster, name: &str) -> String {
 }
 
 /// Waits until one webhook holds the root.
-async fn patched(
-    context: &Context,
-    name: &str,
-    webhook: &str,
-    root: &str,
-    evidence: &mut Evidence,
-) -> Result<(), Fault> {
-    let remote = context.remote();
-    let wait = context.wait(format!("the caBundle of {webhook} in {name}"), context.budgets.converge());
+async fn patched(mesh: &Mesh, name: &str, webhook: &str, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = mesh.remote();
+    let wait = mesh.wait(format!("the caBundle of {webhook} in {name}"), mesh.budgets.converge());
     let found = remote
         .watch(&wait, remote.all::<MutatingWebhookConfiguration>(), name, |configuration| {
             let bundle = ca_bundle(configuration, webhook);
@@ -113,7 +155,7 @@ async fn patched(
     let place = format!("webhooks[{webhook}].clientConfig.caBundle");
     if let Err(timeout) = found {
         let got = timeout.last()?.to_string();
-        let (why, hint) = leads_not(context, evidence).await;
+        let (why, hint) = leads_not(mesh, evidence).await;
         let cause = format!("{} has the caBundle {got} in webhook {webhook}{why}", object(remote, name));
         return Err(Finding::new(cause).expected_got(fingerprint(root), got).hint(hint).evidence(evidence).into());
     }

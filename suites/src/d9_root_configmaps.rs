@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use harness::check::case::{Case, Ground, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
+use harness::check::right::{Place, Right};
+use harness::check::{Context, Evidence, Fault, Finding, Mesh};
 use harness::lab::cluster::FIELD_MANAGER;
+use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -32,19 +34,30 @@ pub const CASE: Case = Case {
     uses: &[Use::Relies(Ground::RemoteLock)],
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
+    reads: Reads::Part(Reading {
+        judge: |mesh| Box::pin(read(mesh)),
+        rights: &[
+            Right::new(Role::Remote, Place::Cluster, "", "namespaces", &["list"]),
+            Right::new(Role::Remote, Place::Cluster, "", "configmaps", &["list", "watch"]).named(&[MAP]),
+            Right::new(Role::Remote, Place::Istio, "", "configmaps", &["list", "watch"]).named(&[LOCK]),
+            Right::new(Role::Primary, Place::Istio, "", "configmaps", &["get"]),
+            Right::new(Role::Primary, Place::Istio, "", "pods", &["list"]),
+            Right::new(Role::Primary, Place::Istio, "", "pods/log", &["get"]),
+        ],
+        not_asked: "whether a new namespace gets its configmap, and one that was deleted or edited is written again",
+    }),
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
-    let (primary, remote) = (context.primary(), context.remote());
+    let remote = context.remote();
     let root = root_of_primary(context).await?;
     let mut evidence = Evidence::new();
-    evidence.saw(primary.object("ConfigMap", &format!("{}/{MAP}", primary.istio_namespace)), KEY, fingerprint(&root));
+    expected(context, &root, &mut evidence);
     // Who leads comes first: nobody else writes, and who was killed leaves the lock for a while.
-    willing(context, &mut evidence).await?;
-    lock(context, &mut evidence).await?;
-    for name in served(remote).await? {
-        written(context, &name, &root, "has", &mut evidence).await?;
+    if let Some(pod) = willing(context, &mut evidence).await? {
+        return Err(silent(context, &pod));
     }
+    in_every_namespace(context, &root, &mut evidence).await?;
     let namespaces = remote.all::<Namespace>();
     // A namespace of its own: what is broken here on purpose is broken for nobody else.
     let name = format!("meshproof-d9-{}", context.nonce);
@@ -59,6 +72,41 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     judged?;
     removed.map_err(remote.refused(format!("delete namespace {name}")))?;
     Ok(evidence)
+}
+
+/// The part that only reads.
+async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
+    let root = root_of_primary(mesh).await?;
+    let mut evidence = Evidence::new();
+    expected(mesh, &root, &mut evidence);
+    // Nothing hangs on the log: a lock that is held says as much, and logs of long ago are gone.
+    match willing(mesh, &mut evidence).await {
+        Ok(None) => {}
+        Ok(Some(pod)) => {
+            let pod = istiod::object(mesh.primary(), &pod);
+            evidence.note(format!("the log of {pod} does not say any more whether it decided to lead"));
+        }
+        Err(Fault::Unknown(why)) => {
+            evidence.note(format!("whether every replica decided to lead was not read: {why}"));
+        }
+        Err(refuted) => return Err(refuted),
+    }
+    in_every_namespace(mesh, &root, &mut evidence).await?;
+    Ok(evidence)
+}
+
+fn expected(mesh: &Mesh, root: &str, evidence: &mut Evidence) {
+    let primary = mesh.primary();
+    evidence.saw(primary.object("ConfigMap", &format!("{}/{MAP}", primary.istio_namespace)), KEY, fingerprint(root));
+}
+
+/// istiod holds the lock, and every namespace that it serves has the root.
+async fn in_every_namespace(mesh: &Mesh, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    lock(mesh, evidence).await?;
+    for name in served(mesh).await? {
+        written(mesh, &name, root, "has", evidence).await?;
+    }
+    Ok(())
 }
 
 async fn new_namespace(context: &Context, name: &str, root: &str, evidence: &mut Evidence) -> Result<(), Fault> {
@@ -77,7 +125,7 @@ async fn new_namespace(context: &Context, name: &str, root: &str, evidence: &mut
         .evidence(evidence)
         .into());
     }
-    if let Some(line) = audit(remote, "configmaps", MAP, "istio-reader").await {
+    if let Some(line) = audit(&context.lab, remote, "configmaps", MAP, "istio-reader").await {
         evidence.saw(
             format!("{} audit log", remote.name),
             format!("last write of {MAP} by istiod's reader account"),
@@ -96,11 +144,11 @@ async fn new_namespace(context: &Context, name: &str, root: &str, evidence: &mut
 }
 
 /// The lock that istiod holds in the remote cluster while it leads there.
-async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let (primary, remote) = (context.primary(), context.remote());
-    let object = election::object(context);
+async fn lock(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
+    let object = election::object(mesh);
     let replicas = istiod::replicas(primary).await?;
-    let wait = context.wait(format!("istiod to hold {object}"), context.budgets.lock());
+    let wait = mesh.wait(format!("istiod to hold {object}"), mesh.budgets.lock());
     let held = remote
         .watch(&wait, remote.api::<ConfigMap>(&remote.istio_namespace), LOCK, |map| {
             let (holder, key) = holder(map);
@@ -113,7 +161,7 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
         .await;
     match held {
         Ok((holder, key)) => {
-            election::saw(context, &holder, &key, evidence);
+            election::saw(mesh, &holder, &key, evidence);
             for pod in &replicas {
                 let holds = if *pod == holder { "held by it" } else { "held by another" };
                 evidence.saw(istiod::object(primary, pod), format!("{LOCK} of {}", remote.name), holds);
@@ -134,27 +182,29 @@ async fn lock(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     }
 }
 
-/// Every replica is willing to lead: one of the others does when the one that leads goes.
-async fn willing(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let (primary, remote) = (context.primary(), context.remote());
-    let told = decisions(context, evidence).await?;
+/// Every replica is willing to lead: one of the others does when the one that leads goes. Returns the first whose log does
+/// not say.
+async fn willing(mesh: &Mesh, evidence: &mut Evidence) -> Result<Option<String>, Fault> {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
+    let told = decisions(mesh, evidence).await?;
     match unwilling(&told) {
-        None => Ok(()),
-        Some((pod, None)) => Err(Fault::unknown(format!(
-            "the log of {} does not say whether it may lead in {}",
-            istiod::object(primary, pod),
-            remote.name
-        ))),
+        None => Ok(None),
+        Some((pod, None)) => Ok(Some(pod.clone())),
         Some((pod, Some(_))) => Err(Finding::new(format!(
             "{} decided not to lead in {}, so it writes no root there",
             istiod::object(primary, pod),
             remote.name
         ))
         .expected_got("every replica willing to lead", format!("{pod} is not"))
-        .hint(how_to_lead(context))
+        .hint(how_to_lead(mesh))
         .evidence(evidence)
         .into()),
     }
+}
+
+fn silent(mesh: &Mesh, pod: &str) -> Fault {
+    let object = istiod::object(mesh.primary(), pod);
+    Fault::unknown(format!("the log of {object} does not say whether it may lead in {}", mesh.remote().name))
 }
 
 /// A replica that was not seen to be willing to lead, with what it decided; one that decided against it comes first.

@@ -71,10 +71,16 @@ mod tests {
     use std::path::Path;
 
     use harness::check::Case;
+    use harness::check::right::{Place, Right};
     use harness::cli::scenarios::read;
     use harness::install::{Step, primary_remote};
-    use harness::scenario::{Known, Scenario};
+    use harness::reading::rbac::{self, Subject};
+    use harness::role::Role;
+    use harness::scenario::{IstioNamespace, Known, Scenario};
     use harness::versions::Versions;
+    use rstest::rstest;
+    use serde::Deserialize;
+    use serde_json::Value;
 
     use super::registry;
 
@@ -139,6 +145,59 @@ mod tests {
             sabotages.iter().filter_map(|sabotage| sabotage.red.first()).map(String::as_str).collect();
         let unproved: Vec<&str> = registry().iter().map(|case| case.id).filter(|id| !first.contains(id)).collect();
         assert!(unproved.is_empty(), "no file in fixtures/faults has these first in `red`: {unproved:?}");
+    }
+
+    #[rstest]
+    #[case::primary(Role::Primary)]
+    #[case::remote(Role::Remote)]
+    fn the_manifest_gives_exactly_the_rights_of_the_table(#[case] role: Role) {
+        let istio = IstioNamespace::default();
+        let text = rbac::manifest(&registry(), role, &istio, &Subject::usual(&istio));
+        let given: BTreeSet<(bool, String, String, String, String)> = serde_yaml_ng::Deserializer::from_str(&text)
+            .map(|document| Value::deserialize(document).expect("YAML"))
+            .flat_map(|object| {
+                let everywhere = object["kind"] == "ClusterRole";
+                let rules = object["rules"].as_array().cloned().unwrap_or_default();
+                rules.into_iter().flat_map(move |rule| of_rule(everywhere, &rule))
+            })
+            .collect();
+        let names = |right: &Right| right.names.join(",");
+        let wanted = rbac::rights(&registry(), role).into_iter().flat_map(|(right, _)| {
+            let everywhere = right.place == Place::Cluster;
+            let of = move |verb: &&str| {
+                (everywhere, right.group.to_string(), right.resource.to_string(), names(&right), verb.to_string())
+            };
+            right.verbs.iter().map(of).collect::<Vec<_>>()
+        });
+        assert_eq!(given, wanted.collect());
+    }
+
+    /// The rights of one rule: where, group, resource, names and verb.
+    fn of_rule(everywhere: bool, rule: &Value) -> Vec<(bool, String, String, String, String)> {
+        let words = |field: &str| -> Vec<String> {
+            let all = rule[field].as_array().into_iter().flatten();
+            all.map(|word| word.as_str().expect("a word").to_string()).collect()
+        };
+        let (group, resource, names) =
+            (words("apiGroups").join(","), words("resources").join(","), words("resourceNames").join(","));
+        words("verbs")
+            .into_iter()
+            .map(|verb| (everywhere, group.clone(), resource.clone(), names.clone(), verb))
+            .collect()
+    }
+
+    #[test]
+    fn reading_takes_no_right_to_write_and_none_to_secrets() {
+        for role in Role::ALL {
+            for (right, needed) in rbac::rights(&registry(), role) {
+                assert_ne!(right.resource, "secrets", "{needed}");
+                for verb in right.verbs {
+                    // A connection to a port counts as made, and changes no object.
+                    let reads = ["get", "list", "watch"].contains(verb) || right.resource == "pods/portforward";
+                    assert!(reads, "{needed}: {verb} {}", right.resource);
+                }
+            }
+        }
     }
 
     #[test]

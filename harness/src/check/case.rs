@@ -2,7 +2,8 @@
 
 use futures::future::BoxFuture;
 
-use super::{Context, Evidence, Fault};
+use super::right::Right;
+use super::{Context, Evidence, Fault, Mesh};
 use crate::plan::CaseOutline;
 
 /// A part of a cluster that some checks change for a moment and others rely on.
@@ -39,6 +40,29 @@ pub enum When {
 /// The async function that judges a case.
 pub type Judge = for<'a> fn(&'a Context) -> BoxFuture<'a, Result<Evidence, Fault>>;
 
+/// The async function that judges what can be read of a case.
+pub type ReadingJudge = for<'a> fn(&'a Mesh) -> BoxFuture<'a, Result<Evidence, Fault>>;
+
+/// What of a case can be judged by reading alone, on clusters that meshproof did not make.
+#[derive(Clone, Copy)]
+pub enum Reads {
+    /// This part of it.
+    Part(Reading),
+    /// Nothing, and why not, as `it makes pods`.
+    Nothing(&'static str),
+}
+
+/// The part of a case that only reads.
+#[derive(Clone, Copy)]
+pub struct Reading {
+    /// Judges it. [`Case::judge`] judges that part by the same function, or the same functions.
+    pub judge: ReadingJudge,
+    /// All that it reads; nothing else is sent.
+    pub rights: &'static [Right],
+    /// What the whole case asks beyond it, as `whether the gateway answers`; empty where that is nothing.
+    pub not_asked: &'static str,
+}
+
 /// One behaviour that the guide promises.
 #[derive(Clone, Copy)]
 pub struct Case {
@@ -63,6 +87,8 @@ pub struct Case {
     pub when: When,
     /// Asks it.
     pub judge: Judge,
+    /// What of it can be judged by reading alone.
+    pub reads: Reads,
 }
 
 impl Case {

@@ -3,10 +3,12 @@
 pub mod case;
 pub mod evidence;
 pub mod layer;
+pub mod right;
 pub mod tally;
 pub mod verdict;
 
 pub use crate::context::Context;
+pub use crate::mesh::Mesh;
 pub use case::Case;
 pub use evidence::Evidence;
 pub use layer::{Broken, Layer};

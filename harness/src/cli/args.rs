@@ -7,10 +7,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod own;
 mod request;
 mod versions;
 
-pub use request::{EngineUse, Keep, Request, Surroundings};
+pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
 /// Judges Istio's "Install Primary-Remote" guide on two real clusters.
@@ -46,8 +47,12 @@ pub enum Verb {
     ///
     /// Changes nothing for good, and can be repeated: break something by hand, and see which clause notices.
     ///
+    /// With --contexts and --read-only it judges a mesh of your own instead, as far as reading can tell, and writes nothing.
+    ///
     /// Example: `meshproof check --lab mine --only 'D1*,D8'`
-    Check(Judging),
+    ///
+    /// Example: `meshproof check --contexts prod-a,prod-b --read-only`
+    Check(Checking),
     /// Follow the guide's clean-up on a lab, which stays.
     ///
     /// Example: `meshproof uninstall --lab mine`
@@ -237,6 +242,39 @@ pub struct Judging {
     /// Which checks.
     #[command(flatten)]
     pub choice: Choice,
+}
+
+/// Flags of `check`.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Checking {
+    /// Flags of verbs that concern checks.
+    #[command(flatten)]
+    pub judging: Judging,
+    /// Which clusters, if meshproof did not make them.
+    #[command(flatten)]
+    pub own: Own,
+}
+
+/// Clusters that meshproof did not make.
+#[derive(Debug, Clone, Default, PartialEq, Args)]
+pub struct Own {
+    /// Judge the clusters of these contexts of your kubeconfig (KUBECONFIG, else ~/.kube/config), the primary's first.
+    #[arg(long, value_name = "PRIMARY,REMOTE", value_delimiter = ',')]
+    pub contexts: Vec<String>,
+    /// Write nothing, and judge what can be told without: what a clause asks beyond that is said.
+    #[arg(long)]
+    pub read_only: bool,
+    /// Look for Istio in this namespace of both clusters of --contexts [default: istio-system].
+    #[arg(long, alias = "istioNamespace", value_name = "NAMESPACE", allow_hyphen_values = true)]
+    pub istio_namespace: Option<String>,
+    /// Print the rights that --read-only takes in the primary or the remote cluster, as a manifest, and which clauses it
+    /// cannot judge and why; asks no cluster anything.
+    #[arg(long, value_name = "primary|remote")]
+    pub print_rbac: Option<String>,
+    /// Who gets these rights: user:NAME, group:NAME or serviceaccount:NAMESPACE/NAME [default: an account
+    /// meshproof-reader in Istio's namespace, which the manifest makes].
+    #[arg(long, value_name = "SUBJECT")]
+    pub rbac_subject: Option<String>,
 }
 
 /// Which checks.
@@ -461,7 +499,8 @@ impl Verb {
         match self {
             Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
             Verb::Up(up) => Some(&up.common),
-            Verb::Check(judging) | Verb::List(judging) => Some(&judging.common),
+            Verb::Check(checking) => Some(&checking.judging.common),
+            Verb::List(judging) => Some(&judging.common),
             Verb::Plan(planning) => Some(&planning.judging.common),
             Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
@@ -505,7 +544,8 @@ impl Verb {
     /// Which checks are wanted; everything for verbs that do not choose.
     pub fn choice(&self) -> Choice {
         match self {
-            Verb::Check(judging) | Verb::List(judging) => judging.choice.clone(),
+            Verb::Check(checking) => checking.judging.choice.clone(),
+            Verb::List(judging) => judging.choice.clone(),
             Verb::Plan(planning) => planning.judging.choice.clone(),
             Verb::Run(run) => run.choice.clone(),
             _ => Choice::default(),
@@ -526,6 +566,7 @@ Examples:
   meshproof run                           from nothing to a verdict, and clean again
   meshproof run --istio 1.29.2            on another version; `meshproof versions` lists them
   meshproof run --only D8 --keep always   one check and what it needs; the lab stays
+  meshproof check --contexts a,b --read-only   a mesh of your own, which is only read
   meshproof plan                          the steps as the guide's own commands
   meshproof up; meshproof install; meshproof check; meshproof down   the same, verb by verb"
         .to_string()

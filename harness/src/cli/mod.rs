@@ -3,6 +3,7 @@
 pub mod args;
 mod claim;
 mod interrupt;
+mod own;
 mod preflight;
 mod prove;
 mod repeat;

@@ -24,7 +24,7 @@ use crate::lab::cluster::ClusterError;
 use crate::lab::host::Host;
 use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
 use crate::milestone;
-use crate::plan::{Phase, Plan};
+use crate::plan::{Phase, Plan, Target};
 use crate::report::summary::{CaseRun, Summary};
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
@@ -96,8 +96,7 @@ pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case], rounds: Op
     let moments = rounds.map(|_| timeline::moments(scenario)).unwrap_or_default();
     let in_rounds = rounds.map(timeline::outlines).unwrap_or_default();
     Plan {
-        scenario: scenario.clone(),
-        topology: topology.clone(),
+        target: Target::Lab { scenario: Box::new(scenario.clone()), topology: topology.clone() },
         steps: of(false).map(Step::outline).chain(moments).chain(of(true).map(Step::outline)).collect(),
         cases: in_rounds.into_iter().chain(cases.iter().map(Case::outline)).collect(),
         // Of official images, their own proxy tells once they are there.

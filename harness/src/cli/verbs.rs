@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{preflight, prove, repeat, scenarios, timeline, versions};
+use super::{own, preflight, prove, repeat, scenarios, timeline, versions};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -20,6 +20,7 @@ use crate::lab::host::Host;
 use crate::lab::{Engine, Home, LabLock, down, images, status};
 use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
+use crate::reading::KubeconfigFiles;
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{self, Summary, jsonl, junit};
 use crate::sabotage;
@@ -55,6 +56,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let names: Vec<&str> = steps.iter().map(String::as_str).collect();
     let ci = std::env::var("CI").is_ok_and(|value| !value.is_empty() && value != "false");
     let terminal = std::io::stderr().is_terminal();
+    let kubeconfig = &KubeconfigFiles::from_environment();
     let mut problems = Problems::new();
     // Only a scenario file can name one.
     let from_file = cli.verb.common().is_some_and(|common| common.scenario.is_some());
@@ -62,8 +64,15 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         true => problems.keep(sabotage::choose(&root, &[], catalogue, &names)).unwrap_or_default(),
         false => Vec::new(),
     };
-    let around =
-        Surroundings { versions: &known, catalogue: &outlines, steps: &steps, sabotages: &nameable, terminal, ci };
+    let around = Surroundings {
+        versions: &known,
+        catalogue: &outlines,
+        steps: &steps,
+        sabotages: &nameable,
+        terminal,
+        ci,
+        kubeconfig,
+    };
     let request = problems.keep(cli.request(&around));
     let sabotages = match &cli.verb {
         Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue, &names)),
@@ -129,6 +138,9 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,
         Verb::Up(_) => with_session(&request, base, Phases { up: true, ..phases }).await,
         Verb::Install(_) => with_session(&request, base, Phases { install: true, ..phases }).await,
+        Verb::Check(_) if request.rbac.is_some() || request.contexts.is_some() => {
+            own::check(&request, &selected(&request, catalogue)).await
+        }
         Verb::Check(_) => with_session(&request, base, Phases { check: true, ..phases }).await,
         Verb::Uninstall(_) => with_session(&request, base, Phases { clean_up: true, ..phases }).await,
     }

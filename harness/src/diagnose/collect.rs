@@ -80,7 +80,7 @@ fn head(lab: &Lab) -> String {
     let mut paths = Vec::new();
     let mut contexts = String::new();
     for (role, cluster) in lab.clusters.iter() {
-        paths.push(cluster.kubeconfig.display().to_string());
+        paths.extend(cluster.kubeconfig.iter().map(|path| path.display().to_string()));
         let _ = write!(contexts, " {}={}", role.context_variable(), cluster.context);
     }
     let _ = write!(

@@ -1,6 +1,6 @@
 //! What a step does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
@@ -144,7 +144,7 @@ impl Action {
                 let topology = &context.lab.file.topology;
                 let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
                 let budget = context.budgets.cluster_ready();
-                pod_network::join(cluster, &lab_pods, |what| context.wait(what, budget)).await?;
+                pod_network::join(&context.lab.engine, cluster, &lab_pods, |what| context.wait(what, budget)).await?;
             }
             Action::PrimaryInstall(files) => {
                 let mut args = set(context.scenario().install.external_istiod.set());
@@ -179,7 +179,8 @@ impl Action {
             Action::AssignGatewayAddress => {
                 let address = context.lab.gateway_address();
                 let wait = context.wait("the Service istio-eastwestgateway", context.budgets.gateway_address());
-                load_balancer::assign(cluster, istio, "istio-eastwestgateway", address, &wait).await?;
+                load_balancer::assign(&context.lab.engine, cluster, istio, "istio-eastwestgateway", address, &wait)
+                    .await?;
             }
             Action::ApplyRelease { path } => {
                 let manifest = std::fs::read_to_string(context.lab.file.release.join(path))?;
@@ -298,14 +299,15 @@ fn istioctl(context: &Context, role: Role, verb: &str) -> Tool {
     Tool::new(context.lab.file.release.join("bin/istioctl"))
         .arg(verb)
         .args(["--context", &cluster.context])
-        .env("KUBECONFIG", cluster.kubeconfig.to_string_lossy())
+        .env("KUBECONFIG", cluster.kubeconfig.as_deref().unwrap_or(Path::new("")).to_string_lossy())
         .works_for(&folder(context))
         .limit(context.budgets.istioctl())
 }
 
 /// The lab's own folder.
 fn folder(context: &Context) -> PathBuf {
-    context.primary().kubeconfig.parent().map(PathBuf::from).unwrap_or_default()
+    let kubeconfig = context.primary().kubeconfig.as_deref();
+    kubeconfig.and_then(Path::parent).map(PathBuf::from).unwrap_or_default()
 }
 
 /// Writes a file of the install beside the lab's kubeconfig files, where a person can read it afterwards.

@@ -1,4 +1,4 @@
-//! One cluster of the lab, reached through its API server: get, apply, watch.
+//! One cluster, reached through its API server: get, apply, watch.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
-use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -16,7 +15,8 @@ use kube::runtime::watcher;
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::engine::Engine;
+use super::revision::Revision;
+use crate::check::right;
 use crate::role::Role;
 use crate::scenario::IstioNamespace;
 use crate::topology::ClusterPlan;
@@ -53,6 +53,22 @@ pub enum ClusterError {
         #[source]
         source: Box<kube::Error>,
     },
+    /// Its user lacks a right.
+    #[error(
+        "the right to {right} is missing in context {context}, without which one cannot {what}: give it to {user}{hint}"
+    )]
+    Forbidden {
+        /// The kube context.
+        context: String,
+        /// What was asked of it.
+        what: String,
+        /// The verb, the resource and the namespace.
+        right: String,
+        /// Who lacks it.
+        user: String,
+        /// Where all rights stand that are wanted, if anywhere.
+        hint: String,
+    },
     /// A manifest is not one.
     #[error("a manifest for {cluster} cannot be used: {why}")]
     Manifest {
@@ -63,7 +79,7 @@ pub enum ClusterError {
     },
 }
 
-/// One cluster of the lab.
+/// One cluster: of a lab, or one that meshproof did not make.
 #[derive(Clone)]
 pub struct Cluster {
     /// Its part in the guide.
@@ -72,18 +88,16 @@ pub struct Cluster {
     pub name: String,
     /// Its kube context.
     pub context: String,
-    /// Its own kubeconfig file.
-    pub kubeconfig: PathBuf,
+    /// The kubeconfig file that its lab made for it; none of a cluster that meshproof did not make.
+    pub kubeconfig: Option<PathBuf>,
     /// A client of its API server.
     pub client: Client,
-    /// Node name to address on the lab's network.
+    /// Node name to address on the lab's network; none of a cluster that meshproof did not make.
     pub nodes: BTreeMap<String, String>,
-    /// Addresses of its pods.
-    pub pod_subnet: Ipv4Net,
     /// The namespace of Istio in it.
     pub istio_namespace: IstioNamespace,
-    /// The engine on which its nodes run.
-    pub engine: Engine,
+    /// The revision of the control plane that serves it.
+    pub revision: Revision,
 }
 
 impl Debug for Cluster {
@@ -103,7 +117,6 @@ impl Cluster {
         istio_namespace: &IstioNamespace,
         kubeconfig: PathBuf,
         nodes: BTreeMap<String, String>,
-        engine: Engine,
     ) -> Result<Cluster, ClusterError> {
         let bad = |source: Box<dyn std::error::Error + Send + Sync>| ClusterError::Kubeconfig {
             cluster: plan.name.clone(),
@@ -120,12 +133,11 @@ impl Cluster {
             role,
             name: plan.name.clone(),
             context: plan.context.clone(),
-            kubeconfig,
+            kubeconfig: Some(kubeconfig),
             client,
             nodes,
-            pod_subnet: plan.pod_subnet,
             istio_namespace: istio_namespace.clone(),
-            engine,
+            revision: Revision::default(),
         })
     }
 
@@ -152,15 +164,41 @@ impl Cluster {
         self.nodes.iter().find(|(name, _)| name.ends_with("-control-plane")).map(|(_, address)| address)
     }
 
+    /// Whether meshproof made it.
+    pub fn is_of_lab(&self) -> bool {
+        self.kubeconfig.is_some()
+    }
+
+    /// `cluster2`; of a cluster that meshproof did not make, `cluster2 (context mine)`, for that is what its user knows.
+    pub fn called(&self) -> String {
+        format!("{}{}", self.name, self.shown_context())
+    }
+
     /// `cluster2 ConfigMap sample/istio-ca-root-cert`: how evidence and causes name an object.
     pub fn object(&self, kind: &str, namespaced_name: &str) -> String {
-        format!("{} {kind} {namespaced_name}", self.name)
+        format!("{} {kind} {namespaced_name}{}", self.name, self.shown_context())
+    }
+
+    fn shown_context(&self) -> String {
+        if self.is_of_lab() { String::new() } else { format!(" (context {})", self.context) }
     }
 
     /// An error of this cluster's API server.
     pub fn refused(&self, what: impl Into<String>) -> impl FnOnce(kube::Error) -> ClusterError {
-        let (cluster, what) = (self.name.clone(), what.into());
-        move |source| ClusterError::Api { cluster, what, source: Box::new(source) }
+        let (cluster, context, what, lab) = (self.called(), self.context.clone(), what.into(), self.is_of_lab());
+        let hint = if lab { String::new() } else { format!("; {}", self.how_to_grant()) };
+        move |source| match &source {
+            kube::Error::Api(status) if status.is_forbidden() => match right::refused(&status.message) {
+                Some((right, user)) => ClusterError::Forbidden { context, what, right, user, hint },
+                None => ClusterError::Api { cluster, what, source: Box::new(source) },
+            },
+            _ => ClusterError::Api { cluster, what, source: Box::new(source) },
+        }
+    }
+
+    /// Where all rights stand that reading takes in this cluster.
+    pub fn how_to_grant(&self) -> String {
+        format!("`meshproof check --print-rbac {}` prints all that are needed", self.role)
     }
 
     /// Watches one object until `look` is content with it; `None` is an object that is not there.
@@ -189,12 +227,26 @@ impl Cluster {
                 },
                 // The watch is taken up again by itself, with back-off by the next turn.
                 Some(Some(Err(error))) => {
+                    if let Some(why) = self.forbidden(&error) {
+                        memory.unable(why);
+                        return Err(memory.timeout());
+                    }
                     memory.unable(format!("the watch broke off: {error}"));
                     memory.pause(AFTER_A_BREAK).await;
                 }
                 Some(None) | None => return Err(memory.timeout()),
             }
         }
+    }
+
+    /// Why a watch will never begin: its user lacks a right, which no waiting gives.
+    fn forbidden(&self, error: &watcher::Error) -> Option<String> {
+        let (watcher::Error::InitialListFailed(source) | watcher::Error::WatchStartFailed(source)) = error else {
+            return None;
+        };
+        let kube::Error::Api(status) = source else { return None };
+        let error = self.refused("watch it")(kube::Error::Api(status.clone()));
+        matches!(error, ClusterError::Forbidden { .. }).then(|| error.to_string())
     }
 
     /// Watches the pods that match a label selector until `look` is content with them all.

@@ -1,5 +1,7 @@
 //! A port of a pod on a local address, through the API server, for reqwest.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use tokio::io::copy_bidirectional;
@@ -30,6 +32,8 @@ pub struct Forward {
     base: String,
     task: JoinHandle<()>,
     http: reqwest::Client,
+    /// Why the API server forwarded nothing, if it did not.
+    refused: Arc<Mutex<Option<String>>>,
 }
 
 impl Drop for Forward {
@@ -64,9 +68,14 @@ impl Cluster {
             .map_err(|source| error(source.to_string()))?;
         let api: Api<Pod> = self.api(namespace);
         let name = pod.to_string();
+        let refused: Arc<Mutex<Option<String>>> = Arc::default();
+        let told = refused.clone();
+        let cluster = self.clone();
+        let what = format!("forward port {port} of pod {namespace}/{pod}");
         let task = tokio::spawn(async move {
             while let Ok((mut local, _)) = listener.accept().await {
-                let (api, name) = (api.clone(), name.clone());
+                let (api, name, told) = (api.clone(), name.clone(), told.clone());
+                let (cluster, what) = (cluster.clone(), what.clone());
                 tokio::spawn(async move {
                     match api.portforward(&name, &[port]).await {
                         Ok(mut forwarder) => {
@@ -74,7 +83,11 @@ impl Cluster {
                                 let _ = copy_bidirectional(&mut local, &mut remote).await;
                             }
                         }
-                        Err(error) => tracing::warn!(pod = %name, port, %error, "port-forward failed"),
+                        Err(error) => {
+                            tracing::warn!(pod = %name, port, %error, "port-forward failed");
+                            let why = crate::check::verdict::chain(&cluster.refused(what)(error));
+                            *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+                        }
                     }
                 });
             }
@@ -87,6 +100,7 @@ impl Cluster {
             base: format!("http://{address}"),
             task,
             http,
+            refused,
         })
     }
 }
@@ -110,7 +124,8 @@ impl Forward {
             .get(format!("{}{path}", self.base))
             .send()
             .await
-            .map_err(|source| error(crate::check::verdict::chain(&source)))?;
+            // The local connection only broke off: why, is known where it was to be forwarded.
+            .map_err(|source| error(self.refusal().unwrap_or_else(|| crate::check::verdict::chain(&source))))?;
         let status = answer.status();
         let body = answer.text().await.map_err(|source| error(crate::check::verdict::chain(&source)))?;
         if status.is_success() {
@@ -118,6 +133,10 @@ impl Forward {
         } else {
             Err(error(format!("HTTP {status}: {}", body.chars().take(200).collect::<String>())))
         }
+    }
+
+    fn refusal(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// GETs a path that answers JSON.

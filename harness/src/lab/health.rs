@@ -65,7 +65,7 @@ pub async fn ailments(engine: &Engine, home: &Home, file: &LabFile) -> Result<Ve
             found.push(format!("no node of {} has the gateway's address {address} any more", cluster.name));
         }
         if nodes.len() == cluster.nodes.len()
-            && let Err(why) = answers(engine, home, file, *role).await
+            && let Err(why) = answers(home, file, *role).await
         {
             found.push(format!("the API server of {} does not answer: {why}", cluster.name));
         }
@@ -107,13 +107,12 @@ async fn any_has(engine: &Engine, nodes: &[&String], address: &str) -> bool {
     false
 }
 
-async fn answers(engine: &Engine, home: &Home, file: &LabFile, role: Role) -> Result<(), String> {
+async fn answers(home: &Home, file: &LabFile, role: Role) -> Result<(), String> {
     let plan = file.topology.cluster(role);
     let kubeconfig = home.kubeconfig(&file.scenario.lab, role);
     let namespace = file.scenario.istio_namespace_of(role);
-    let cluster = Cluster::open(role, plan, namespace, kubeconfig, Default::default(), engine.clone())
-        .await
-        .map_err(|error| chain(&error))?;
+    let cluster =
+        Cluster::open(role, plan, namespace, kubeconfig, Default::default()).await.map_err(|error| chain(&error))?;
     match tokio::time::timeout(ANSWER, cluster.client.apiserver_version()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(chain(&error)),

@@ -9,7 +9,7 @@ use crate::role::Role;
 use crate::tool::{Tool, ToolError};
 use crate::topology::{ClusterPlan, Topology};
 
-/// Where the audit log of the remote cluster lies inside its control-plane node.
+/// Where the audit log of a cluster lies inside its control-plane node.
 pub const AUDIT_LOG: &str = "/var/log/kubernetes/audit.log";
 
 /// The label that kind gives the containers of its nodes.
@@ -18,8 +18,8 @@ pub const LABEL: &str = "io.x-k8s.kind.cluster";
 /// kind's configuration for one cluster of the lab.
 ///
 /// `kubernetes` is its version, as `v1.36.3`. Patches for restricted and cgroup v1 hosts are set only where they are
-/// needed. `audit_policy` is the file on the host that says what the API server writes down; only the remote cluster has
-/// one.
+/// needed. `audit_policy` is the file on the host that says what the API server writes down; without it, that is
+/// nothing.
 pub fn config(plan: &ClusterPlan, kubernetes: &str, host: &Host, audit_policy: Option<&Path>) -> String {
     let mut yaml = String::new();
     let mut line = |text: &str| writeln!(yaml, "{text}").expect("a String takes everything");

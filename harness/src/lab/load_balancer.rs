@@ -9,7 +9,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use super::cluster::{Cluster, ClusterError, FIELD_MANAGER};
-use super::engine::EngineError;
+use super::engine::{Engine, EngineError};
 use crate::topology::NetworkPlan;
 use crate::wait::{Look, Timeout, Wait};
 
@@ -40,6 +40,7 @@ pub fn address(network: &NetworkPlan, index: usize) -> std::net::Ipv4Addr {
 /// # Errors
 /// [`LoadBalancerError`] naming the object or the command.
 pub async fn assign(
+    engine: &Engine,
     cluster: &Cluster,
     namespace: &str,
     service: &str,
@@ -49,7 +50,7 @@ pub async fn assign(
     let services: Api<Service> = cluster.api(namespace);
     let node = cluster.nodes.keys().next().ok_or_else(|| LoadBalancerError::NoNode(cluster.name.clone()))?;
     // Looked for on the same node first: `replace` makes a second install as good as the first.
-    cluster.engine.exec(node, &["ip", "address", "replace", &format!("{address}/32"), "dev", "eth0"], "").await?;
+    engine.exec(node, &["ip", "address", "replace", &format!("{address}/32"), "dev", "eth0"], "").await?;
     cluster
         .watch(wait, services.clone(), service, |found| match found {
             Some(_) => Look::Yes(()),

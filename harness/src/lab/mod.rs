@@ -15,16 +15,20 @@ pub mod network;
 pub mod pod_network;
 pub mod probe;
 pub mod recipe;
+pub mod revision;
 pub mod state;
 pub mod status;
 pub mod up;
 
 pub use cluster::Cluster;
 pub use engine::Engine;
+pub use revision::Revision;
 pub use state::{Home, LabFile, LabLock};
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
+
+use ipnet::Ipv4Net;
 
 use crate::role::Role;
 
@@ -38,9 +42,23 @@ impl Clusters {
         let _ = self.0[cluster.role as usize].set(cluster);
     }
 
+    /// The cluster with this role.
+    ///
+    /// # Panics
+    /// Where it is not made yet: no step on a cluster begins before (see [`crate::run::Run::steps`]).
+    pub fn get(&self, role: Role) -> &Cluster {
+        self.0[role as usize].get().expect("a step on a cluster begins when it is made")
+    }
+
     /// Those that are made, by role.
     pub fn iter(&self) -> impl Iterator<Item = (Role, &Cluster)> {
         Role::ALL.iter().filter_map(|role| Some((*role, self.0[*role as usize].get()?)))
+    }
+}
+
+impl std::fmt::Debug for Clusters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter().map(|(_, cluster)| &cluster.name)).finish()
     }
 }
 
@@ -66,7 +84,7 @@ impl Lab {
             let kubeconfig = home.kubeconfig(&file.scenario.lab, *role);
             let nodes = file.clusters.get(role).map(|facts| facts.nodes.clone()).unwrap_or_default();
             let namespace = file.scenario.istio_namespace_of(*role);
-            clusters.add(Cluster::open(*role, plan, namespace, kubeconfig, nodes, engine.clone()).await?);
+            clusters.add(Cluster::open(*role, plan, namespace, kubeconfig, nodes).await?);
         }
         Ok(Lab { file, clusters, engine })
     }
@@ -76,12 +94,17 @@ impl Lab {
         load_balancer::address(&self.file.topology.network, 0)
     }
 
+    /// Addresses of the pods of the cluster with this role.
+    pub fn pods_of(&self, role: Role) -> Ipv4Net {
+        self.file.topology.cluster(role).pod_subnet
+    }
+
     /// The cluster with this role.
     ///
     /// # Panics
-    /// Where it is not made yet: no step on a cluster begins before (see [`crate::run::Run::steps`]).
+    /// Where it is not made yet: see [`Clusters::get`].
     pub fn cluster(&self, role: Role) -> &Cluster {
-        self.clusters.0[role as usize].get().expect("a step on a cluster begins when it is made")
+        self.clusters.get(role)
     }
 }
 

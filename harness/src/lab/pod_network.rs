@@ -55,7 +55,12 @@ pub async fn cidrs(
 ///
 /// # Errors
 /// [`PodNetworkError`] naming the node or the command.
-pub async fn join(cluster: &Cluster, lab_pods: &[Ipv4Net], wait: impl Fn(&str) -> Wait) -> Result<(), PodNetworkError> {
+pub async fn join(
+    engine: &Engine,
+    cluster: &Cluster,
+    lab_pods: &[Ipv4Net],
+    wait: impl Fn(&str) -> Wait,
+) -> Result<(), PodNetworkError> {
     let services: Api<Service> = cluster.api("default");
     let name = &cluster.name;
     let api_service =
@@ -73,7 +78,7 @@ pub async fn join(cluster: &Cluster, lab_pods: &[Ipv4Net], wait: impl Fn(&str) -
     let joined = cidrs.iter().map(async |(node, cidr)| {
         let mut command = vec!["bash", "-s", "--", cidr.as_str(), api_service.as_str()];
         command.extend(lab_pods.iter().map(String::as_str));
-        cluster.engine.exec(node, &command, SCRIPT).await
+        engine.exec(node, &command, SCRIPT).await
     });
     // All are awaited before any error ends this: no command may go on behind the back of `down`.
     futures::future::join_all(joined).await.into_iter().collect::<Result<Vec<_>, _>>()?;

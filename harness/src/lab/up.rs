@@ -239,12 +239,10 @@ async fn cluster(
     let id = format!("cluster-{role}");
     part(site.recorder, &id, format!("{} runs Kubernetes {}", plan.name, scenario.kubernetes), async {
         let kubeconfig = site.home.kubeconfig(&scenario.lab, role);
-        // The remote's audit log is the evidence of who wrote its webhooks and configmaps.
-        let policy = match role {
-            Role::Primary => None,
-            Role::Remote => Some(audit_policy(site, scenario, &kubeconfig.with_file_name("audit-policy.yaml"))?),
-        };
-        let config = kind::config(plan, &scenario.kubernetes, site.host, policy.as_deref());
+        // The remote's audit log is the evidence of who wrote its webhooks and configmaps; both show what reading reads.
+        let policy =
+            audit_policy(site, scenario, role, &kubeconfig.with_file_name(format!("audit-policy-{role}.yaml")))?;
+        let config = kind::config(plan, &scenario.kubernetes, site.host, Some(&policy));
         // For people: with it and the files of the install, which come beside it, the lab can be made by hand.
         std::fs::write(kubeconfig.with_file_name(format!("kind-{role}.yaml")), &config)?;
         let create = kind::Create {
@@ -260,8 +258,7 @@ async fn cluster(
         })
         .await?;
         let namespace = scenario.istio_namespace_of(role);
-        let mut cluster =
-            Cluster::open(role, plan, namespace, kubeconfig, BTreeMap::new(), site.engine.clone()).await?;
+        let mut cluster = Cluster::open(role, plan, namespace, kubeconfig, BTreeMap::new()).await?;
         dns::quicken(&cluster).await?;
         let budget = site.budgets.cluster_ready();
         let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);
@@ -278,10 +275,10 @@ async fn cluster(
     .await
 }
 
-/// The audit policy of a lab: the repository's, filled in. It has to stay as long as the node that mounts it.
-fn audit_policy(site: Site<'_>, scenario: &Scenario, path: &Path) -> std::io::Result<PathBuf> {
+/// The audit policy of a cluster: the repository's, filled in. It has to stay as long as the node that mounts it.
+fn audit_policy(site: Site<'_>, scenario: &Scenario, role: Role, path: &Path) -> std::io::Result<PathBuf> {
     let policy = std::fs::read_to_string(site.root.join("kind/audit-policy.yaml"))?;
-    std::fs::write(path, policy.replace("${ISTIO_NAMESPACE}", scenario.istio_namespace_of(Role::Remote)))?;
+    std::fs::write(path, policy.replace("${ISTIO_NAMESPACE}", scenario.istio_namespace_of(role)))?;
     Ok(path.to_path_buf())
 }
 

@@ -1,8 +1,10 @@
 //! What a run was about: versions, digests, clusters and deviations, as lines that every report can carry.
 
-use super::summary::{LabFacts, Summary};
+use super::summary::{LabFacts, MeshFacts, Summary};
 use super::text;
-use crate::plan::{Deviation, Plan};
+use crate::event::ClusterFacts;
+use crate::plan::{Deviation, Plan, Target};
+use crate::scenario::Scenario;
 
 /// One `name = value` line for each fact, in a fixed order.
 pub fn lines(summary: &Summary) -> Vec<String> {
@@ -14,6 +16,7 @@ pub fn lines(summary: &Summary) -> Vec<String> {
     }
     facts.extend(summary.plan.iter().flat_map(of_plan));
     facts.extend(summary.ready.iter().flat_map(of_lab));
+    facts.extend(summary.found.iter().flat_map(of_mesh));
     // Cases run side by side, so the suite's own time, which adds them up, is not how long the run took.
     facts.push(("wall-clock seconds".to_string(), format!("{:.1}", summary.elapsed)));
     for (id, at) in &summary.reached {
@@ -38,17 +41,41 @@ pub fn lines(summary: &Summary) -> Vec<String> {
 }
 
 fn of_plan(plan: &Plan) -> Vec<(String, String)> {
-    let described = Some(plan.scenario.description.clone()).filter(|text| !text.is_empty());
+    match &plan.target {
+        Target::Lab { scenario, .. } => of_scenario(scenario),
+        Target::Contexts { contexts, istio_namespace } => {
+            let each = contexts.iter().map(|(role, context)| (format!("{role} context"), context.clone()));
+            let how = ("judged".to_string(), "by reading only; nothing was written".to_string());
+            each.chain([("istio namespace".to_string(), istio_namespace.to_string()), how]).collect()
+        }
+    }
+}
+
+fn of_scenario(scenario: &Scenario) -> Vec<(String, String)> {
+    let described = Some(scenario.description.clone()).filter(|text| !text.is_empty());
     let described = described.map(|text| ("shows".to_string(), text));
-    let threads = plan.scenario.threads.iter().map(|thread| ("thread".to_string(), thread.address()));
-    let mut facts = vec![("scenario".to_string(), plan.scenario.name.clone())];
+    let threads = scenario.threads.iter().map(|thread| ("thread".to_string(), thread.address()));
+    let mut facts = vec![("scenario".to_string(), scenario.name.clone())];
     facts.extend(described.into_iter().chain(threads));
     facts.extend([
-        ("lab".to_string(), plan.scenario.lab.clone()),
-        ("istio".to_string(), plan.scenario.istio.clone()),
-        ("kubernetes".to_string(), plan.scenario.kubernetes.clone()),
+        ("lab".to_string(), scenario.lab.clone()),
+        ("istio".to_string(), scenario.istio.clone()),
+        ("kubernetes".to_string(), scenario.kubernetes.clone()),
     ]);
     facts
+}
+
+fn of_mesh(mesh: &MeshFacts) -> Vec<(String, String)> {
+    let clusters = mesh.clusters.values().flat_map(of_cluster);
+    let facts = mesh.facts.iter().map(|(name, value)| (name.clone(), value.clone()));
+    clusters.chain(facts).collect()
+}
+
+fn of_cluster(cluster: &ClusterFacts) -> [(String, String); 2] {
+    [
+        (format!("{} kubernetes", cluster.name), cluster.kubernetes.clone()),
+        (format!("{} kube-system uid", cluster.name), cluster.kube_system_uid.clone()),
+    ]
 }
 
 fn of_lab(lab: &LabFacts) -> Vec<(String, String)> {
@@ -56,10 +83,7 @@ fn of_lab(lab: &LabFacts) -> Vec<(String, String)> {
     if !lab.image_source.is_empty() {
         facts.push(("image source".to_string(), lab.image_source.clone()));
     }
-    for cluster in lab.clusters.values() {
-        facts.push((format!("{} kubernetes", cluster.name), cluster.kubernetes.clone()));
-        facts.push((format!("{} kube-system uid", cluster.name), cluster.kube_system_uid.clone()));
-    }
+    facts.extend(lab.clusters.values().flat_map(of_cluster));
     facts.extend(lab.images.iter().map(|(name, digest)| (format!("image {name}"), digest.clone())));
     facts
 }

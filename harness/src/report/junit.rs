@@ -15,6 +15,7 @@ use crate::check::evidence::Item;
 use crate::check::{Evidence, Finding, Verdict};
 use crate::event::{Event, Record, Reporter, StepOutcome};
 use crate::exit::{Exit, Standing};
+use crate::plan::Plan;
 
 /// Name of the suite and class of its cases before the plan is known.
 const UNKNOWN: &str = "meshproof";
@@ -29,7 +30,7 @@ pub fn render(records: &[Record]) -> String {
 }
 
 fn suite(summary: &Summary) -> TestSuite {
-    let name = summary.plan.as_ref().map_or(UNKNOWN, |plan| plan.scenario.name.as_str());
+    let name = &summary.plan.as_ref().map_or(UNKNOWN.to_string(), Plan::name);
     let mut suite = TestSuite::new(&attribute(name));
     suite.set_timestamp(started(summary));
     suite.add_testcases(summary.cases.iter().map(|case| testcase(summary, case, name)));
@@ -202,6 +203,7 @@ fn changes_the_file(event: &Event) -> bool {
     match event {
         Event::RunStarted { .. }
         | Event::LabReady { .. }
+        | Event::MeshFound { .. }
         | Event::CaseFinished { .. }
         | Event::Interrupted { .. }
         | Event::RunFinished { .. } => true,

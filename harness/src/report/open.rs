@@ -9,6 +9,9 @@ use crate::plan::{Phase, Plan, StepOutline};
 /// How ids of lab parts begin that take something away.
 pub const REMOVE: &str = "remove-";
 
+/// How ids of parts begin that only look for what is there already.
+pub const FIND: &str = "find-";
+
 /// What kind of work a scope is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -16,6 +19,8 @@ pub enum Kind {
     Lab,
     /// A part of the lab is being removed.
     Removal,
+    /// A part of a mesh that meshproof did not make is being looked for.
+    Finding,
     /// A step of the install.
     Install,
     /// A moment of the scenario's timeline.
@@ -27,9 +32,13 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of a lab part: ids that begin with `remove-` take the lab away.
+    /// The kind of a lab part: ids that begin with `remove-` take the lab away, with `find-` they find what is there.
     pub fn of_lab_part(id: &str) -> Kind {
-        if id.starts_with(REMOVE) { Kind::Removal } else { Kind::Lab }
+        match id {
+            id if id.starts_with(REMOVE) => Kind::Removal,
+            id if id.starts_with(FIND) => Kind::Finding,
+            _ => Kind::Lab,
+        }
     }
 
     /// The kind of a step.
@@ -46,6 +55,7 @@ impl Kind {
     pub fn class(self) -> &'static str {
         match self {
             Kind::Lab | Kind::Removal => "lab",
+            Kind::Finding => "mesh",
             Kind::Install => "install",
             Kind::Timeline => "timeline",
             Kind::CleanUp => "clean-up",
@@ -58,6 +68,7 @@ impl Kind {
         match self {
             Kind::Lab => "Creating",
             Kind::Removal => "Removing",
+            Kind::Finding => "Finding",
             Kind::Install => "Applying",
             Kind::Timeline => "Doing",
             Kind::CleanUp => "Cleaning",

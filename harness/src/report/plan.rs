@@ -1,8 +1,9 @@
 //! A plan for people: the guide's own commands, in order, with what proves each step, before anything happens.
 
 use super::text;
-use crate::plan::{CaseOutline, Deviation, Phase, Plan, StepOutline};
-use crate::scenario::Thread;
+use crate::plan::{CaseOutline, Deviation, Phase, Plan, StepOutline, Target};
+use crate::scenario::{Scenario, Thread};
+use crate::topology::Topology;
 
 /// The page that is judged.
 const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/";
@@ -20,7 +21,18 @@ pub fn render(plan: &Plan) -> String {
 }
 
 fn head(plan: &Plan) -> String {
-    let (scenario, topology) = (&plan.scenario, &plan.topology);
+    match &plan.target {
+        Target::Lab { scenario, topology } => lab(scenario, topology),
+        Target::Contexts { contexts, istio_namespace } => {
+            let mut lines =
+                vec![plan.name(), format!("guide    {GUIDE}"), format!("istio    {istio_namespace}, read only")];
+            lines.extend(contexts.iter().map(|(role, context)| format!("{:<7}  context {context}", role.as_str())));
+            lines.join("\n")
+        }
+    }
+}
+
+fn lab(scenario: &Scenario, topology: &Topology) -> String {
     let network = &topology.network;
     let mut lines = vec![
         format!("{}  Istio {} on Kubernetes {}", scenario.name, scenario.istio, scenario.kubernetes),
@@ -59,7 +71,7 @@ fn section(title: &str, entries: Vec<String>) -> Option<String> {
 fn step(plan: &Plan, number: usize, step: &StepOutline) -> String {
     let mut lines =
         vec![format!("{number:>4}  {}  ({})", step.id, step.role), field("", &step.title), field("guide", &step.guide)];
-    if plan.scenario.install.without.contains(&step.id) {
+    if plan.scenario().is_some_and(|scenario| scenario.install.without.contains(&step.id)) {
         lines.push(field("", "left out by the scenario"));
     }
     lines.extend(list("after", &step.after));
@@ -73,7 +85,7 @@ fn step(plan: &Plan, number: usize, step: &StepOutline) -> String {
 fn case(plan: &Plan, case: &CaseOutline) -> String {
     let mut lines = vec![format!("{:>4}  {}", case.id, case.slug), field("", &case.title), field("guide", &case.guide)];
     lines.extend(list("needs", &case.needs));
-    lines.extend(plan.scenario.expected(&case.id).map(|verdict| field("expects", verdict)));
+    lines.extend(plan.expected(&case.id).map(|verdict| field("expects", verdict)));
     lines.join("\n")
 }
 

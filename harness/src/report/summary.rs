@@ -28,6 +28,8 @@ pub struct Summary {
     pub lab: Vec<LabPart>,
     /// What the clusters are, once both are up.
     pub ready: Option<LabFacts>,
+    /// What clusters say of themselves that meshproof did not make.
+    pub found: Option<MeshFacts>,
     /// Steps of the plan.
     pub steps: Vec<StepRun>,
     /// Cases of the plan that the verb asks; none for a verb that judges nothing.
@@ -131,6 +133,15 @@ pub struct LabFacts {
     pub data_plane: String,
     /// Where the install does otherwise than the guide because of these images.
     pub deviations: Vec<Deviation>,
+}
+
+/// What a mesh says of itself that meshproof did not make.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MeshFacts {
+    /// One entry a cluster.
+    pub clusters: BTreeMap<Role, ClusterFacts>,
+    /// Name to value.
+    pub facts: BTreeMap<String, String>,
 }
 
 /// A step of the plan and what came of it.
@@ -259,6 +270,7 @@ impl Summary {
             Event::LabReady { clusters, images, image_source, data_plane, deviations } => {
                 self.ready = Some(LabFacts { clusters, images, image_source, data_plane, deviations });
             }
+            Event::MeshFound { clusters, facts } => self.found = Some(MeshFacts { clusters, facts }),
             Event::StepStarted { id } => {
                 if let Some(step) = self.steps.iter_mut().find(|step| step.outline.id == id) {
                     step.started = true;
@@ -296,7 +308,7 @@ impl Summary {
             |outline: &StepOutline| StepRun { outline: outline.clone(), started: false, outcome: None, seconds: 0.0 };
         let case = |outline: &CaseOutline| CaseRun {
             outline: outline.clone(),
-            expected: plan.scenario.expected(&outline.id).unwrap_or(EXPECTED).to_string(),
+            expected: plan.expected(&outline.id).unwrap_or(EXPECTED).to_string(),
             attempts: 0,
             verdict: None,
             failed_attempts: Vec::new(),

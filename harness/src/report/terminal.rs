@@ -9,13 +9,14 @@ use std::io::Write;
 
 use self::live::Live;
 use self::style::{Colour, INDENT, line};
-use super::open::{Kind, Open, REMOVE};
+use super::open::{FIND, Kind, Open, REMOVE};
 use super::summary::{CaseRun, Summary};
 use super::text::{count, one_line, seconds};
 use crate::check::Verdict;
 use crate::event::{Event, Record, Reporter, StepOutcome};
 use crate::exit::Standing;
-use crate::plan::{Plan, StepOutline};
+use crate::plan::{Plan, StepOutline, Target};
+use crate::problem::all_of;
 use crate::scenario::Thread;
 
 /// Seconds between two lines about what the same scope waits for, where there is no live line.
@@ -130,15 +131,25 @@ impl<W: Write + Send> Terminal<W> {
     }
 
     fn begin(&mut self, run: &str, meshproof: &str, verb: &str, plan: &Plan) {
-        let scenario = &plan.scenario;
         self.say("Running", Colour::Green, &format!("{run}  {verb}, meshproof {meshproof}"));
         let (steps, cases) = (count(plan.steps.len(), "step"), count(plan.cases.len(), "case"));
-        let versions = format!("Istio {} on Kubernetes {}", scenario.istio, scenario.kubernetes);
-        self.say("Planned", Colour::Green, &format!("{}  {versions}: {steps}, {cases}", scenario.name));
-        if !scenario.description.is_empty() {
-            self.below_it(style::lines(&one_line(&scenario.description)));
+        let planned = match &plan.target {
+            Target::Lab { scenario, .. } => {
+                let versions = format!("Istio {} on Kubernetes {}", scenario.istio, scenario.kubernetes);
+                format!("{}  {versions}: {steps}, {cases}", scenario.name)
+            }
+            Target::Contexts { contexts, .. } => {
+                let each: Vec<String> = contexts.iter().map(|(role, context)| format!("{context} as {role}")).collect();
+                format!("{}  read only: {cases}", all_of(&each))
+            }
+        };
+        self.say("Planned", Colour::Green, &planned);
+        if let Some(scenario) = plan.scenario() {
+            if !scenario.description.is_empty() {
+                self.below_it(style::lines(&one_line(&scenario.description)));
+            }
+            self.below_it(scenario.threads.iter().map(Thread::address));
         }
-        self.below_it(scenario.threads.iter().map(Thread::address));
         self.steps = plan.steps.iter().map(|step| (step.id.clone(), step.clone())).collect();
         // The fold knows what is expected of each case.
         self.cases = Summary::of(&self.records).cases.into_iter().map(|case| (case.outline.id.clone(), case)).collect();
@@ -149,6 +160,7 @@ impl<W: Write + Send> Terminal<W> {
             (Some(_), Kind::Removal) => ("Left over", Colour::Red),
             (Some(_), _) => ("Failed", Colour::Red),
             (None, Kind::Removal) => ("Removed", Colour::Green),
+            (None, Kind::Finding) => ("Found", Colour::Green),
             (None, _) => ("Created", Colour::Green),
         };
         self.say(verb, colour, &timed(&one_line(&format!("{}  {detail}", thing(id))), took));
@@ -222,6 +234,15 @@ impl<W: Write + Send> Terminal<W> {
                 }
                 self.say("Uses", Colour::Green, &format!("data plane  {data_plane}"));
             }
+            Event::MeshFound { clusters, facts } => {
+                for cluster in clusters.values() {
+                    let what =
+                        format!("{}  Kubernetes {}, context {}", cluster.name, cluster.kubernetes, cluster.context);
+                    self.say("Answers", Colour::Green, &one_line(&what));
+                }
+                let facts: Vec<String> = facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
+                self.say("Found", Colour::Green, &one_line(&format!("mesh  {}", facts.join(", "))));
+            }
             Event::StepFinished { id, outcome, seconds } => self.step_finished(id, outcome, *seconds),
             Event::CaseFinished { id, verdict, failed_attempts, seconds } => {
                 self.case_finished(id, verdict, failed_attempts, *seconds);
@@ -268,9 +289,9 @@ impl<W: Write + Send> Reporter for Terminal<W> {
     }
 }
 
-/// What a lab part is about; its verb says whether it comes or goes.
+/// What a lab part is about; its verb says whether it comes, goes or is found.
 fn thing(id: &str) -> &str {
-    id.strip_prefix(REMOVE).unwrap_or(id)
+    id.strip_prefix(REMOVE).or(id.strip_prefix(FIND)).unwrap_or(id)
 }
 
 fn timed(what: &str, took: f64) -> String {

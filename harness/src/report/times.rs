@@ -46,6 +46,7 @@ impl From<Kind> for Part {
     fn from(kind: Kind) -> Self {
         match kind {
             Kind::Lab => Part::Lab,
+            Kind::Finding => Part::Other,
             Kind::Removal => Part::Removal,
             Kind::Install => Part::Install,
             Kind::Timeline => Part::Timeline,

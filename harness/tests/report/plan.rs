@@ -1,5 +1,7 @@
 //! A plan reads like the guide.
 
+use harness::plan::Target;
+
 #[test]
 fn a_plan_shows_commands_proofs_cases_and_deviations() {
     insta::assert_snapshot!(harness::report::plan::render(&crate::story::plan(&[("D1", "failed")])));
@@ -9,8 +11,9 @@ fn a_plan_shows_commands_proofs_cases_and_deviations() {
 fn a_plan_says_how_many_nodes_and_replicas_there_will_be() {
     let mut plan = crate::story::plan(&[]);
     let before = harness::report::plan::render(&plan);
-    plan.topology.clusters.values_mut().for_each(|cluster| cluster.nodes = 3);
-    (plan.scenario.istiod.replicas, plan.scenario.gateway.replicas) = (2, 4);
+    let Target::Lab { scenario, topology } = &mut plan.target else { panic!("it is the plan of a lab") };
+    topology.clusters.values_mut().for_each(|cluster| cluster.nodes = 3);
+    (scenario.istiod.replicas, scenario.gateway.replicas) = (2, 4);
     let after = harness::report::plan::render(&plan);
     for said in [", 3 nodes\n", "\nistiod   2 replicas\n", "\ngateway  4 replicas\n"] {
         assert!(after.contains(said) && !before.contains(said), "{said:?} is said, and only then: {after}");

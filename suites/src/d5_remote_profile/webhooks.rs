@@ -1,6 +1,7 @@
 //! The injection webhooks of the remote cluster, and what they call.
 
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::{Evidence, Fault, Finding, Mesh};
+use harness::role::Role;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
 use kube::ResourceExt;
 use kube::api::ListParams;
@@ -12,9 +13,12 @@ use crate::shared::writer::manager_of;
 ///
 /// # Errors
 /// A finding that names the MutatingWebhookConfiguration and the webhook.
-pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let remote = context.remote();
-    let path = format!("/inject/cluster/{}/net/{}", remote.name, context.scenario().network);
+pub async fn judge(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
+    let remote = mesh.remote();
+    let path = match (mesh.wanted.id(Role::Remote)?, mesh.wanted.network()?) {
+        (cluster, "") => format!("/inject/cluster/{cluster}"),
+        (cluster, network) => format!("/inject/cluster/{cluster}/net/{network}"),
+    };
     let all = remote
         .all::<MutatingWebhookConfiguration>()
         .list(&ListParams::default())
@@ -42,10 +46,15 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
                 .into());
         };
         evidence.saw(&object, format!("label {REVISION}"), revision);
+        // Another control plane serves those of its own revision.
+        if revision != remote.revision.name() && !remote.is_of_lab() {
+            evidence.note(format!("{object} is of revision {revision}, which is not judged"));
+            continue;
+        }
         for webhook in &webhooks {
             let called = called(webhook);
             evidence.saw(&object, format!("webhooks[{}].clientConfig", webhook.name), &called);
-            let wanted = format!("Service {}/istiod:443{path}", remote.istio_namespace);
+            let wanted = format!("Service {}/{}:443{path}", remote.istio_namespace, remote.revision.istiod());
             if called != wanted {
                 return Err(Finding::new(format!("{object} calls {called} in webhook {}", webhook.name))
                     .expected_got(

@@ -1,6 +1,6 @@
 //! The lock that istiod holds in the remote cluster while it leads there.
 
-use harness::check::{Context, Evidence};
+use harness::check::{Evidence, Mesh};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use serde_json::Value;
@@ -12,8 +12,8 @@ pub const LOCK: &str = "istio-namespace-controller-election";
 pub const RECORD: &str = "control-plane.alpha.kubernetes.io/leader";
 
 /// `cluster2 ConfigMap istio-system/istio-namespace-controller-election`.
-pub fn object(context: &Context) -> String {
-    let remote = context.remote();
+pub fn object(mesh: &Mesh) -> String {
+    let remote = mesh.remote();
     remote.object("ConfigMap", &format!("{}/{LOCK}", remote.istio_namespace))
 }
 
@@ -26,6 +26,6 @@ pub fn holder(lock: Option<&ConfigMap>) -> (String, String) {
 }
 
 /// Writes down who holds the lock.
-pub fn saw(context: &Context, holder: &str, key: &str, evidence: &mut Evidence) {
-    evidence.saw(object(context), "holderIdentity", holder).saw(object(context), "holderKey", key);
+pub fn saw(mesh: &Mesh, holder: &str, key: &str, evidence: &mut Evidence) {
+    evidence.saw(object(mesh), "holderIdentity", holder).saw(object(mesh), "holderKey", key);
 }

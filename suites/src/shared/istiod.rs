@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use harness::check::Context;
+use harness::check::Mesh;
 use harness::lab::Cluster;
 use harness::lab::cluster::{ClusterError, pod_ready};
 use harness::lab::forward::ForwardError;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
+use kube::api::ListParams;
 use serde_json::Value;
 
 /// The port of the debug pages that asks a caller from inside the pod for no credentials.
@@ -22,7 +23,7 @@ pub const GATEWAY: &str = "istio-eastwestgateway";
 /// # Errors
 /// [`ClusterError`] when pods cannot be listed.
 pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
-    let mut pods = cluster.pods(&cluster.istio_namespace, "app=istiod").await?;
+    let mut pods = cluster.pods(&cluster.istio_namespace, &cluster.revision.selector()).await?;
     pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
     Ok(pods)
 }
@@ -65,18 +66,37 @@ pub fn object(cluster: &Cluster, pod: &str) -> String {
     cluster.object("pod", &format!("{}/{pod}", cluster.istio_namespace))
 }
 
+/// Namespace and name of the gateway's Service: the guide's own, unless another has its label where meshproof did not make
+/// the mesh.
+///
+/// # Errors
+/// [`ClusterError`] when Services cannot be listed.
+pub async fn gateway_place(mesh: &Mesh) -> Result<(String, String), ClusterError> {
+    let primary = mesh.primary();
+    let guides = (primary.istio_namespace.to_string(), GATEWAY.to_string());
+    if primary.is_of_lab() {
+        return Ok(guides);
+    }
+    let labelled = primary.all::<Service>().list(&ListParams::default().labels("istio=eastwestgateway")).await;
+    let labelled = labelled.map_err(primary.refused("list Services istio=eastwestgateway"))?;
+    let mut places: Vec<_> =
+        labelled.iter().map(|found| (found.namespace().unwrap_or_default(), found.name_any())).collect();
+    places.sort_by_key(|place| *place != guides);
+    Ok(places.into_iter().next().unwrap_or(guides))
+}
+
 /// The gateway's Service as it is now; none if it is not there.
 ///
 /// # Errors
 /// [`ClusterError`] when it cannot be shown.
-pub async fn gateway(context: &Context) -> Result<Option<Service>, ClusterError> {
-    let primary = context.primary();
-    let istio = &*primary.istio_namespace;
+pub async fn gateway(mesh: &Mesh) -> Result<Option<Service>, ClusterError> {
+    let primary = mesh.primary();
+    let (namespace, name) = gateway_place(mesh).await?;
     primary
-        .api::<Service>(istio)
-        .get_opt(GATEWAY)
+        .api::<Service>(&namespace)
+        .get_opt(&name)
         .await
-        .map_err(primary.refused(format!("show Service {istio}/{GATEWAY}")))
+        .map_err(primary.refused(format!("show Service {namespace}/{name}")))
 }
 
 /// What a page of syncz says of the proxies connected to one replica: `pod.namespace` and the cluster it claims.
@@ -105,6 +125,11 @@ pub fn progress(syncz: &Value) -> BTreeMap<Client, Vec<String>> {
         all.insert((entry["cluster_id"].as_str().unwrap_or_default().to_string(), proxy.to_string()), lacks);
     }
     all
+}
+
+/// The ids of the clusters on a page of clusterz.
+pub fn clusters(clusterz: &Value) -> Vec<String> {
+    clusterz.as_array().into_iter().flatten().filter_map(|entry| Some(entry["id"].as_str()?.to_string())).collect()
 }
 
 /// What a page of clusterz says of the sync with one cluster, and the secret that it is known by; none if it is unknown.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use harness::check::verdict::chain;
-use harness::check::{Context, Evidence, Fault};
+use harness::check::{Evidence, Fault, Mesh};
 use harness::lab::cluster::ClusterError;
 use harness::problem::all_of;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -15,8 +15,8 @@ use super::istiod;
 ///
 /// # Errors
 /// [`Fault`] when it cannot be read.
-pub async fn root_of_primary(context: &Context) -> Result<String, Fault> {
-    let primary = context.primary();
+pub async fn root_of_primary(mesh: &Mesh) -> Result<String, Fault> {
+    let primary = mesh.primary();
     let istio = &*primary.istio_namespace;
     let map = primary
         .api::<ConfigMap>(istio)
@@ -34,11 +34,8 @@ pub async fn root_of_primary(context: &Context) -> Result<String, Fault> {
 ///
 /// # Errors
 /// [`ClusterError`] when its pods or the log of one cannot be read.
-pub async fn decisions(
-    context: &Context,
-    evidence: &mut Evidence,
-) -> Result<BTreeMap<String, Option<bool>>, ClusterError> {
-    let (primary, remote) = (context.primary(), context.remote());
+pub async fn decisions(mesh: &Mesh, evidence: &mut Evidence) -> Result<BTreeMap<String, Option<bool>>, ClusterError> {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
     let istio = &*primary.istio_namespace;
     let asked = format!("should join leader-election for cluster {}:", remote.name);
     let mut told = BTreeMap::new();
@@ -56,8 +53,8 @@ pub async fn decisions(
 }
 
 /// What makes an istiod lead that decided against it.
-pub fn how_to_lead(context: &Context) -> String {
-    let (primary, remote) = (context.primary(), context.remote());
+pub fn how_to_lead(mesh: &Mesh) -> String {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
     format!(
         "namespace {} of {} had no fitting annotation topology.istio.io/controlPlaneClusters, or istiod no EXTERNAL_ISTIOD, when the remote secret was read; set it, then make the remote secret anew",
         primary.istio_namespace, remote.name
@@ -65,9 +62,9 @@ pub fn how_to_lead(context: &Context) -> String {
 }
 
 /// Why istiod does not lead, by what its replicas have decided; returns the end of a cause line, and a hint.
-pub async fn leads_not(context: &Context, evidence: &mut Evidence) -> (String, String) {
-    let (primary, remote) = (context.primary(), context.remote());
-    let told = match decisions(context, evidence).await {
+pub async fn leads_not(mesh: &Mesh, evidence: &mut Evidence) -> (String, String) {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
+    let told = match decisions(mesh, evidence).await {
         Ok(told) => told,
         // What is wrong is known already; only the reason is not.
         Err(error) => return (String::new(), format!("why istiod does not lead could not be read: {}", chain(&error))),
@@ -78,7 +75,7 @@ pub async fn leads_not(context: &Context, evidence: &mut Evidence) -> (String, S
     if !refused.is_empty() {
         return (
             format!(": istiod of {}{who} decided not to lead in {}", primary.name, remote.name),
-            how_to_lead(context),
+            how_to_lead(mesh),
         );
     }
     if told.values().any(Option::is_some) {

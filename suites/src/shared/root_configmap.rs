@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use harness::check::{Context, Evidence, Fault, Finding};
-use harness::lab::Cluster;
-use harness::lab::cluster::ClusterError;
+use harness::check::{Evidence, Fault, Finding, Mesh};
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::ResourceExt;
@@ -22,14 +20,19 @@ pub const KEY: &str = "root-cert.pem";
 /// Namespaces that istiod's namespace controller leaves out (`inject.IgnoredNamespaces` but for kube-system).
 const LEFT_OUT: [&str; 3] = ["kube-public", "kube-node-lease", "local-path-storage"];
 
-/// Namespaces into which istiod writes: all but those that it leaves out and those that are being deleted.
+/// Namespaces of the remote cluster into which istiod writes: all that it looks at, but those that it leaves out and those
+/// that are being deleted.
 ///
 /// # Errors
-/// [`ClusterError`] when namespaces cannot be listed.
-pub async fn served(cluster: &Cluster) -> Result<Vec<String>, ClusterError> {
+/// [`Fault`] when namespaces cannot be listed, or it is not known at which of them istiod looks.
+pub async fn served(mesh: &Mesh) -> Result<Vec<String>, Fault> {
+    let cluster = mesh.remote();
     let listed =
         cluster.all::<Namespace>().list(&ListParams::default()).await.map_err(cluster.refused("list namespaces"))?;
     let stays = listed.items.iter().filter(|namespace| namespace.metadata.deletion_timestamp.is_none());
+    let wanted = &mesh.wanted;
+    wanted.discovery.as_ref().map_err(Clone::clone)?;
+    let stays = stays.filter(|namespace| wanted.discovers(namespace.labels()));
     Ok(stays.map(ResourceExt::name_any).filter(|name| !LEFT_OUT.contains(&name.as_str())).collect())
 }
 
@@ -43,16 +46,16 @@ pub fn held(map: &ConfigMap) -> String {
 /// # Errors
 /// [`Fault`] with what it holds instead, and why if istiod does not lead.
 pub async fn written(
-    context: &Context,
+    mesh: &Mesh,
     namespace: &str,
     root: &str,
     how: &str,
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
-    let remote = context.remote();
+    let remote = mesh.remote();
     let object = remote.object("ConfigMap", &format!("{namespace}/{MAP}"));
     let began = Instant::now();
-    let wait = context.wait(format!("ConfigMap {namespace}/{MAP} of {}", remote.name), context.budgets.converge());
+    let wait = mesh.wait(format!("ConfigMap {namespace}/{MAP} of {}", remote.name), mesh.budgets.converge());
     let found = remote
         .watch(&wait, remote.api::<ConfigMap>(namespace), MAP, |map| {
             let Some(map) = map else { return Look::NotYet("not there".to_string()) };
@@ -67,7 +70,7 @@ pub async fn written(
             Ok(())
         }
         Err(timeout) => {
-            let (why, hint) = leads_not(context, evidence).await;
+            let (why, hint) = leads_not(mesh, evidence).await;
             Err(Finding::new(format!("{object} is {}{why}", timeout.last()?))
                 .expected_got(format!("a namespace {how} {}", fingerprint(root)), timeout.last()?)
                 .hint(hint)

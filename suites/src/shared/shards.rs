@@ -19,18 +19,20 @@ pub async fn shards(context: &Context, host: &str, namespace: &str, port: u64) -
     let mut all = Vec::new();
     for replica in istiod::replicas(primary).await? {
         let page = istiod::debug(primary, &replica, "/debug/endpointShardz").await?;
-        all.push((istiod::object(primary, &replica), shards_of(&page[host][namespace]["Shards"], port)));
+        all.push((istiod::object(primary, &replica), shards_of(&page[host][namespace]["Shards"], Some(port))));
     }
     Ok(all)
 }
 
-fn shards_of(page: &Value, port: u64) -> Shards {
+/// What a page holds for one Service: at this port of its pods, or at any.
+pub fn shards_of(page: &Value, port: Option<u64>) -> Shards {
     let mut shards = Shards::new();
     for (shard, endpoints) in page.as_object().into_iter().flatten() {
         // The key is `Kubernetes/cluster1`.
         let cluster = shard.rsplit('/').next().unwrap_or(shard).to_string();
         let held = shards.entry(cluster).or_default();
-        for endpoint in endpoints.as_array().into_iter().flatten().filter(|endpoint| endpoint["EndpointPort"] == port) {
+        let at_port = |endpoint: &&Value| port.is_none_or(|port| endpoint["EndpointPort"] == port);
+        for endpoint in endpoints.as_array().into_iter().flatten().filter(at_port) {
             let addresses = endpoint["Addresses"].as_array().into_iter().flatten();
             held.extend(addresses.filter_map(|address| address.as_str()).map(str::to_string));
         }
@@ -38,26 +40,36 @@ fn shards_of(page: &Value, port: u64) -> Shards {
     shards
 }
 
-/// The first pod, as address and `cluster2 pod x/y`, whose address is not in the shard of its cluster.
-pub fn unknown_to_istiod<'a>(pods: &'a BTreeMap<String, String>, shards: &Shards) -> Option<(&'a String, &'a String)> {
-    pods.iter().find(|(ip, pod)| {
+/// The pods, as address and `cluster2 pod x/y`, whose address is not in the shard of their cluster.
+fn unknown<'a>(pods: &'a BTreeMap<String, String>, shards: &Shards) -> impl Iterator<Item = (&'a String, &'a String)> {
+    pods.iter().filter(|(ip, pod)| {
         let cluster = pod.split(' ').next().unwrap_or_default();
         !shards.get(cluster).is_some_and(|held| held.contains(*ip))
     })
 }
 
-/// What one replica holds otherwise than the pods are, as the end of a sentence that begins with the replica; none where it
-/// holds each in the shard of its own cluster, and nothing else.
+/// The first pod whose address is not in the shard of its cluster.
+pub fn unknown_to_istiod<'a>(pods: &'a BTreeMap<String, String>, shards: &Shards) -> Option<(&'a String, &'a String)> {
+    unknown(pods, shards).next()
+}
+
+/// What one replica holds otherwise than the pods are, each as the end of a sentence that begins with the replica; none
+/// where it holds each in the shard of its own cluster, and nothing else.
+pub fn misplacements(pods: &BTreeMap<String, String>, shards: &Shards) -> Vec<String> {
+    let missing = unknown(pods, shards).map(|(ip, pod)| format!("does not hold endpoint {ip} of {pod}"));
+    let extra = shards.iter().flat_map(|(cluster, held)| {
+        let own = move |ip: &&String| pods.get(*ip).is_some_and(|pod| pod.starts_with(&format!("{cluster} ")));
+        held.iter().filter(move |ip| !own(ip)).map(move |ip| {
+            let whose = pods.get(ip).map_or("no ready pod's", String::as_str);
+            format!("holds endpoint {ip} in the shard of {cluster}, which is {whose}")
+        })
+    });
+    missing.chain(extra).collect()
+}
+
+/// The first of [`misplacements`].
 pub fn misplaced(pods: &BTreeMap<String, String>, shards: &Shards) -> Option<String> {
-    if let Some((ip, pod)) = unknown_to_istiod(pods, shards) {
-        return Some(format!("does not hold endpoint {ip} of {pod}"));
-    }
-    shards.iter().find_map(|(cluster, held)| {
-        let own = |ip: &&String| pods.get(*ip).is_some_and(|pod| pod.starts_with(&format!("{cluster} ")));
-        let ip = held.iter().find(|ip| !own(ip))?;
-        let whose = pods.get(ip).map_or("no ready pod's", String::as_str);
-        Some(format!("holds endpoint {ip} in the shard of {cluster}, which is {whose}"))
-    })
+    misplacements(pods, shards).into_iter().next()
 }
 
 /// The first replica that holds something otherwise than the pods are, and how; see [`misplaced`].
@@ -86,7 +98,10 @@ mod tests {
             .collect();
         let pod = |ip: &str, name: &str| (ip.to_string(), name.to_string());
         let pods = [pod("10.10.0.8", "cluster1 pod sample/a"), pod("10.20.0.6", "cluster2 pod sample/b")].into();
-        assert_eq!(unknown_to_istiod(&pods, &shards_of(&json!(shards), 8080)).map(|(ip, _)| ip.as_str()), expected);
+        assert_eq!(
+            unknown_to_istiod(&pods, &shards_of(&json!(shards), Some(8080))).map(|(ip, _)| ip.as_str()),
+            expected
+        );
     }
 
     #[rstest]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use harness::check::Fault;
-use harness::lab::{Cluster, kind};
+use harness::lab::{Cluster, Lab, kind};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use serde_json::Value;
 
@@ -124,7 +124,7 @@ pub fn place_of(resource: &str, namespace: &str, name: &str) -> String {
 ///
 /// # Errors
 /// [`Fault`] when the cluster's API server writes no audit log, or it cannot be read.
-pub async fn writes(cluster: &Cluster, owners: impl Iterator<Item = &Owner>) -> Result<Vec<Write>, Fault> {
+pub async fn writes(lab: &Lab, cluster: &Cluster, owners: impl Iterator<Item = &Owner>) -> Result<Vec<Write>, Fault> {
     let node = cluster.nodes.keys().find(|node| node.ends_with("control-plane"));
     let node = node.ok_or_else(|| Fault::unknown(format!("{} has no node control-plane", cluster.name)))?;
     let seconds: BTreeSet<&String> = owners.flat_map(|owner| &owner.began).collect();
@@ -132,7 +132,7 @@ pub async fn writes(cluster: &Cluster, owners: impl Iterator<Item = &Owner>) -> 
     // Rotated logs have a time between name and ending, and come first. That no line matches is no error.
     let logs = kind::AUDIT_LOG.trim_end_matches(".log");
     let command = format!("grep -hF -f - {logs}*.log || [ $? -eq 1 ]");
-    let lines = cluster.engine.exec(node, &["bash", "-c", &command], &wanted).await?;
+    let lines = lab.engine.exec(node, &["bash", "-c", &command], &wanted).await?;
     Ok(lines.lines().filter_map(Write::of).collect())
 }
 
@@ -142,10 +142,10 @@ pub fn author<'a>(writes: &'a [Write], owner: &Owner, object: &str) -> Option<&'
 }
 
 /// The last write of an object by a user whose name contains `user`, from the audit log; none if there is none.
-pub async fn audit(cluster: &Cluster, resource: &str, name: &str, user: &str) -> Option<String> {
+pub async fn audit(lab: &Lab, cluster: &Cluster, resource: &str, name: &str, user: &str) -> Option<String> {
     let node = cluster.nodes.keys().find(|node| node.ends_with("control-plane"))?;
     let needle = format!("\"name\":\"{name}\"");
-    let log = cluster.engine.exec(node, &["grep", "-F", &needle, kind::AUDIT_LOG], "").await.ok()?;
+    let log = lab.engine.exec(node, &["grep", "-F", &needle, kind::AUDIT_LOG], "").await.ok()?;
     log.lines().rev().find_map(|line| write_by(line, resource, user))
 }
 

@@ -9,6 +9,7 @@ use quick_junit::TestCaseStatus;
 use crate::bystander;
 use crate::calling::{Lab, kubectl};
 use crate::lost_lab;
+use crate::reading;
 
 /// One of each layer; `make prove` carries out the whole catalogue.
 const SABOTAGES: [&str; 8] = [
@@ -28,6 +29,7 @@ fn what_is_broken_is_red_where_it_belongs_and_nowhere_else() {
     assert_eq!(lab.call("up", &[]), 0);
     assert_eq!(lab.call("install", &[]), 0);
     bystander::gets_no_certificate(&lab);
+    reading::judges_with_the_printed_rights_and_writes_nothing(&lab);
     an_annotation_is_missed(&lab);
     every_layer_is_proved(&lab);
     assert_eq!(lab.call("check", &[]), 0, "everything is mended: {:#?}", lab.verdicts());

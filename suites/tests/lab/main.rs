@@ -9,5 +9,6 @@ mod bystander;
 mod calling;
 mod green;
 mod lost_lab;
+mod reading;
 mod running;
 mod timeline;

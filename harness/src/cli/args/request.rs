@@ -4,11 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cli, Common, Verb, VersionsArgs, VersionsVerb};
+use super::{Cli, Common, Verb, VersionsArgs, VersionsVerb, own};
 use crate::budget::Budgets;
 use crate::lab::images::Origins;
 use crate::plan::CaseOutline;
 use crate::problem::{Problem, Problems, any_of, nearest};
+use crate::reading::rbac::Subject;
+use crate::reading::{Contexts, KubeconfigFiles};
+use crate::role::Role;
 use crate::sabotage::Sabotage;
 use crate::scenario::{
     ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile, check_lab_name, count, length,
@@ -31,6 +34,8 @@ pub struct Surroundings<'a> {
     pub terminal: bool,
     /// Whether this is a CI job.
     pub ci: bool,
+    /// Where the user's kubeconfig is; only read where contexts are asked for.
+    pub kubeconfig: &'a KubeconfigFiles,
 }
 
 impl<'a> Surroundings<'a> {
@@ -116,6 +121,10 @@ pub struct Request {
     pub sabotages: Vec<Sabotage>,
     /// The step after which to wait for a person.
     pub pause_after: Option<String>,
+    /// The clusters to judge, if meshproof did not make them.
+    pub contexts: Option<Contexts>,
+    /// Whose rights to print, and for whom, if that is all that is asked.
+    pub rbac: Option<Rbac>,
     /// Steps of the guide that are left out, as `prove` does on purpose; no flag asks for that.
     pub without: Vec<String>,
     /// Whether the lab is kept.
@@ -134,6 +143,17 @@ pub struct Request {
     pub origins: Origins,
     /// 0, 1 or 2.
     pub verbose: u8,
+}
+
+/// A manifest of rights that is asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rbac {
+    /// The cluster in which it will be applied.
+    pub role: Role,
+    /// Who gets the rights.
+    pub subject: Subject,
+    /// The namespace of Istio.
+    pub istio_namespace: IstioNamespace,
 }
 
 impl Request {
@@ -198,7 +218,11 @@ impl Cli {
         let mut pause_after = None;
         let mut deadline = None;
         let mut repeat = Repeat::ONCE;
+        let (mut contexts, mut rbac) = (None, None);
         match &self.verb {
+            Verb::Check(checking) => {
+                (contexts, rbac) = own::read(&checking.own, &common, around.kubeconfig, &mut problems);
+            }
             Verb::Run(run) => {
                 keep = problems.keep(self::keep(run.keep.as_deref(), keep)).unwrap_or(keep);
                 deadline = problems.keep(self::deadline(run.deadline.as_deref())).flatten();
@@ -255,6 +279,8 @@ impl Cli {
             rounds,
             sabotages,
             pause_after,
+            contexts,
+            rbac,
             without: Vec::new(),
             keep,
             repeat,

@@ -1,0 +1,69 @@
+//! `check` on clusters that meshproof did not make: they are read, and nothing is written.
+
+use super::args::Request;
+use super::claim::runs_problem;
+use super::interrupt::Interrupt;
+use super::{session, verbs};
+use crate::check::Case;
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::plan::{Plan, Target};
+use crate::problem::Problems;
+use crate::reading::{Contexts, find, judging, rbac};
+use crate::report::Summary;
+use crate::usage::Usage;
+
+/// Prints the rights that reading takes, or judges by reading.
+///
+/// # Errors
+/// What keeps it from beginning.
+pub async fn check(request: &Request, cases: &[Case]) -> Result<Exit, Problems> {
+    if let Some(asked) = &request.rbac {
+        verbs::out(&rbac::manifest(cases, asked.role, &asked.istio_namespace, &asked.subject));
+        return Ok(Exit::Green);
+    }
+    match &request.contexts {
+        Some(contexts) => judge(request, contexts, cases).await,
+        None => Ok(Exit::Usage),
+    }
+}
+
+async fn judge(request: &Request, contexts: &Contexts, cases: &[Case]) -> Result<Exit, Problems> {
+    let made = session::folder(&request.runs, "read-only").and_then(|folder| {
+        let recorder = session::recorder(&folder, true)?;
+        Ok((recorder, folder))
+    });
+    let (recorder, folder) = made.map_err(|error| runs_problem(&request.runs, &error))?;
+    let interrupt = Interrupt::listen(recorder.clone(), "nothing was written to the clusters".to_string());
+    recorder.emit(Event::RunStarted {
+        run: folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        meshproof: crate::version().to_string(),
+        verb: request.verb.name().to_string(),
+        plan: Box::new(Plan {
+            target: Target::Contexts {
+                contexts: contexts.names.clone(),
+                istio_namespace: contexts.istio_namespace.clone(),
+            },
+            steps: Vec::new(),
+            cases: cases.iter().map(Case::outline).collect(),
+            deviations: Vec::new(),
+        }),
+    });
+    let work = async {
+        // What is wrong with the clusters is told as it is found.
+        if let Ok(mesh) = find::find(contexts, cases, &recorder, request.budgets).await {
+            judging::judge(&mesh, cases, &interrupt.cancel).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = interrupt.cancel.cancelled() => {}
+    }
+    interrupt.done();
+    let summary = Summary::of(&recorder.records());
+    let exit = Exit::decide(&summary);
+    let meaning = exit.meaning_of(&summary).to_string();
+    recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept: false, usage: Usage::of_this_process() });
+    interrupt.over();
+    Ok(exit)
+}
