@@ -9,8 +9,10 @@ use harness::event::{Event, Record};
 use harness::exit::Exit;
 use harness::report::{Summary, jsonl, junit, plan, terminal};
 use harness::sabotage::{self, Trial};
+use harness::scenario::Scenario;
 use quick_junit::Report;
 use rstest::rstest;
+use serde_json::Value;
 
 fn golden(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/golden").join(name)
@@ -52,6 +54,31 @@ fn a_recorded_run_still_ends_as_it_did(#[files("../fixtures/runs/*.jsonl")] path
 }
 
 #[rstest]
+fn a_recorded_field_issue_ended_as_expected_and_its_file_still_says_so(
+    #[files("../fixtures/runs/field/*/*.jsonl")] path: PathBuf,
+) {
+    let (name, records) = records(&path);
+    assert_eq!(Exit::decide(&Summary::of(&records)), Exit::Green);
+    let Some(Event::RunStarted { plan, .. }) = records.first().map(|record| &record.event) else {
+        panic!("a recorded run begins with its plan");
+    };
+    let recorded = plan.scenario().expect("it ran on a lab");
+    let folder = path.parent().and_then(Path::file_name).expect("its folder is a version");
+    assert_eq!(folder.to_string_lossy(), recorded.istio);
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites/scenarios/field").join(format!("{name}.yaml"));
+    let text = std::fs::read_to_string(file).expect("the scenario is there");
+    let said: Value = serde_yaml_ng::from_str(&text).expect("it is YAML");
+    // What the file leaves out is as it was run; what it says must be what was run.
+    let mut now = serde_json::to_value(recorded).expect("a scenario is JSON");
+    for field in ["name", "install", "timeline", "checks", "expect"] {
+        now[field] = said.get(field).cloned().unwrap_or_default();
+    }
+    now.as_object_mut().expect("it has fields").retain(|_, value| !value.is_null());
+    let now: Scenario = serde_json::from_value(now).expect("it is a scenario");
+    assert!(now == *recorded, "{name} says otherwise than was run; run it again");
+}
+
+#[rstest]
 fn another_parser_reads_the_junit_of_a_recorded_run(#[files("../fixtures/runs/*.jsonl")] path: PathBuf) {
     let (_, records) = records(&path);
     let Some(Event::RunStarted { plan, .. }) = records.first().map(|record| &record.event) else {
@@ -63,7 +90,7 @@ fn another_parser_reads_the_junit_of_a_recorded_run(#[files("../fixtures/runs/*.
 }
 
 #[rstest]
-fn no_recorded_run_holds_a_secret_or_a_path_of_its_machine(#[files("../fixtures/runs/*.jsonl")] path: PathBuf) {
+fn no_recorded_run_holds_a_secret_or_a_path_of_its_machine(#[files("../fixtures/runs/**/*.jsonl")] path: PathBuf) {
     let text = std::fs::read_to_string(path).expect("a recorded run can be read");
     for secret in ["eyJ", "PRIVATE KEY", "client-key-data", "/root/", "/home/", "/tmp/"] {
         assert!(!text.contains(secret), "it holds {secret}");

@@ -79,7 +79,13 @@ pub async fn leads_not(mesh: &Mesh, evidence: &mut Evidence) -> (String, String)
         );
     }
     if told.values().any(Option::is_some) {
-        return (String::new(), format!("istiod leads in {}; see its log for errors of its writes", remote.name));
+        // Where a write was refused for a moment istiod does not try again: suites/scenarios/field/f25-ca-lost-after-a-refusal.yaml.
+        let hint = format!(
+            "istiod leads in {}; see its log for errors of its writes; after one that was refused it may write again only when \
+             somebody changes the object",
+            remote.name
+        );
+        return (String::new(), hint);
     }
     (
         format!(": istiod of {} never asked whether to lead in {}", primary.name, remote.name),
