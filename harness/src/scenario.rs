@@ -12,6 +12,7 @@ use crate::role::Role;
 use crate::versions::{Component, Versions};
 
 mod cidr;
+mod expected;
 mod install;
 mod names;
 mod namespace;
@@ -22,6 +23,7 @@ mod timeline;
 mod tree;
 mod value;
 
+pub use expected::Expected;
 pub use install::{ExternalIstiod, InstallWish, ManifestWish};
 pub use names::check_lab_name;
 pub use namespace::IstioNamespace;
@@ -79,8 +81,7 @@ pub struct Scenario {
     pub checks: CheckWish,
     /// Checks whose verdict shall be another than passed in the end, each with that verdict: `D8: failed`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, schema::VerdictName>")]
-    pub expect: BTreeMap<String, String>,
+    pub expect: BTreeMap<String, Expected>,
 }
 
 /// What is asked of one cluster.
@@ -249,13 +250,13 @@ impl Scenario {
     }
 
     /// The verdict that is expected of a check in the end (`D8`), or in a round of the timeline (`late/D8`); none where it
-    /// is a pass.
+    /// is a pass with this version of Istio.
     pub fn expected(&self, told: &str) -> Option<&str> {
-        let verdict = match told.split_once('/') {
+        let expected = match told.split_once('/') {
             None => self.expect.get(told),
             Some((name, id)) => self.rounds().find(|round| round.name == name).and_then(|round| round.expect.get(id)),
         };
-        verdict.map(String::as_str)
+        expected?.with(&self.istio)
     }
 
     /// The rounds of checks within the timeline.

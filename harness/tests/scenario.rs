@@ -140,7 +140,8 @@ checks:
   only: [D8, D9, D6]
 expect:
   D8: failed
-  D9: blocked
+  D9: {1.29.2: blocked}
+  D6: {1.31.1: failed}
 ";
     let scenario = parse(text).unwrap();
     let value: serde_json::Value = serde_yaml_ng::from_str(text).unwrap();
@@ -151,7 +152,7 @@ expect:
     assert_eq!((scenario.istiod.replicas, scenario.gateway.replicas), (2, 3));
     let namespaces = Role::ALL.map(|role| scenario.istio_namespace_of(role).to_string());
     assert_eq!(namespaces, ["mesh-system", "elsewhere"]);
-    assert_eq!(scenario.expect["D9"], "blocked");
+    assert_eq!([scenario.expected("D9"), scenario.expected("D6")], [Some("blocked"), None], "by the version");
     assert_eq!(scenario.install.external_istiod, ExternalIstiod::Value);
     assert!(matches!(&scenario.timeline[..2], [Moment::Step(step), Moment::Pause(_)] if step == "annotate-namespace"));
     assert!(matches!(&scenario.timeline[6], Moment::Act(act) if act.role() == Role::Remote));
@@ -210,7 +211,7 @@ fn what_the_committed_scenario_offers_in_comments_can_be_taken() {
         .collect();
     let scenario = parse_with(&text, "primary-remote.yaml", &versions).unwrap();
     let default = Scenario::default_primary_remote(&versions);
-    assert_eq!(scenario.expect["D8"], "failed");
+    assert_eq!(scenario.expected("D8"), Some("failed"));
     assert_eq!(scenario.clusters[&Role::Primary].pod_subnet, Some("10.10.0.0/16".parse().unwrap()));
     assert!(scenario.clusters[&Role::Primary].overlay.is_some());
     assert_eq!((scenario.install.manifests.len(), scenario.timeline.len(), scenario.threads.len()), (1, 7, 1));

@@ -121,16 +121,25 @@ async fn synced(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
         }
         Err(timeout) => Err(Finding::new(timeout.last()?)
             .expected_got(format!("{} synced on every replica", remote.name), timeout.last()?)
-            .hint(format!(
-                "see istiod's log for {}: kubectl --context {} -n {} logs deploy/{}",
-                remote.name,
-                primary.context,
-                primary.istio_namespace,
-                primary.revision.istiod()
-            ))
+            .hint(unsynced(mesh, timeout.last()?))
             .evidence(evidence)
             .into()),
     }
+}
+
+/// What to do about a remote cluster that istiod has not synced, by what it says of it.
+fn unsynced(mesh: &Mesh, said: &str) -> String {
+    let (primary, remote) = (mesh.primary(), mesh.remote());
+    let (context, istio, istiod) = (&primary.context, &primary.istio_namespace, primary.revision.istiod());
+    if said.ends_with(" closed") {
+        // Seen with 1.29.2, and not with 1.31.1: suites/scenarios/field/f05-secret-rotated.yaml and f08-secret-of-localhost.yaml.
+        return format!(
+            "istiod has stopped all it had of {} and begun nothing in its place, as 1.29.2 does when a remote secret is changed in \
+             place; restart it: kubectl --context {context} -n {istio} rollout restart deploy/{istiod}",
+            remote.name
+        );
+    }
+    format!("see istiod's log for {}: kubectl --context {context} -n {istio} logs deploy/{istiod}", remote.name)
 }
 
 async fn sync_of_each(mesh: &Mesh) -> Result<BTreeMap<String, (String, String)>, Fault> {

@@ -91,7 +91,7 @@ impl<'a> Timeline<'a> {
                 Moment::Judge(_) => {
                     let (round, cases) = rounds.next().expect("each round has its cases");
                     let verdicts = run.within(&round.name).cases(cases, &BTreeMap::new()).await;
-                    if !run.cancel.is_cancelled() && !is_as_expected(round, cases, &verdicts) {
+                    if !run.cancel.is_cancelled() && !is_as_expected(run.context.scenario(), round, cases, &verdicts) {
                         surprised(round).await;
                     }
                     true
@@ -166,9 +166,9 @@ impl<'a> Timeline<'a> {
     }
 }
 
-fn is_as_expected(round: &Round, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> bool {
+fn is_as_expected(scenario: &Scenario, round: &Round, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> bool {
     cases.iter().all(|case| {
-        let expected = round.expect.get(case.id).map_or("passed", String::as_str);
+        let expected = scenario.expected(&format!("{}/{}", round.name, case.id)).unwrap_or("passed");
         let standing = Standing::of(verdicts.get(case.id), expected);
         matches!(standing, Standing::AsExpected | Standing::Neutral)
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::schema::VerdictName;
+use super::expected::Expected;
 use crate::role::Role;
 use crate::sabotage::Act;
 
@@ -73,8 +73,7 @@ pub struct Round {
     pub skip: Vec<String>,
     /// Checks whose verdict shall be another than passed in this round, each with that verdict.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(with = "BTreeMap<String, VerdictName>")]
-    pub expect: BTreeMap<String, String>,
+    pub expect: BTreeMap<String, Expected>,
 }
 
 /// Which checks are asked, with all that they need: ids, names or globs such as `D1*`.

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 
 use marked_yaml::Node;
-use marked_yaml::types::MarkedMappingNode;
+use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 
 use super::Reader;
 use super::fields::{joined, one_of};
 use crate::plan::CaseOutline;
 use crate::problem::{any_of, nearest};
 use crate::scenario::tree::is_repeated;
-use crate::scenario::{CheckWish, Round, VERDICTS, names};
+use crate::scenario::{CheckWish, Expected, Round, VERDICTS, names};
 use crate::select::{Selection, select};
+use crate::versions::Component;
 
 impl Reader<'_> {
     /// What is judged in the end.
@@ -76,7 +77,7 @@ impl Reader<'_> {
         expect: &MarkedMappingNode,
         cases: &[CaseOutline],
         selection: Option<&Selection>,
-    ) -> BTreeMap<String, String> {
+    ) -> BTreeMap<String, Expected> {
         let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
         let mut expected = BTreeMap::new();
         for (key, value) in expect.iter().filter(|(key, _)| !is_repeated(key)) {
@@ -99,13 +100,43 @@ impl Reader<'_> {
                 let instead = "it among those that are asked, or no expectation: what is not asked has no verdict";
                 self.tree.problems.push(place, format!("{id} is not asked here"), instead);
             }
-            let Some(node) = self.as_text(&joined(path, id), key, value) else { continue };
-            let verdict = self.refused(&node, |text| one_of("a verdict", text, &VERDICTS));
-            if let (true, Some(verdict)) = (known, verdict) {
-                expected.insert(id.to_string(), verdict);
+            let path = joined(path, id);
+            let verdicts = match value.as_mapping() {
+                Some(by_istio) => Some(Expected::ByIstio(self.by_istio(&path, by_istio))),
+                None => self.verdict(&path, key, value).map(Expected::Always),
+            };
+            if let (true, Some(verdicts)) = (known, verdicts) {
+                expected.insert(id.to_string(), verdicts);
             }
         }
         expected
+    }
+
+    fn verdict(&mut self, path: &str, key: &MarkedScalarNode, value: &Node) -> Option<String> {
+        let node = self.as_text(path, key, value)?;
+        self.refused(&node, |text| one_of("a verdict", text, &VERDICTS))
+    }
+
+    /// A verdict for each of some versions of Istio.
+    fn by_istio(&mut self, path: &str, node: &MarkedMappingNode) -> BTreeMap<String, String> {
+        let mut verdicts = BTreeMap::new();
+        if node.is_empty() {
+            let message = format!("`{path}` names no version");
+            self.tree.problems.push(
+                self.tree.place(node.span()),
+                message,
+                "a verdict, or one a version: `{1.29.2: failed}`",
+            );
+        }
+        for (key, value) in node.iter().filter(|(key, _)| !is_repeated(key)) {
+            let versions = self.known.versions;
+            let known = self.refused(key, |text| versions.check(Component::Istio, text));
+            let verdict = self.verdict(&joined(path, key.as_str()), key, value);
+            if let (Some(()), Some(verdict)) = (known, verdict) {
+                verdicts.insert(key.as_str().to_string(), verdict);
+            }
+        }
+        verdicts
     }
 
     /// Refuses a name that is no step of the install.
