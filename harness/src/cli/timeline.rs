@@ -11,7 +11,7 @@ use crate::install::{Step, StepError, primary_remote};
 use crate::lab::images;
 use crate::plan::{CaseOutline, Phase, StepOutline};
 use crate::run::Run;
-use crate::sabotage::{Breakage, Names, Sabotage};
+use crate::sabotage::{Act, Breakage, Names, Sabotage};
 use crate::scenario::{Moment, Round, Scenario, length, moment_id};
 use crate::wait;
 
@@ -86,22 +86,19 @@ impl<'a> Timeline<'a> {
             if run.cancel.is_cancelled() {
                 return false;
             }
+            if let Moment::Judge(_) = moment {
+                let (round, cases) = rounds.next().expect("each round has its cases");
+                let verdicts = run.within(&round.name).cases(cases, &BTreeMap::new()).await;
+                if !run.cancel.is_cancelled() && !is_as_expected(run.context.scenario(), round, cases, &verdicts) {
+                    surprised(round).await;
+                }
+                continue;
+            }
             let id = moment_id(index);
-            let done = match moment {
-                Moment::Judge(_) => {
-                    let (round, cases) = rounds.next().expect("each round has its cases");
-                    let verdicts = run.within(&round.name).cases(cases, &BTreeMap::new()).await;
-                    if !run.cancel.is_cancelled() && !is_as_expected(run.context.scenario(), round, cases, &verdicts) {
-                        surprised(round).await;
-                    }
-                    true
-                }
-                Moment::Step(step) => {
-                    let step =
-                        self.steps.iter().find(|one| one.id == step).expect("the file was read with these steps");
-                    run.step(step, &id).await.1
-                }
-                _ => run.doing(&id, async |context| self.act(moment, &id, context).await).await,
+            // What is given up in its midst is never put back: the lab goes, or is left to a person as it is.
+            let done = tokio::select! {
+                done = self.moment(moment, &id) => done,
+                () = run.cancel.cancelled() => false,
             };
             if !done {
                 return false;
@@ -110,16 +107,21 @@ impl<'a> Timeline<'a> {
         true
     }
 
+    async fn moment(&mut self, moment: &Moment, id: &str) -> bool {
+        let run = self.run;
+        if let Moment::Step(step) = moment {
+            let step = self.steps.iter().find(|one| one.id == step).expect("the file was read with these steps");
+            return run.step(step, id).await.1;
+        }
+        run.doing(id, async |context| self.act(moment, id, context).await).await
+    }
+
     /// Does what is no round and no step.
     async fn act(&mut self, moment: &Moment, id: &str, context: &Context) -> Result<Evidence, StepError> {
         match moment {
             Moment::Judge(_) | Moment::Step(_) => {}
             Moment::Pause(text) => {
-                let length = length(text).map_err(|(message, _)| StepError(message))?;
-                tokio::select! {
-                    () = wait::pause(length) => {}
-                    () = self.run.cancel.cancelled() => return Err(StepError("it was cut short".to_string())),
-                }
+                wait::pause(length(text).map_err(|(message, _)| StepError(message))?).await;
             }
             Moment::Sabotage(sabotage) => {
                 let sabotage = self.sabotage(sabotage)?;
@@ -142,7 +144,7 @@ impl<'a> Timeline<'a> {
         Ok(evidence)
     }
 
-    async fn inflict(&mut self, id: &str, acts: &[crate::sabotage::Act], context: &Context) -> Result<(), StepError> {
+    async fn inflict(&mut self, id: &str, acts: &[Act], context: &Context) -> Result<(), StepError> {
         let names = Names::of(context).await?;
         // Kept whether or not it succeeds: what was done of it is put back before the clean-up.
         self.broken.push((id.to_string(), Breakage::of(&self.run.context)));
