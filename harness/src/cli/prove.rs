@@ -295,7 +295,8 @@ impl Proof<'_> {
             self.claim.lab(&request, phases.up).await.map_err(|problems| unable(&problems))?;
         let interrupt = self.interrupt.part(recorder.clone());
         let session = self.claim.session(&request, interrupt.clone(), recorder.clone(), folder);
-        let exit = session.go(phases, self.claim.base.picked, &topology, existing).await;
+        // On the heap: as a part of every verb it nests deeper than the compiler looks.
+        let exit = Box::pin(session.go(phases, self.claim.base.picked, &topology, existing)).await;
         interrupt.over();
         if exit == Exit::Interrupted {
             return Err(Ended::Interrupted);

@@ -184,7 +184,7 @@ impl Session<'_> {
         };
         let kept = match lab {
             Some((lab, proved)) => {
-                self.with_lab(phases, lab, proved, &cases, rounds.as_deref().unwrap_or_default()).await
+                Box::pin(self.with_lab(phases, lab, proved, &cases, rounds.as_deref().unwrap_or_default())).await
             }
             None => self.without_lab(phases).await,
         };

@@ -187,7 +187,8 @@ pub async fn session(
     let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
     let interrupt = interrupt(&recorder, &left);
     let session = claim.session(&request, interrupt.clone(), recorder.clone(), folder);
-    let exit = session.go(phases, base.picked, &topology, existing).await;
+    // On the heap: as a part of every verb it nests deeper than the compiler looks.
+    let exit = Box::pin(session.go(phases, base.picked, &topology, existing)).await;
     interrupt.over();
     if home.lab(&lab).join("lab.json").is_file() {
         eprint!("{}", status::look_inside(home, &lab));
