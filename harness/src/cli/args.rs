@@ -7,11 +7,13 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod candidate;
 mod matrix;
 mod own;
 mod request;
 mod versions;
 
+pub use candidate::CandidateFlags;
 pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
@@ -214,6 +216,9 @@ pub struct Shape {
     /// What it is made of.
     #[command(flatten)]
     pub versions: VersionFlags,
+    /// What is judged in the place of a release's own.
+    #[command(flatten)]
+    pub candidate: CandidateFlags,
 }
 
 /// Flags of `up`.
