@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser};
 use harness::cli::args::{Cli, EngineUse, Keep, Request, Surroundings};
 use harness::exit::Exit;
+use harness::field::Symptoms;
 use harness::problem::Problems;
 use harness::reading::KubeconfigFiles;
 use harness::versions::Versions;
@@ -36,6 +37,7 @@ fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Probl
         catalogue: &catalogue,
         steps: &steps,
         sabotages: &[],
+        symptoms: &Symptoms::default(),
         terminal,
         ci,
         kubeconfig,
@@ -325,4 +327,14 @@ fn rights_can_be_printed_without_a_cluster() {
     let request = request(&["check", "--print-rbac", "remote", "--istio-namespace", "mesh"]).unwrap();
     let rbac = request.rbac.expect("they are asked for");
     assert_eq!((rbac.role.as_str(), rbac.istio_namespace.to_string().as_str()), ("remote", "mesh"));
+}
+
+#[test]
+fn all_that_is_wrong_with_a_row_of_field_issues_is_shown_together() {
+    let flags =
+        ["field", "run", "f02", "--istio", "9.9.9,1.29.2", "--keep", "maybe", "--deadline", "soon", "--lab", "L"];
+    let places: Vec<String> = request(&flags).unwrap_err().0.into_iter().map(|problem| problem.place).collect();
+    assert_eq!(places, ["--lab", "--keep", "--deadline", "--istio"]);
+    let said = request(&["field", "run", "--scenario", "/nowhere"]).unwrap_err().to_string();
+    assert!(said.contains("meshproof field run FILE"), "{said}");
 }

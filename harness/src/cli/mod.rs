@@ -2,11 +2,13 @@
 
 pub mod args;
 mod claim;
+pub mod field;
 mod interrupt;
 mod own;
 mod preflight;
 mod prove;
 mod repeat;
+mod row;
 pub mod scenarios;
 mod session;
 mod timeline;

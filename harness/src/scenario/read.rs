@@ -19,11 +19,12 @@ use crate::problem::Problems;
 use crate::sabotage::Sabotage;
 use crate::versions::{Component, Versions};
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "schema",
     "name",
     "description",
     "threads",
+    "symptom",
     "lab",
     "kubernetes",
     "istio",
@@ -131,6 +132,7 @@ impl Reader<'_> {
         }
         self.timeline(root);
         self.judging(root);
+        self.symptom(root);
     }
 
     /// Refuses a file of another form than is understood.
