@@ -11,6 +11,7 @@ pub mod exit;
 pub mod field;
 pub mod install;
 pub mod lab;
+pub mod matrix;
 pub mod mesh;
 pub mod milestone;
 pub mod plan;

@@ -4,15 +4,17 @@ use std::path::{Path, PathBuf};
 
 use super::args::{FieldListing, FieldRun, FieldVerb, Request, Surroundings};
 use super::claim::Base;
-use super::{row, verbs};
+use super::series::Series;
+use super::verbs;
 use crate::exit::Exit;
 use crate::field::{self, Issue, Ran, Row};
+use crate::matrix::{self, Suite};
 use crate::problem::Problems;
 use crate::report::junit;
 use crate::versions::{Component, Versions};
 
-/// Why an issue was not run when the process is killed.
-const UNDER_WAY: &str = "the row was under way, and did not end";
+/// Why an issue has no verdict when the process is killed.
+const UNDER_WAY: &str = "it was not run, or did not end";
 
 /// Does what a verb of `field` says with these issues.
 ///
@@ -59,6 +61,8 @@ fn columns(rows: &[Row], known: &Versions) -> Vec<String> {
 struct Asked {
     row: usize,
     istio: String,
+    /// The issue and the version, for people.
+    name: String,
     request: Request,
 }
 
@@ -73,33 +77,41 @@ async fn run(
     let mut versions: Vec<String> = asked.iter().map(|one| one.istio.clone()).collect();
     versions.dedup();
     let lab = &first.request.scenario().lab;
-    let mut runs = row::Row::begin(&flags.common.runs, &format!("{lab}-field"), lab)?;
+    let mut series = Series::begin(&flags.common.runs, &format!("{lab}-field"), lab)?;
     let mut table = Table {
         rows: issues.into_iter().map(|issue| Row { issue, runs: Default::default() }).collect(),
+        suites: asked.iter().map(|one| Suite { name: one.name.clone(), run: Err(UNDER_WAY.to_string()) }).collect(),
         versions,
-        folder: runs.folder.clone(),
-        began: jiff::Timestamp::now(),
+        folder: series.folder.clone(),
     };
-    table.write(UNDER_WAY);
+    table.write();
     for (number, one) in asked.iter().enumerate() {
-        let issue = &table.rows[one.row].issue.id;
-        eprintln!("     Running {issue} with Istio {}, {} of {}", one.istio, number + 1, asked.len());
-        let picked = verbs::picked(around.versions, &one.request);
-        let (exit, summary) = runs.run(&one.request, Base { picked: &picked, ..base }).await?;
-        table.rows[one.row].runs.insert(one.istio.clone(), Ran::of(exit, &summary));
-        let last = number + 1 == asked.len();
-        match runs.ended() {
-            Some(why) if !last => {
-                eprintln!("     Stopped {why}");
-                table.write(why);
-                break;
+        eprintln!("     Running {}, {} of {}", one.name, number + 1, asked.len());
+        let picked = around.versions.pick(one.request.scenario()).by_flags(verbs::typed(&one.request.verb));
+        let request = Request { runs: series.folder.clone(), ..one.request.clone() };
+        table.suites[number].run = match series.run(&request, Base { picked: &picked, ..base }).await {
+            Ok((exit, summary)) => {
+                table.rows[one.row].runs.insert(one.istio.clone(), Ran::of(exit, &summary));
+                Ok(summary)
             }
-            _ => table.write(if last { "" } else { UNDER_WAY }),
+            Err(why) => Err(why),
+        };
+        if let Some(why) = series.ended() {
+            let rest = &mut table.suites[number + 1..];
+            rest.iter_mut().for_each(|suite| suite.run = Err(format!("it was not run: {why}")));
+            if !rest.is_empty() {
+                eprintln!("     Stopped {why}");
+            }
+        }
+        table.write();
+        if series.ended().is_some() {
+            break;
         }
     }
+    let exit = series.exit()?;
     verbs::out(&field::text(&table.rows, &table.versions));
     eprintln!("     Reports {}", table.folder.display());
-    Ok(runs.history.exit())
+    Ok(exit)
 }
 
 /// What is asked for, all of it sound: each issue with each version of Istio.
@@ -112,8 +124,14 @@ fn asked(flags: &FieldRun, issues: &[Issue], around: &Surroundings<'_>) -> Resul
     let mut asked = Vec::new();
     for istio in versions {
         for (row, issue) in issues.iter().enumerate() {
-            let request = problems.keep(flags.run(issue, istio).request(around));
-            asked.extend(request.map(|request| Asked { row, istio: request.scenario().istio.clone(), request }));
+            match flags.run(issue, istio).request(around) {
+                Ok(request) => {
+                    let istio = request.scenario().istio.clone();
+                    asked.push(Asked { row, name: format!("{} with Istio {istio}", issue.id), istio, request });
+                }
+                // The same is wrong in the same way in each run.
+                Err(more) => problems.take(more),
+            }
         }
     }
     problems.or(asked)
@@ -123,18 +141,18 @@ fn asked(flags: &FieldRun, issues: &[Issue], around: &Surroundings<'_>) -> Resul
 struct Table {
     rows: Vec<Row>,
     versions: Vec<String>,
+    suites: Vec<Suite>,
     folder: PathBuf,
-    began: jiff::Timestamp,
 }
 
 impl Table {
-    /// Writes what is known so far, and `why` the rest is not: a row that is killed leaves what it had.
-    fn write(&self, why: &str) {
-        let Table { rows, versions, folder, began } = self;
+    /// Writes what is known so far: a row that is killed leaves what it had.
+    fn write(&self) {
+        let Table { rows, versions, suites, folder } = self;
         for (name, text) in [
             ("table.txt", field::text(rows, versions)),
             ("table.md", field::markdown(rows, versions)),
-            ("junit.xml", field::junit(rows, versions, why, *began)),
+            ("junit.xml", matrix::junit(suites)),
         ] {
             if let Err(error) = junit::replace(&folder.join(name), &text) {
                 eprintln!("        Note {} cannot be written: {error}", folder.join(name).display());

@@ -2,10 +2,11 @@
 
 use super::args::Request;
 use super::claim::Base;
-use super::row::Row;
+use super::series::Series;
 use super::verbs;
 use crate::exit::Exit;
 use crate::problem::Problems;
+use crate::report::{History, Summary};
 
 /// Runs as often as is asked for; ends at a signal, and with `--until-fail` at the first run that is not green.
 ///
@@ -15,22 +16,30 @@ use crate::problem::Problems;
 /// What keeps a run from beginning.
 pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems> {
     let lab = &request.scenario().lab;
-    let mut row = Row::begin(&request.runs, &format!("{lab}-repeat"), lab)?;
-    while request.repeat.most.is_none_or(|most| row.history.runs() < most) {
-        let (exit, _) = row.run(request, base).await?;
-        if let Err(error) = std::fs::write(row.folder.join("history.txt"), row.history.text()) {
-            eprintln!("        Note history.txt cannot be written: {error}");
-        }
-        if let Some(why) = row.ended() {
-            if request.repeat.most.is_none_or(|most| row.history.runs() < most) {
-                eprintln!("     Stopped repeating: {why}");
-            }
+    let mut series = Series::begin(&request.runs, &format!("{lab}-repeat"), lab)?;
+    let request = &Request { runs: series.folder.clone(), ..request.clone() };
+    let mut history = History::default();
+    let to_come = |history: &History| request.repeat.most.is_none_or(|most| history.runs() < most);
+    while to_come(&history) {
+        let done = series.run(request, base).await;
+        if done.is_err() && history.runs() == 0 {
             break;
         }
-        if request.repeat.until_fail && exit != Exit::Green {
+        // What the runs before one that cannot begin came to is not lost.
+        let begun = done.is_ok();
+        let (exit, summary) = done.unwrap_or_else(|_| (Exit::NoVerdict, Summary::default()));
+        history.add(exit, &summary);
+        if let Err(error) = std::fs::write(series.folder.join("history.txt"), history.text()) {
+            eprintln!("        Note history.txt cannot be written: {error}");
+        }
+        if let Some(why) = series.ended().filter(|_| to_come(&history)) {
+            eprintln!("     Stopped repeating: {why}");
+        }
+        if !begun || series.ended().is_some() || (request.repeat.until_fail && exit != Exit::Green) {
             break;
         }
     }
-    verbs::out(&row.history.text());
-    Ok(row.history.exit())
+    let exit = series.exit()?;
+    verbs::out(&history.text());
+    Ok(exit)
 }

@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{field, own, preflight, prove, repeat, scenarios, timeline, versions};
+use super::{field, matrix, own, preflight, prove, repeat, scenarios, timeline, versions};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -26,7 +26,7 @@ use crate::report::terminal::{Mode, Terminal};
 use crate::report::{self, Summary, jsonl, junit};
 use crate::sabotage;
 use crate::topology::Topology;
-use crate::versions::{Picked, Versions};
+use crate::versions::Versions;
 
 /// The binary: reads its arguments, does what they say over this catalogue, and returns the exit code.
 pub async fn main(catalogue: &[Case]) -> ExitCode {
@@ -61,7 +61,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let mut problems = Problems::new();
     // Only a scenario file can name one; field issues are such files.
     let from_file = cli.verb.common().is_some_and(|common| common.scenario.is_some());
-    let asks = matches!(cli.verb, Verb::Run(_) | Verb::Check(_) | Verb::Prove(_) | Verb::Field(_));
+    let asks = matches!(cli.verb, Verb::Run(_) | Verb::Check(_) | Verb::Prove(_) | Verb::Field(_) | Verb::Matrix(_));
     let nameable = match from_file || asks || matches!(cli.verb, Verb::Scenario(_)) {
         true => problems.keep(sabotage::choose(&root, &[], catalogue, &names)).unwrap_or_default(),
         false => Vec::new(),
@@ -80,6 +80,12 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let read = if asks && problems.is_empty() { problems.keep(issues::read(&root, around.known())) } else { None };
     let symptoms = Symptoms::of(&read.unwrap_or_default());
     around.symptoms = &symptoms;
+    if let Verb::Matrix(args) = &cli.verb {
+        problems.or(())?;
+        log(args.common.verbose.min(2));
+        let ground = matrix::Ground { catalogue, home: &Home::from_environment(), root: &root };
+        return Box::pin(matrix::verb(args, &around, ground)).await;
+    }
     let request = problems.keep(cli.request(&around));
     let sabotages = match &cli.verb {
         Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue, &names)),
@@ -93,7 +99,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     problems.or(())?;
     log(request.verbose);
     let home = Home::from_environment();
-    let picked = picked(&known, &request);
+    let picked = known.pick(request.scenario()).by_flags(typed(&cli.verb));
     let base = Base { catalogue, home: &home, root: &root, picked: &picked };
     let phases = Phases::default();
     match &cli.verb {
@@ -142,6 +148,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             }
             remove_labs(&engine, &home, &labs, &request.budgets).await
         }
+        Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
         Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,
         Verb::Up(_) => with_session(&request, base, Phases { up: true, ..phases }).await,
@@ -154,13 +161,13 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     }
 }
 
-/// The versions that a request asks for, with the flags by which a command picks them again.
-pub fn picked(known: &Versions, request: &Request) -> Picked {
-    let scenario = request.verb.common().and_then(|common| common.scenario.as_ref());
+/// The flags by which another verb gets the same versions, as they are typed.
+pub fn typed(verb: &Verb) -> String {
+    let scenario = verb.common().and_then(|common| common.scenario.as_ref());
     let mut flags: Vec<String> =
         scenario.iter().map(|file| format!("--scenario {}", crate::tool::quote(&file.to_string_lossy()))).collect();
-    flags.extend(request.verb.versions().typed());
-    known.pick(request.scenario()).by_flags(flags.join(" "))
+    flags.extend(verb.versions().typed());
+    flags.join(" ")
 }
 
 /// Prints to standard output. Who reads no further, as `head` does, must not end the program.

@@ -9,4 +9,4 @@ mod table;
 pub use catalogue::{FOLDER, Issue, choose, read};
 pub use like::{Like, Symptoms};
 pub use outcome::{Outcome, RUNS, Ran, recorded};
-pub use table::{Row, junit, markdown, text};
+pub use table::{Row, markdown, text};

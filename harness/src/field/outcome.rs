@@ -67,8 +67,6 @@ pub struct Ran {
     pub outcome: Outcome,
     /// The version of Kubernetes; empty where it did not get so far as to say.
     pub kubernetes: String,
-    /// How long it took.
-    pub seconds: f64,
 }
 
 impl Ran {
@@ -76,7 +74,7 @@ impl Ran {
     pub fn of(exit: Exit, summary: &Summary) -> Ran {
         let scenario = summary.plan.as_ref().and_then(Plan::scenario);
         let kubernetes = scenario.map(|scenario| scenario.kubernetes.clone()).unwrap_or_default();
-        Ran { outcome: Outcome::of(exit, summary), kubernetes, seconds: summary.elapsed }
+        Ran { outcome: Outcome::of(exit, summary), kubernetes }
     }
 }
 
