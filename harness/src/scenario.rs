@@ -1,6 +1,6 @@
 //! What a user asks for: a scenario file, read and judged as a whole before anything is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -49,6 +49,10 @@ pub struct Scenario {
     /// Issue threads and pages in which users met what it shows: `istio/istio#41389`, or an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub threads: Vec<Thread>,
+    /// What a red check says where it is this: its id, and its cause line as a glob such as `* has no sidecar`. Where a check
+    /// of any other run says so, its hint names the threads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub symptom: BTreeMap<String, String>,
     /// Name of the lab that it runs in.
     pub lab: String,
     /// Kubernetes version, as `v1.36.3`.
@@ -207,6 +211,7 @@ impl Scenario {
             name: "primary-remote".to_string(),
             description: String::new(),
             threads: Vec::new(),
+            symptom: BTreeMap::new(),
             lab: "meshproof".to_string(),
             kubernetes: versions.default_kubernetes().to_string(),
             istio: versions.default_istio().to_string(),
@@ -265,6 +270,12 @@ impl Scenario {
         expected?.with(&self.istio)
     }
 
+    /// The checks that are expected to be red at some time, with some version of Istio.
+    pub fn expected_red(&self) -> BTreeSet<&str> {
+        let all = self.expect.iter().chain(self.rounds().flat_map(|round| &round.expect));
+        all.filter(|(_, expected)| expected.names("failed")).map(|(id, _)| id.as_str()).collect()
+    }
+
     /// The rounds of checks within the timeline.
     pub fn rounds(&self) -> impl Iterator<Item = &Round> {
         self.timeline.iter().filter_map(|moment| match moment {
@@ -276,8 +287,8 @@ impl Scenario {
     /// This scenario on a lab that another made: by which a lab is made and installed is that one's, what is done to it then,
     /// what is judged, and how that is told, is this one's.
     pub fn on_lab_of(&self, made: &Scenario) -> Scenario {
-        let Scenario { name, description, threads, timeline, checks, expect, .. } = self.clone();
-        Scenario { name, description, threads, timeline, checks, expect, ..made.clone() }
+        let Scenario { name, description, threads, symptom, timeline, checks, expect, .. } = self.clone();
+        Scenario { name, description, threads, symptom, timeline, checks, expect, ..made.clone() }
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser};
 use harness::cli::args::{Cli, EngineUse, Keep, Request, Surroundings};
 use harness::exit::Exit;
+use harness::field::Symptoms;
 use harness::problem::Problems;
 use harness::reading::KubeconfigFiles;
 use harness::role::Role;
@@ -37,6 +38,7 @@ fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Probl
         catalogue: &catalogue,
         steps: &steps,
         sabotages: &[],
+        symptoms: &Symptoms::default(),
         terminal,
         ci,
         kubeconfig,
@@ -358,4 +360,14 @@ fn a_candidate_goes_before_what_the_scenario_says_of_it_and_an_overlay_beside_it
     let place = format!("{scenario}:2:18");
     let problems = request(&["up", "--scenario", &scenario]).unwrap_err();
     assert_eq!((problems.0.len(), &problems.0[0].place), (1, &place), "{problems}");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_row_of_field_issues_is_shown_together() {
+    let flags =
+        ["field", "run", "f02", "--istio", "9.9.9,1.29.2", "--keep", "maybe", "--deadline", "soon", "--lab", "L"];
+    let places: Vec<String> = request(&flags).unwrap_err().0.into_iter().map(|problem| problem.place).collect();
+    assert_eq!(places, ["--lab", "--keep", "--deadline", "--istio"]);
+    let said = request(&["field", "run", "--scenario", "/nowhere"]).unwrap_err().to_string();
+    assert!(said.contains("meshproof field run FILE"), "{said}");
 }

@@ -320,7 +320,7 @@ impl Session<'_> {
     }
 
     fn context(&self, lab: Lab) -> Context {
-        Context::new(lab, self.recorder.clone(), self.request.budgets)
+        Context::new(lab, self.recorder.clone(), self.request.budgets).knowing(&self.request.symptoms)
     }
 
     /// What is left to do where there is no lab; says whether something of it stays.

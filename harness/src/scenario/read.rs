@@ -20,11 +20,12 @@ use crate::problem::Problems;
 use crate::sabotage::Sabotage;
 use crate::versions::{Component, Versions};
 
-const FIELDS: [&str; 19] = [
+const FIELDS: [&str; 20] = [
     "schema",
     "name",
     "description",
     "threads",
+    "symptom",
     "lab",
     "kubernetes",
     "istio",
@@ -134,6 +135,7 @@ impl Reader<'_> {
         }
         self.timeline(root);
         self.judging(root);
+        self.symptom(root);
     }
 
     /// Refuses a file of another form than is understood.

@@ -99,6 +99,7 @@ impl Reader<'_> {
         let path = joined(path, key);
         let example = match key {
             "expect" => "`D8: failed`",
+            "symptom" => "`D8: \"* has the caBundle empty *\"`",
             "clusters" => "`primary:` and `remote:`",
             "istiod" | "gateway" => "`replicas: 2`",
             "candidate" => "`istioctl: out/istioctl`",
