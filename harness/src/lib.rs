@@ -12,6 +12,7 @@ pub mod install;
 pub mod lab;
 pub mod mesh;
 pub mod milestone;
+pub mod per_cluster;
 pub mod plan;
 pub mod problem;
 pub mod reading;

@@ -25,7 +25,7 @@ use crate::shared::address::AddressBook;
 use crate::shared::gateway_traffic::{self as gateway, Counter};
 use crate::shared::istiod;
 use crate::shared::rows::{self, split, unanswered};
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -142,10 +142,11 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
 /// Proxies that must be connected: those of callers and echo in the remote cluster that are ready and stay; and all
 /// connections.
 async fn needed_and_connected(context: &Context) -> Result<(Vec<String>, Vec<(String, Connection)>), Fault> {
+    let namespace = context.sample();
     let mut needed = Vec::new();
     for app in ["caller", "echo"] {
-        let pods = Probe::find(context.remote(), NAMESPACE, app, &context.budgets).await?;
-        needed.extend(pods.iter().map(|pod| format!("{}.{NAMESPACE}", pod.pod)));
+        let pods = Probe::find(context.remote(), namespace, app, &context.budgets).await?;
+        needed.extend(pods.iter().map(|pod| format!("{}.{namespace}", pod.pod)));
     }
     Ok((needed, connections(context).await?))
 }
@@ -245,8 +246,9 @@ fn show_istiod(counters: &[Counter], evidence: &mut Evidence) {
 /// Calls that are all answered, some by the other cluster: what stays at home, or fails, would leave no trace at the
 /// gateway in any case. Whether calls are answered is no question of this clause.
 async fn crossing(context: &Context, caller: &Probe, there: &str) -> Result<Calls, Fault> {
+    let namespace = context.sample();
     // Not echo itself: calls beside those that D11 counts would skew them, for a proxy prefers who has less to do.
-    let url = format!("http://second-echo.{NAMESPACE}:8080/{}/d13/{}", context.nonce, caller.cluster.role);
+    let url = format!("http://second-echo.{namespace}:8080/{}/d13/{}", context.nonce, caller.cluster.role);
     let wait = context.wait(format!("calls from {} to cross", caller.object()), context.budgets.converge());
     let calls = wait.until(|| async {
         rows::look(caller.call(&[&url, "--count", &CALLS.to_string()]).await, |calls| unanswered(calls, &[there]))

@@ -23,7 +23,7 @@ const EMPTY: &str = "empty";
 pub fn of(cluster: &Cluster, root: Option<&str>) -> Item {
     let cluster = cluster.clone();
     let expected = root.map(|root| said(root.as_bytes()));
-    Item::new(format!("{}/trust.txt", cluster.role), "hash of the CA root in every webhook and namespace", async move {
+    Item::new(format!("{}/trust.txt", cluster.member), "hash of the CA root in every webhook and namespace", async move {
         let all = ListParams::default();
         let webhooks = cluster.all::<MutatingWebhookConfiguration>().list(&all).await.map_err(|error| chain(&error))?;
         let named = ListParams::default().fields(&format!("metadata.name={MAP}"));

@@ -5,6 +5,7 @@ pub mod beside;
 mod cleanup;
 pub mod facts;
 pub mod inventory;
+pub mod per_remote;
 pub mod primary_remote;
 pub mod proof;
 pub mod step;
