@@ -361,11 +361,7 @@ impl Run {
 }
 
 /// Does something between the two events of a step, told under this id; says whether that could be done.
-async fn doing(
-    context: &Context,
-    told: &str,
-    work: impl AsyncFnOnce(&Context) -> Result<Evidence, StepError>,
-) -> bool {
+async fn doing(context: &Context, told: &str, work: impl AsyncFnOnce(&Context) -> Result<Evidence, StepError>) -> bool {
     let context = context.for_step(told);
     let began = Instant::now();
     context.recorder.emit(Event::StepStarted { id: told.to_string() });

@@ -74,7 +74,9 @@ fn a_remote_waits_for_its_own_steps_and_those_of_the_primary(#[case] id: &str, #
 fn the_plan_tells_each_remote_by_the_guides_way_of_counting() {
     let steps = steps(2);
     let install = step(&steps, "remote-install-cluster3").commands.join("\n");
-    for said in ["--context=\"${CTX_CLUSTER3}\" -f cluster3.yaml", "injectionPath: /inject/cluster/cluster3/net/network1"] {
+    for said in
+        ["--context=\"${CTX_CLUSTER3}\" -f cluster3.yaml", "injectionPath: /inject/cluster/cluster3/net/network1"]
+    {
         assert!(install.contains(said), "{said} is not in {install}");
     }
     let secret = step(&steps, "remote-secret-cluster3").commands.join("\n");

@@ -73,7 +73,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     // From the source on: what istiod holds is what proxies are told.
     let (istiod, all) =
         (context.primary().object("istiod", &context.primary().istio_namespace), "the proxies of all callers");
-    let shard = format!("/debug/endpointShardz of {} holds the new address and not the old one after", host(ANY, context.sample()));
+    let shard = format!(
+        "/debug/endpointShardz of {} holds the new address and not the old one after",
+        host(ANY, context.sample())
+    );
     evidence.saw(istiod, shard, held?);
     evidence.saw(all, format!("list the new address and not the old one behind {ANY} after"), listed?);
     evidence.saw(all, format!("have dropped listener {}:9000 after", before.address), forgotten?);
@@ -185,7 +188,11 @@ async fn followed(context: &Context, caller: &Probe, servers: &[Probe]) -> Resul
     let (by_any, by_name, at) = futures::join!(by_any, by_name(context, caller, &mark), at);
     let (by_any, by_name) = (by_any?, by_name?);
     evidence.saw(caller.object(), format!("{} calls of {ANY}", by_any.sent), split(&by_any.by_cluster()));
-    evidence.saw(caller.object(), format!("{} calls of {}", by_name.sent, own_name(context)), split(&by_name.by_cluster()));
+    evidence.saw(
+        caller.object(),
+        format!("{} calls of {}", by_name.sent, own_name(context)),
+        split(&by_name.by_cluster()),
+    );
     let mut answered = Calls::default();
     for (server, row) in servers.iter().zip(at) {
         let said = format!("all answered by {}", server.object());

@@ -118,13 +118,15 @@ async fn is_named(context: &Context, role: Role, evidence: &mut Evidence) -> Res
     evidence.saw(&object, "spec.clusterIP", address.as_deref().unwrap_or("no such Service"));
     match address {
         Some(_) => Ok(()),
-        None => {
-            Err(Finding::new(format!("{object} is not there, so pods of {} do not find the name {}", cluster.name, host(context)))
-                .expected_got("a Service echo in each cluster", "no such Service")
-                .hint("a Service must be in both clusters: a name is looked up in the client's own (istio/istio#58340)")
-                .evidence(evidence)
-                .into())
-        }
+        None => Err(Finding::new(format!(
+            "{object} is not there, so pods of {} do not find the name {}",
+            cluster.name,
+            host(context)
+        ))
+        .expected_got("a Service echo in each cluster", "no such Service")
+        .hint("a Service must be in both clusters: a name is looked up in the client's own (istio/istio#58340)")
+        .evidence(evidence)
+        .into()),
     }
 }
 

@@ -387,7 +387,8 @@ impl Session<'_> {
         if !proved || self.interrupt.by().is_some() {
             self.end_tools().await;
         }
-        let troubled = !proved || !done || verdicts.iter().flat_map(BTreeMap::values).any(|verdict| !verdict.is_passed());
+        let troubled =
+            !proved || !done || verdicts.iter().flat_map(BTreeMap::values).any(|verdict| !verdict.is_passed());
         if troubled || self.interrupt.by().is_some() {
             self.diagnose(&run.context).await;
         }
@@ -404,7 +405,8 @@ impl Session<'_> {
             if self.interrupt.by().is_some() {
                 self.end_tools().await;
             }
-            let fine = |verdicts: &timeline::Verdicts, case: &Case| verdicts.get(case.id).is_some_and(Verdict::is_passed);
+            let fine =
+                |verdicts: &timeline::Verdicts, case: &Case| verdicts.get(case.id).is_some_and(Verdict::is_passed);
             let new_trouble = after.iter().any(|verdicts| !cases.iter().all(|case| fine(verdicts, case)));
             if new_trouble && !troubled {
                 self.diagnose(&run.context).await;

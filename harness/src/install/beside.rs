@@ -11,7 +11,9 @@ use crate::scenario::{Ca, ExternalIstiod, ManifestWish, Scenario};
 /// The further words of `istioctl install` for this cluster, as a person would type them.
 pub(super) fn overlay_words(scenario: &Scenario, role: Role) -> Vec<String> {
     let overlay = scenario.clusters[&role].overlay.as_ref();
-    overlay.map(|_| vec!["-f".to_string(), format!("overlay-{}.json", scenario.clusters.member(role))]).unwrap_or_default()
+    overlay
+        .map(|_| vec!["-f".to_string(), format!("overlay-{}.json", scenario.clusters.member(role))])
+        .unwrap_or_default()
 }
 
 /// The commands of a step with those for the scenario's manifests before and after them.

@@ -158,7 +158,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                     &overlay_words(scenario, Role::Primary),
                 ),
             ],
-            after: if plug_in.is_some() { &["plug-in-ca"] } else { &[] },
+            after: if plug_in.is_some() { ids(&["plug-in-ca"]) } else { Vec::new() },
             teaches: &[Fact::RootCert],
             ..base(
                 "primary-install",

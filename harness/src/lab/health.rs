@@ -113,8 +113,9 @@ async fn answers(home: &Home, file: &LabFile, member: &Member) -> Result<(), Str
     let plan = plan.ok_or("it is not in lab.json")?;
     let kubeconfig = home.kubeconfig(&file.scenario.lab, member.clone());
     let namespace = file.scenario.istio_namespace_in(member);
-    let cluster =
-        Cluster::open(member.clone(), plan, namespace, kubeconfig, Default::default()).await.map_err(|error| chain(&error))?;
+    let cluster = Cluster::open(member.clone(), plan, namespace, kubeconfig, Default::default())
+        .await
+        .map_err(|error| chain(&error))?;
     match tokio::time::timeout(ANSWER, cluster.client.apiserver_version()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(chain(&error)),

@@ -124,9 +124,8 @@ impl Lab {
     pub fn routes(&self) -> Vec<Route> {
         let nodes: BTreeMap<&String, &String> =
             Role::ALL.iter().filter_map(|role| self.file.clusters.get(role)).flat_map(|facts| &facts.nodes).collect();
-        let ours = |route: &&Route| {
-            nodes.contains_key(&route.node) && nodes.values().any(|address| **address == route.via)
-        };
+        let ours =
+            |route: &&Route| nodes.contains_key(&route.node) && nodes.values().any(|address| **address == route.via);
         self.file.routes.iter().filter(ours).cloned().collect()
     }
 

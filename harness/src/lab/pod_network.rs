@@ -150,12 +150,8 @@ pub fn routes(nodes: &[Subnet]) -> Vec<Route> {
     let of = |one: &Subnet| {
         let (node, role) = (one.node.clone(), one.role);
         let others = nodes.iter().filter(|other| other.node != one.node);
-        let route = |other: &Subnet| Route {
-            node: node.clone(),
-            role,
-            pods: other.pods.clone(),
-            via: other.address.clone(),
-        };
+        let route =
+            |other: &Subnet| Route { node: node.clone(), role, pods: other.pods.clone(), via: other.address.clone() };
         others.map(route).collect::<Vec<_>>()
     };
     nodes.iter().flat_map(of).collect()

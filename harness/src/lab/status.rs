@@ -33,7 +33,12 @@ pub async fn render(home: &Home, engine: Option<&Engine>) -> String {
                 for (member, cluster) in file.clusters.iter() {
                     for (node, address) in &cluster.nodes {
                         let state = node_state(engine, node).await;
-                        let _ = writeln!(text, "  {:8} {} node {node} {address} {state}", member.role.as_str(), cluster.name);
+                        let _ = writeln!(
+                            text,
+                            "  {:8} {} node {node} {address} {state}",
+                            member.role.as_str(),
+                            cluster.name
+                        );
                     }
                 }
                 if let Some(address) = file.facts.get(Fact::GatewayAddress) {

@@ -145,9 +145,10 @@ pub async fn up<T>(
     let members = lab.file.topology.clusters.iter().map(|(member, _)| member);
     let members: Vec<Member> = members.filter(|member| member.role == Role::Remote).collect();
     let rest = async {
-        let made = members.iter().zip(topology.clusters.remotes()).map(|(member, plan)| {
-            behind(site.engine, &plan.kind_name, cluster(site, &lab, member))
-        });
+        let made = members
+            .iter()
+            .zip(topology.clusters.remotes())
+            .map(|(member, plan)| behind(site.engine, &plan.kind_name, cluster(site, &lab, member)));
         // All are awaited before any error ends this, as below.
         let made: Result<Vec<Cidrs>, UpError> = futures::future::join_all(made).await.into_iter().collect();
         let mut cidrs = made?.concat();

@@ -29,7 +29,6 @@ impl InstallWish {
     pub fn is_default(&self) -> bool {
         *self == InstallWish::default()
     }
-
 }
 
 /// How istiod is told that it serves other clusters (istio/istio#51595 made the value enough).

@@ -13,7 +13,6 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-
 /// Address to name, of pods that stay.
 pub type Pods = BTreeMap<String, String>;
 

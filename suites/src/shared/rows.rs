@@ -6,7 +6,6 @@ use harness::lab::probe::{Calls, Probe, ProbeError};
 use harness::problem::all_of;
 use harness::wait::Look;
 
-
 /// Of so many calls two clusters that share them each get one, but for one row in half a million.
 pub const CALLS: u32 = 20;
 
@@ -62,7 +61,8 @@ pub fn host(service: &str, namespace: &str) -> String {
 /// [`ProbeError`] when it could not be asked; a failed call is an answer.
 pub async fn row(caller: &Probe, service: &str, path: &str) -> Result<Calls, ProbeError> {
     let namespace = &*caller.cluster.sample;
-    let (url, host) = (format!("http://echo.{namespace}:8080{path}"), format!("host={}:8080", host(service, namespace)));
+    let (url, host) =
+        (format!("http://echo.{namespace}:8080{path}"), format!("host={}:8080", host(service, namespace)));
     caller.call(&[&url, "--header", &host, "--count", &CALLS.to_string()]).await
 }
 

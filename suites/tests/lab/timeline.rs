@@ -18,7 +18,8 @@ fn a_timeline_is_carried_out_and_each_of_its_rounds_is_judged_as_expected_or_red
     let others: Vec<_> = verdicts.iter().filter(|(_, shown)| *shown != "passed").collect();
     assert!(others.is_empty(), "{others:?}");
     // So what befalls one remote is not told of the other.
-    for told in ["late/D9", "late/cluster3/D9", "broken/D4", "broken/cluster3/D4", "D4", "cluster3/D9", "cluster3/D12"] {
+    for told in ["late/D9", "late/cluster3/D9", "broken/D4", "broken/cluster3/D4", "D4", "cluster3/D9", "cluster3/D12"]
+    {
         assert!(verdicts.contains_key(told), "{told} is not in {verdicts:?}");
     }
     for line in ["timeline-8  Deployment meshproof-sample/echo-v2", "late/D9 root-configmaps-written", "as expected"] {

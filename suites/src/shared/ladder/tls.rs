@@ -53,7 +53,10 @@ fn certificates(handshakes: &[Handshake], identity: &str) -> Result<String, Brok
             layer: Layer::Tls,
             object: to.object(),
             seen: format!("{} is shown {seen}", from.object()),
-            look: format!("istioctl --context {} proxy-config secret {}.{}", to.cluster.context, to.pod, to.cluster.sample),
+            look: format!(
+                "istioctl --context {} proxy-config secret {}.{}",
+                to.cluster.context, to.pod, to.cluster.sample
+            ),
         });
     }
     Ok(format!("{} servers show certificates for {identity} of the mesh's root", handshakes.len()))
