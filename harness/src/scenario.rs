@@ -346,7 +346,7 @@ impl ScenarioFile {
         Ok(ScenarioFile { scenario, places })
     }
 
-    /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do
+    /// Whether it asks for a lab that was made as `made` says. Number of remotes and nodes, namespace of Istio and source of images do
     /// not count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
     /// Versions count where the file names them. What is judged and how it is told makes no lab.
     pub fn asks_for_lab(&self, made: &Scenario) -> bool {
@@ -356,6 +356,9 @@ impl ScenarioFile {
         for component in Component::ALL.into_iter().filter(|component| !self.says(component.key())) {
             made.version(component).clone_into(asked.version_mut(component));
         }
+        let (remotes, more) = (asked.clusters.remotes_mut(), made.clusters.remotes());
+        remotes.truncate(more.len());
+        remotes.extend_from_slice(&more[remotes.len()..]);
         for (wish, made) in asked.clusters.values_mut().zip(made.clusters.values()) {
             wish.nodes = made.nodes;
             wish.istio_namespace.clone_from(&made.istio_namespace);
