@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use harness::problem::Problems;
 use harness::role::Role;
 use harness::sabotage::Sabotage;
-use harness::scenario::{ClusterWish, ExternalIstiod, ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile};
+use harness::scenario::{
+    ClusterWish, ExternalIstiod, ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile,
+};
 use harness::versions::{Component, Versions};
 use rstest::rstest;
 use serde_json::json;

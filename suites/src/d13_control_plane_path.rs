@@ -151,14 +151,17 @@ async fn needed_and_connected(context: &Context) -> Result<(Vec<String>, Vec<(St
     Ok((needed, connections(context).await?))
 }
 
-/// Connections of all replicas of istiod, each with its replica.
+/// Connections of all replicas of istiod, each with its replica; those of the workloads of other remotes are judged there.
 async fn connections(context: &Context) -> Result<Vec<(String, Connection)>, Fault> {
     let primary = context.primary();
+    let samples = context.scenario().pairs().into_iter().map(|pair| format!(".{}", pair.sample_namespace()));
+    let others: Vec<String> = samples.filter(|of| of[1..] != *context.sample()).collect();
     let mut all = Vec::new();
     for replica in istiod::replicas(primary).await? {
         let page = istiod::debug(primary, &replica, "/debug/connections").await?;
         let object = istiod::object(primary, &replica);
-        all.extend(connections_of(&page).into_iter().map(|connection| (object.clone(), connection)));
+        let ours = connections_of(&page).into_iter().filter(|(proxy, _)| !others.iter().any(|of| proxy.ends_with(of)));
+        all.extend(ours.map(|connection| (object.clone(), connection)));
     }
     Ok(all)
 }
@@ -213,7 +216,7 @@ async fn istiod_is_reached(context: &Context, evidence: &mut Evidence) -> Result
     let remote = context.remote();
     // Whether the webhook likes the pod is judged by D8; here it has to be called.
     let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": format!("dry-run-{}", context.scope.to_lowercase()), "labels": {"sidecar.istio.io/inject": "true"}},
+        "metadata": {"name": format!("dry-run-{}", context.scope.to_lowercase().replace('/', "-")), "labels": {"sidecar.istio.io/inject": "true"}},
         "spec": {"containers": [{"name": "app", "image": "none", "imagePullPolicy": "Never"}]}
     }))?;
     let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_string()) };
