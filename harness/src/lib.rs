@@ -14,6 +14,7 @@ pub mod lab;
 pub mod matrix;
 pub mod mesh;
 pub mod milestone;
+pub mod per_cluster;
 pub mod plan;
 pub mod problem;
 pub mod reading;

@@ -133,6 +133,11 @@ impl Mesh {
         self.cluster(Role::Remote)
     }
 
+    /// The namespace of the sample workloads by which the two are judged.
+    pub fn sample(&self) -> &str {
+        &self.primary().sample
+    }
+
     /// A wait that shows on the live line.
     pub fn wait(&self, what: impl Into<String>, budget: impl Into<Limit>) -> Wait {
         Wait::new(what, budget).shown(&self.recorder, &self.scope).hurried(&self.hurry, self.budgets.hurried())

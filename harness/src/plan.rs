@@ -67,8 +67,8 @@ impl Plan {
     }
 }
 
-/// To which part of a run a step belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// To which part of a run a step belongs, in the order of the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// What the clusters of the lab still need when their API servers answer; the install need not wait for it.

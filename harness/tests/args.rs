@@ -371,3 +371,29 @@ fn all_that_is_wrong_with_a_row_of_field_issues_is_shown_together() {
     let said = request(&["field", "run", "--scenario", "/nowhere"]).unwrap_err().to_string();
     assert!(said.contains("meshproof field run FILE"), "{said}");
 }
+
+#[rstest]
+#[case::run(&["run", "--remotes", "3"], &["cluster2", "cluster3", "cluster4"])]
+#[case::up(&["up", "--remotes", "1"], &["cluster2"])]
+#[case::not_said(&["plan"], &["cluster2"])]
+fn remotes_are_counted_as_the_guide_counts(#[case] flags: &[&str], #[case] names: &[&str]) {
+    let request = request(flags).unwrap();
+    let remotes: Vec<&str> = request.scenario().clusters.remotes().iter().map(|wish| wish.name.as_str()).collect();
+    assert_eq!(remotes, names);
+}
+
+#[rstest]
+#[case::none("0", "0 is too few")]
+#[case::no_number("many", "`many` is no number")]
+fn a_number_of_remotes_that_cannot_be_is_refused(#[case] remotes: &str, #[case] said: &str) {
+    let problems = request(&["run", "--remotes", remotes]).unwrap_err().0;
+    assert_eq!((problems[0].place.as_str(), problems[0].message.as_str()), ("--remotes", said));
+}
+
+#[test]
+fn a_proof_of_several_remotes_is_refused_before_anything_is_made() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, "name: several\nclusters: {remotes: [{name: cluster2}, {name: cluster3}]}\n").unwrap();
+    let problems = request(&["prove", "--scenario", &file.path().to_string_lossy()]).unwrap_err().0;
+    assert_eq!(problems[0].message, "`prove` knows of one remote, and lab meshproof has cluster2 and cluster3");
+}

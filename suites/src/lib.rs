@@ -113,7 +113,7 @@ mod tests {
     fn every_need_is_a_step_or_another_clause() {
         let steps = steps();
         let known: BTreeSet<&str> =
-            steps.iter().map(|step| step.id).chain(registry().iter().map(|case| case.id)).collect();
+            steps.iter().map(|step| step.id.as_str()).chain(registry().iter().map(|case| case.id)).collect();
         for case in registry() {
             for need in case.needs {
                 assert!(known.contains(need) && *need != case.id, "{} needs {need}", case.id);
@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn every_check_is_the_first_to_turn_red_in_some_sabotage() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let steps: Vec<&str> = steps().iter().map(|step| step.id).collect();
+        let steps = steps();
+        let steps: Vec<&str> = steps.iter().map(|step| step.id.as_str()).collect();
         let sabotages = harness::sabotage::choose(&root, &[], &registry(), &steps).expect("the catalogue is sound");
         let first: BTreeSet<&str> =
             sabotages.iter().filter_map(|sabotage| sabotage.red.first()).map(String::as_str).collect();

@@ -11,6 +11,7 @@ mod candidate;
 mod field;
 mod matrix;
 mod own;
+pub mod remotes;
 mod request;
 mod versions;
 
@@ -216,7 +217,11 @@ pub struct Shape {
     /// Give each cluster so many nodes, one of them the control plane [default: the scenario's, else 1].
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub nodes: Option<String>,
-    /// Install Istio into this namespace of both clusters [default: the scenario's, else istio-system].
+    /// Join so many remotes to the primary: cluster2, cluster3 and so on, each judged with the primary [default: the
+    /// scenario's, else 1].
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    pub remotes: Option<String>,
+    /// Install Istio into this namespace of all clusters [default: the scenario's, else istio-system].
     #[arg(long, alias = "istioNamespace", value_name = "NAMESPACE", allow_hyphen_values = true)]
     pub istio_namespace: Option<String>,
     /// What it is made of.

@@ -94,11 +94,11 @@ pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case], rounds: Op
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
     let of = |clean_up: bool| steps.iter().filter(move |step| (step.phase == Phase::CleanUp) == clean_up);
     let moments = rounds.map(|_| timeline::moments(scenario)).unwrap_or_default();
-    let in_rounds = rounds.map(timeline::outlines).unwrap_or_default();
+    let in_rounds = rounds.map(|rounds| timeline::outlines(scenario, rounds)).unwrap_or_default();
     Plan {
         target: Target::Lab { scenario: Box::new(scenario.clone()), topology: topology.clone() },
         steps: of(false).map(Step::outline).chain(moments).chain(of(true).map(Step::outline)).collect(),
-        cases: in_rounds.into_iter().chain(cases.iter().map(Case::outline)).collect(),
+        cases: in_rounds.into_iter().chain(timeline::outlines_of(scenario, "", cases)).collect(),
         // Of official images, their own proxy tells once they are there.
         deviations: [
             primary_remote::deviations(scenario),
@@ -170,7 +170,7 @@ impl Session<'_> {
         if let Some(limit) = self.request.deadline {
             self.interrupt.deadline(limit);
         }
-        // What is told by: both clusters are there, and the steps on them are ended as any others.
+        // What is told by: all clusters are there, and the steps on them are ended as any others.
         let whole = CancellationToken::new();
         let given_up = async {
             self.interrupt.cancel.cancelled().await;
@@ -297,16 +297,16 @@ impl Session<'_> {
         let mut proved = true;
         if phases.up || phases.install {
             // A lab whose run was killed may lack its last steps.
-            let missing = |step: &Step| !run.context.lab.file.proved.iter().any(|id| id == step.id);
+            let missing = |step: &Step| !run.context.lab.file.proved.contains(&step.id);
             let mut wanted = self.steps_of(Phase::Lab);
             wanted.retain(missing);
             if phases.install {
                 wanted.extend(self.steps_of(Phase::Install));
             }
             let of_scenario = &self.request.scenario().install.without;
-            let left_out = |step: &Step| self.request.without.iter().chain(of_scenario).any(|id| id == step.id);
+            let left_out = |step: &Step| self.request.without.iter().chain(of_scenario).any(|id| *id == step.id);
             for step in wanted.extract_if(.., |step| left_out(step)) {
-                run.leave_out(step.id);
+                run.leave_out(&step.id);
             }
             let pause = self.request.pause_after.as_deref().map(|id| (id, pause_for_enter()));
             proved = run.steps(&wanted, pause, rest).await;
@@ -360,21 +360,22 @@ impl Session<'_> {
     async fn with_lab(&self, phases: Phases, lab: Lab, proved: bool, cases: &[Case], rounds: &[Asked<'_>]) -> bool {
         let run = Run::new(self.context(lab), self.home, self.interrupt.cancel.clone());
         let of = |when| cases.iter().filter(|case| case.when == when).copied().collect::<Vec<_>>();
-        let mut verdicts = BTreeMap::new();
+        let mut verdicts: Vec<timeline::Verdicts> = Vec::new();
         let mut timeline = Timeline::new(&run, &self.request.sabotages, rounds);
         // Where the install failed, the checks tell why; what the timeline would have changed is not what they look at.
         let done =
             !phases.timeline || !proved || timeline.go(async |round| self.surprised(&run.context, round).await).await;
         if phases.check && done && !self.interrupt.cancel.is_cancelled() {
-            let (cases, known) = (of(When::Installed), BTreeMap::new());
-            let judging = run.cases(&cases, &known);
+            let cases = of(When::Installed);
+            let judging = timeline::judge(&run, &cases, &[]);
             verdicts = if phases.install && proved && rounds.is_empty() {
                 // It never decides how long the checks take: after a head start, in which a healthy mesh answers, they go
                 // on beside it, and where there are no answers, they are done first.
+                let mut judging = std::pin::pin!(judging);
                 let mut answers = std::pin::pin!(milestone::first_answers(&run.context));
                 match tokio::time::timeout(milestone::HEAD_START, answers.as_mut()).await {
                     Ok(()) => judging.await,
-                    Err(_) => match futures::future::select(std::pin::pin!(judging), answers).await {
+                    Err(_) => match futures::future::select(judging.as_mut(), answers).await {
                         Either::Left((verdicts, _)) => verdicts,
                         Either::Right(((), judging)) => judging.await,
                     },
@@ -387,7 +388,8 @@ impl Session<'_> {
         if !proved || self.interrupt.by().is_some() {
             self.end_tools().await;
         }
-        let troubled = !proved || !done || verdicts.values().any(|verdict| !verdict.is_passed());
+        let troubled =
+            !proved || !done || verdicts.iter().flat_map(BTreeMap::values).any(|verdict| !verdict.is_passed());
         if troubled || self.interrupt.by().is_some() {
             self.diagnose(&run.context).await;
         }
@@ -399,12 +401,14 @@ impl Session<'_> {
                 self.recorder.note(what);
             }
             run.steps(&self.steps_of(Phase::CleanUp), None, None).await;
-            let after = run.cases(&of(When::CleanedUp), &verdicts).await;
+            let cases = of(When::CleanedUp);
+            let after = timeline::judge(&run, &cases, &verdicts).await;
             if self.interrupt.by().is_some() {
                 self.end_tools().await;
             }
-            let new_trouble =
-                of(When::CleanedUp).iter().any(|case| after.get(case.id).is_none_or(|verdict| !verdict.is_passed()));
+            let fine =
+                |verdicts: &timeline::Verdicts, case: &Case| verdicts.get(case.id).is_some_and(Verdict::is_passed);
+            let new_trouble = after.iter().any(|verdicts| !cases.iter().all(|case| fine(verdicts, case)));
             if new_trouble && !troubled {
                 self.diagnose(&run.context).await;
             }
@@ -423,9 +427,9 @@ impl Session<'_> {
     }
 
     fn skip(&self, cases: &[Case], reason: &str) {
-        for case in cases {
+        for outline in timeline::outlines_of(self.request.scenario(), "", cases) {
             self.recorder.emit(Event::CaseFinished {
-                id: case.id.to_string(),
+                id: outline.id,
                 verdict: Verdict::Skipped { reason: reason.to_string() },
                 failed_attempts: Vec::new(),
                 seconds: 0.0,
@@ -437,7 +441,7 @@ impl Session<'_> {
         self.diagnose_into(context, "diagnostics").await;
     }
 
-    /// Looks at both clusters as they are when a round of the timeline came out otherwise than expected.
+    /// Looks at all clusters as they are when a round of the timeline came out otherwise than expected.
     async fn surprised(&self, context: &Context, round: &Round) {
         self.diagnose_into(context, &format!("diagnostics-{}", round.name)).await;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::args::Request;
 use crate::check::case::Case;
 use crate::check::{Evidence, Verdict};
-use crate::context::Context;
+use crate::context::{Context, told};
 use crate::exit::Standing;
 use crate::install::{Step, StepError, primary_remote};
 use crate::lab::images;
@@ -28,12 +28,20 @@ pub fn rounds<'a>(request: &'a Request, catalogue: &[Case]) -> Vec<Asked<'a>> {
 }
 
 /// The cases of all rounds as reports tell them.
-pub fn outlines(rounds: &[Asked<'_>]) -> Vec<CaseOutline> {
-    let told = |round: &Round, case: &Case| {
-        let outline = case.outline();
-        CaseOutline { id: format!("{}/{}", round.name, outline.id), ..outline }
+pub fn outlines(scenario: &Scenario, rounds: &[Asked<'_>]) -> Vec<CaseOutline> {
+    rounds.iter().flat_map(|(round, cases)| outlines_of(scenario, &round.name, cases)).collect()
+}
+
+/// These cases as reports tell them in a round, or without one: once for each remote.
+pub fn outlines_of(scenario: &Scenario, round: &str, cases: &[Case]) -> Vec<CaseOutline> {
+    let of = |pair: &Scenario| {
+        let further = pair.clusters.further();
+        let outlines = cases.iter().map(Case::outline);
+        outlines
+            .map(|outline| CaseOutline { id: told(round, further.as_deref(), &outline.id), ..outline })
+            .collect::<Vec<_>>()
     };
-    rounds.iter().flat_map(|(round, cases)| cases.iter().map(|case| told(round, case))).collect()
+    scenario.pairs().iter().flat_map(of).collect()
 }
 
 /// The moments as plans and reports show them.
@@ -42,7 +50,7 @@ pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
     let outline = |(index, moment): (usize, &Moment)| {
         let step = match moment {
-            Moment::Step(id) => steps.iter().find(|step| step.id == id),
+            Moment::Step(id) => steps.iter().find(|step| step.id == *id),
             _ => None,
         };
         StepOutline {
@@ -88,8 +96,8 @@ impl<'a> Timeline<'a> {
             }
             if let Moment::Judge(_) = moment {
                 let (round, cases) = rounds.next().expect("each round has its cases");
-                let verdicts = run.within(&round.name).cases(cases, &BTreeMap::new()).await;
-                if !run.cancel.is_cancelled() && !is_as_expected(run.context.scenario(), round, cases, &verdicts) {
+                let verdicts = judge(&run.within(&round.name), cases, &[]).await;
+                if !run.cancel.is_cancelled() && !are_as_expected(run, cases, round, &verdicts) {
                     surprised(round).await;
                 }
                 continue;
@@ -110,7 +118,7 @@ impl<'a> Timeline<'a> {
     async fn moment(&mut self, moment: &Moment, id: &str) -> bool {
         let run = self.run;
         if let Moment::Step(step) = moment {
-            let step = self.steps.iter().find(|one| one.id == step).expect("the file was read with these steps");
+            let step = self.steps.iter().find(|one| one.id == *step).expect("the file was read with these steps");
             return run.step(step, id).await.1;
         }
         run.doing(id, async |context| self.act(moment, id, context).await).await
@@ -168,10 +176,26 @@ impl<'a> Timeline<'a> {
     }
 }
 
-fn is_as_expected(scenario: &Scenario, round: &Round, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> bool {
-    cases.iter().all(|case| {
-        let expected = scenario.expected(&format!("{}/{}", round.name, case.id)).unwrap_or("passed");
-        let standing = Standing::of(verdicts.get(case.id), expected);
+/// The verdicts of the cases of one remote, by their ids.
+pub type Verdicts = BTreeMap<String, Verdict>;
+
+/// Asks these cases of each remote, and returns the verdicts of each. `known` are those of earlier cases, on which these may
+/// depend; there need be none.
+pub async fn judge(run: &Run, cases: &[Case], known: &[Verdicts]) -> Vec<Verdicts> {
+    let pairs = run.pairs();
+    let judging = pairs.iter().enumerate().map(async |(number, pair)| {
+        let known = known.get(number).cloned().unwrap_or_default();
+        pair.cases(cases, &known).await
+    });
+    futures::future::join_all(judging).await
+}
+
+fn are_as_expected(run: &Run, cases: &[Case], round: &Round, verdicts: &[Verdicts]) -> bool {
+    let scenario = run.context.scenario();
+    let is = |pair: &Scenario, verdicts: &Verdicts, case: &Case| {
+        let told = told(&round.name, pair.clusters.further().as_deref(), case.id);
+        let standing = Standing::of(verdicts.get(case.id), scenario.expected(&told).unwrap_or("passed"));
         matches!(standing, Standing::AsExpected | Standing::Neutral)
-    })
+    };
+    scenario.pairs().iter().zip(verdicts).all(|(pair, verdicts)| cases.iter().all(|case| is(pair, verdicts, case)))
 }

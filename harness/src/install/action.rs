@@ -6,12 +6,13 @@ use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 
 use super::step::StepError;
-use super::{ca, cleanup, primary_remote, token};
+use super::{ca, cleanup, per_remote, primary_remote, token};
 use crate::context::Context;
 use crate::lab::{Cluster, load_balancer, pod_network, up};
 use crate::role::Role;
-use crate::scenario::{IstioNamespace, Replicas, Scenario};
+use crate::scenario::{IstioNamespace, Replicas, SAMPLE_NAMESPACE, Scenario};
 use crate::tool::Tool;
+use crate::topology::ClusterPlan;
 use crate::wait::Look;
 
 /// istiod's name in files of the release.
@@ -63,6 +64,13 @@ fn with_namespace(text: &str, namespace: &IstioNamespace) -> String {
 /// Replaces every `${NAME}` of a template.
 pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(template.to_string(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+}
+
+/// The lab's own operator file: the Service that stays in its cluster has a name for each remote.
+fn lab_file(scenario: &Scenario) -> String {
+    let host = |scenario: &Scenario| format!("local-echo.{}.svc.cluster.local", scenario.sample_namespace());
+    let hosts: Vec<String> = scenario.pairs().iter().map(host).collect();
+    LAB_FILE.replace(&format!("local-echo.{SAMPLE_NAMESPACE}.svc.cluster.local"), &hosts.join(", "))
 }
 
 /// What a step does.
@@ -125,12 +133,13 @@ impl Action {
             ("CALLERS", &callers),
             ("SCALED", &scaled),
         ];
+        let own = |text: &str| text.replace(SAMPLE_NAMESPACE, &scenario.sample_namespace());
         let (namespace, rest) = SAMPLE.split_once("---").expect("the manifest begins with its namespace");
-        let mut manifests = vec![namespace.to_string()];
+        let mut manifests = vec![own(namespace)];
         if role == Role::Primary {
-            manifests.push(SAMPLE_CONFIG.to_string());
+            manifests.push(own(SAMPLE_CONFIG));
         }
-        manifests.push(filled(rest, &values));
+        manifests.push(own(&filled(rest, &values)));
         Action::Manifests(manifests)
     }
 
@@ -152,7 +161,7 @@ impl Action {
             Action::PrimaryInstall(files) => {
                 let mut args = set(context.scenario().install.external_istiod.set());
                 args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
-                args.extend(["-f".to_string(), file(context, "lab.yaml", LAB_FILE)?]);
+                args.extend(["-f".to_string(), file(context, "lab.yaml", &lab_file(context.scenario()))?]);
                 if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
                     args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
                 }
@@ -162,9 +171,10 @@ impl Action {
                 args.extend(candidate(context)?);
                 args.extend(overlay(context, role)?);
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
-                // From here on everything waits for both clusters.
-                let remote = context.lab.file.topology.cluster(Role::Remote).node_names();
-                up::abreast(&context.lab.engine, &remote).await;
+                // From here on everything waits for all clusters.
+                let remotes = context.lab.file.topology.clusters.remotes();
+                let remotes: Vec<String> = remotes.iter().flat_map(ClusterPlan::node_names).collect();
+                up::abreast(&context.lab.engine, &remotes).await;
                 installed?;
             }
             Action::EastWestGateway { network } => {
@@ -202,14 +212,15 @@ impl Action {
             Action::RemoteInstall(files) => {
                 let address = context.lab.gateway_address().to_string();
                 let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
-                let path = file(context, "cluster2.yaml", &operator)?;
+                let name = per_remote::operator_file(context.scenario().clusters.at());
+                let path = file(context, &name, &operator)?;
                 let others = [candidate(context)?, overlay(context, role)?].concat();
                 istioctl(context, role, "install").args(["-y", "-f", &path]).args(others).run().await?;
             }
             Action::RemoteSecret => {
                 let remote = context.remote();
                 // It alone has an API server.
-                let node = remote.control_plane().ok_or_else(|| StepError("cluster2 has no node".to_string()))?;
+                let node = remote.control_plane().ok_or_else(|| StepError(format!("{} has no node", remote.name)))?;
                 let secret = istioctl(context, Role::Remote, "create-remote-secret")
                     .args(["--name", &remote.name, "--server", &format!("https://{node}:6443")])
                     .args(istio_namespace(&remote.istio_namespace))
@@ -268,7 +279,7 @@ fn replicas_file(template: &str, wanted: Replicas) -> Option<String> {
 /// The scenario's own file for this cluster, laid over all others.
 fn overlay(context: &Context, role: Role) -> Result<Vec<String>, StepError> {
     let Some(spec) = &context.scenario().clusters[&role].overlay else { return Ok(Vec::new()) };
-    operator(context, &format!("overlay-{role}.json"), spec)
+    operator(context, &format!("overlay-{}.json", context.scenario().clusters.member(role)), spec)
 }
 
 /// The file with the hub and tag of a candidate; none where istioctl takes the right ones by itself.

@@ -6,6 +6,7 @@ mod ca;
 mod cleanup;
 pub mod facts;
 pub mod inventory;
+pub mod per_remote;
 pub mod primary_remote;
 pub mod proof;
 pub mod step;

@@ -17,8 +17,9 @@ use serde::de::DeserializeOwned;
 
 use super::revision::Revision;
 use crate::check::right;
+use crate::per_cluster::Member;
 use crate::role::Role;
-use crate::scenario::IstioNamespace;
+use crate::scenario::{IstioNamespace, SAMPLE_NAMESPACE};
 use crate::topology::ClusterPlan;
 use crate::wait::{Look, Timeout, Wait};
 
@@ -84,6 +85,8 @@ pub enum ClusterError {
 pub struct Cluster {
     /// Its part in the guide.
     pub role: Role,
+    /// Which cluster of its mesh it is: by that its files and folders are told apart.
+    pub member: Member,
     /// Istio's name for it: `cluster1`.
     pub name: String,
     /// Its kube context.
@@ -98,6 +101,8 @@ pub struct Cluster {
     pub istio_namespace: IstioNamespace,
     /// The revision of the control plane that serves it.
     pub revision: Revision,
+    /// The namespace of the sample workloads in it: in a primary, of those for the remote with which it is judged.
+    pub sample: String,
 }
 
 impl Debug for Cluster {
@@ -112,7 +117,7 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Kubeconfig`] when that file is not there or of no use.
     pub async fn open(
-        role: Role,
+        member: impl Into<Member>,
         plan: &ClusterPlan,
         istio_namespace: &IstioNamespace,
         kubeconfig: PathBuf,
@@ -129,8 +134,10 @@ impl Cluster {
         // Watches end by themselves; nothing else may hang for minutes.
         config.connect_timeout = Some(std::time::Duration::from_secs(5));
         let client = Client::try_from(config).map_err(|error| bad(error.into()))?;
+        let member = member.into();
         Ok(Cluster {
-            role,
+            role: member.role,
+            member,
             name: plan.name.clone(),
             context: plan.context.clone(),
             kubeconfig: Some(kubeconfig),
@@ -138,6 +145,7 @@ impl Cluster {
             nodes,
             istio_namespace: istio_namespace.clone(),
             revision: Revision::default(),
+            sample: SAMPLE_NAMESPACE.to_string(),
         })
     }
 

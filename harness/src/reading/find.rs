@@ -28,6 +28,7 @@ use crate::lab::{Cluster, Clusters, Revision, up};
 use crate::mesh::{Known, Mesh, Unlearnt, Wanted};
 use crate::problem::all_of;
 use crate::role::Role;
+use crate::scenario::SAMPLE_NAMESPACE;
 use crate::wait::Hurry;
 
 /// What is read to find the mesh.
@@ -206,6 +207,8 @@ async fn open(
             Err(_) => return Err(unreachable("it says nothing".to_string())),
         };
         let cluster = Cluster {
+            member: role.into(),
+            sample: SAMPLE_NAMESPACE.to_string(),
             role,
             name: context.clone(),
             context: context.clone(),

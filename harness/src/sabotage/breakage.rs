@@ -204,7 +204,7 @@ impl<'a> Breakage<'a> {
     fn across(&self, cluster: Role) -> Vec<Route> {
         let lab = &self.context.lab;
         let there = |route: &&Route| lab.cluster(cluster.other()).nodes.values().any(|node| *node == route.via);
-        lab.file.routes.iter().filter(|route| route.role == cluster).filter(there).cloned().collect()
+        lab.routes().iter().filter(|route| route.role == cluster).filter(there).cloned().collect()
     }
 
     /// Runs a command on each node, also where one fails.

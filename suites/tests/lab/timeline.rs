@@ -1,5 +1,5 @@
-//! A scenario that does one of everything: installed otherwise, changed moment by moment, judged meanwhile, cleaned up. It is
-//! run as a field issue, which is how rows of such scenarios are run.
+//! A scenario that does one of everything: with two remotes, installed otherwise, changed moment by moment, judged meanwhile,
+//! cleaned up. It is run as a field issue, which is how rows of such scenarios are run.
 
 use std::path::Path;
 
@@ -19,7 +19,9 @@ fn a_timeline_is_carried_out_and_each_of_its_rounds_is_judged_as_expected_or_red
     // The expected reds are among them, and D12: what the scenario made is gone before it is asked.
     let others: Vec<_> = verdicts.iter().filter(|(_, shown)| *shown != "passed").collect();
     assert!(others.is_empty(), "{others:?}");
-    for told in ["late/D9", "broken/D4", "D4", "D9", "D12"] {
+    // So what befalls one remote is not told of the other.
+    for told in ["late/D9", "late/cluster3/D9", "broken/D4", "broken/cluster3/D4", "D4", "cluster3/D9", "cluster3/D12"]
+    {
         assert!(verdicts.contains_key(told), "{told} is not in {verdicts:?}");
     }
     for line in [

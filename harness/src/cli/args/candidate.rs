@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::lab::images;
 use crate::problem::{Problem, Problems, any_of, nearest};
 use crate::role::Role;
-use crate::scenario::{ScenarioFile, cluster_field};
+use crate::scenario::{ScenarioFile, cluster_fields};
 
 const OVERLAY: &str = "--overlay";
 
@@ -63,11 +63,16 @@ impl CandidateFlags {
                     continue;
                 }
             };
-            let by_file = file.says(&cluster_field(role, "overlay"));
-            let Some(wish) = file.scenario.clusters.get_mut(&role) else { continue };
-            if wish.overlay.replace(spec).is_some() {
-                let message = if by_file { "the scenario has an overlay for it" } else { "it has an overlay already" };
-                problems.push(OVERLAY, format!("{role}: {message}"), "one overlay for each cluster");
+            let places = cluster_fields(&file.scenario);
+            let by_file: Vec<bool> = places.iter().map(|place| file.says(&format!("{place}.overlay"))).collect();
+            // Of several remotes each gets it.
+            let wishes = file.scenario.clusters.values_mut().zip(by_file).enumerate();
+            for (_, (wish, by_file)) in wishes.filter(|(at, _)| (*at == 0) == (role == Role::Primary)) {
+                if wish.overlay.replace(spec.clone()).is_some() {
+                    let message =
+                        if by_file { "the scenario has an overlay for it" } else { "it has an overlay already" };
+                    problems.push(OVERLAY, format!("{role}: {message}"), "one overlay for each cluster");
+                }
             }
         }
         file.locate(problems)

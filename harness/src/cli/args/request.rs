@@ -4,9 +4,10 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cli, Common, FieldArgs, FieldVerb, Verb, VersionsArgs, VersionsVerb, own};
+use super::{Cli, Common, FieldArgs, FieldVerb, Verb, VersionsArgs, VersionsVerb, own, remotes};
 use crate::budget::Budgets;
 use crate::field::Symptoms;
+use crate::install::per_remote;
 use crate::lab::images::Origins;
 use crate::plan::CaseOutline;
 use crate::problem::{Problem, Problems, any_of, nearest};
@@ -182,6 +183,9 @@ impl Cli {
             }
         }
         let shape = self.verb.shape();
+        if let Some(remotes) = &shape.remotes {
+            problems.0.extend(remotes::give(remotes, &mut file.scenario));
+        }
         if let Some(nodes) = &shape.nodes {
             match count(nodes) {
                 Ok(nodes) => file.scenario.clusters.values_mut().for_each(|wish| wish.nodes = nodes),
@@ -247,9 +251,11 @@ impl Cli {
                     problems.push("--pause-after", message, "one of them: --pause-after, or --repeat and --until-fail");
                 }
                 let left_out = &file.scenario.install.without;
-                problems.0.extend(run.pause_after.as_deref().and_then(|step| no_step(step, around.steps, left_out)));
+                let known = |step: &str| no_step(step, per_remote::base(step, &file.scenario), around.steps, left_out);
+                problems.0.extend(run.pause_after.as_deref().and_then(known));
             }
             Verb::Prove(proving) => {
+                problems.0.extend(remotes::only_one("prove", &file.scenario));
                 keep = problems.keep(self::keep(proving.keep.as_deref(), keep)).unwrap_or(keep);
             }
             Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => {
@@ -397,12 +403,12 @@ fn keep(text: Option<&str>, otherwise: Keep) -> Result<Keep, Problems> {
         .ok_or_else(|| Problem::new("--keep", format!("`{text}` does not say when"), any_of(&names)).into())
 }
 
-fn no_step(step: &str, steps: &[String], left_out: &[String]) -> Option<Problem> {
+fn no_step(step: &str, base: &str, steps: &[String], left_out: &[String]) -> Option<Problem> {
     if left_out.iter().any(|other| other == step) {
         let message = format!("the scenario leaves out step `{step}`");
         return Some(Problem::new("--pause-after", message, "a step that is carried out"));
     }
-    if steps.iter().any(|known| known == step) {
+    if steps.iter().any(|known| known == base) {
         return None;
     }
     let instead = match nearest(step, steps.iter().map(String::as_str)) {
