@@ -109,7 +109,8 @@ pub async fn candidate_problems(site: &Site<'_>) -> Problems {
             }
             (None, None) => problems.0.extend(pull::lacks(site.engine, &image).await.map(|(why, hint)| {
                 let message = format!("there is no {name}, neither in the Docker engine nor to be pulled: {why}");
-                Problem::new("--hub and --tag", message, hint)
+                let built = "`docker load` or --images-tar, if it was built here";
+                Problem::new("--hub and --tag", message, format!("{built}; else {hint}"))
             })),
             _ => {}
         }
