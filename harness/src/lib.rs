@@ -2,12 +2,14 @@
 //! reports. It knows no check by name; the catalogue is in the crate `suites`.
 
 pub mod budget;
+pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod context;
 pub mod diagnose;
 pub mod event;
 pub mod exit;
+pub mod inspect;
 pub mod install;
 pub mod lab;
 pub mod mesh;

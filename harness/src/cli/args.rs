@@ -7,10 +7,14 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod bundle;
+mod inspect;
 mod own;
 mod request;
 mod versions;
 
+pub use bundle::{CaptureWish, Capturing, Rebuild};
+pub use inspect::Inspecting;
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
@@ -72,8 +76,26 @@ pub enum Verb {
     /// Leaves `junit.xml` and `events.jsonl` in a new folder below --runs, and diagnostics if something is not as
     /// expected.
     ///
+    /// With a BUNDLE that `capture` wrote, the mesh that it tells of is rebuilt and judged.
+    ///
     /// Example: `meshproof run --pause-after annotate-namespace --keep on-failure`
+    ///
+    /// Example: `meshproof run bundle`
     Run(Run),
+    /// Read a mesh of your own, and write a folder that tells of it: a bundle, from which `run` rebuilds it.
+    ///
+    /// Only reads, and writes nothing but that folder: versions, values, mesh config, annotations, webhooks, the gateway,
+    /// the shape of the remote secret. No token, no key, no certificate; a person can read all of it before sharing it.
+    ///
+    /// Example: `meshproof capture --contexts prod-a,prod-b --anonymise -o bundle`
+    Capture(Capturing),
+    /// Judge two archives of `istioctl bug-report`, the primary's first, as far as they tell; no cluster is asked.
+    ///
+    /// The same clauses as `check --read-only`; what a bug report does not hold cannot be told. Nothing is unpacked onto the
+    /// disk.
+    ///
+    /// Example: `meshproof inspect primary.tar.gz remote.tar.gz`
+    Inspect(Inspecting),
     /// Print what a run would do, in the guide's own commands, and do nothing.
     ///
     /// Example: `meshproof plan --scenario suites/scenarios/primary-remote.yaml`
@@ -222,6 +244,9 @@ pub struct Up {
 /// Flags of `plan`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Planning {
+    /// What is rebuilt, if that is what is wanted.
+    #[command(flatten)]
+    pub rebuild: Rebuild,
     /// Flags of verbs that concern checks.
     #[command(flatten)]
     pub judging: Judging,
@@ -291,6 +316,9 @@ pub struct Choice {
 /// Flags of `run`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Run {
+    /// What is rebuilt, if that is what is wanted.
+    #[command(flatten)]
+    pub rebuild: Rebuild,
     /// Flags of every verb.
     #[command(flatten)]
     pub common: Common,
@@ -491,10 +519,12 @@ impl Verb {
             Verb::Scenario(_) => "scenario",
             Verb::Images(_) => "images",
             Verb::Versions(_) => "versions",
+            Verb::Capture(_) => "capture",
+            Verb::Inspect(_) => "inspect",
         }
     }
 
-    /// The flags of every verb; `report`, `scenario` and `versions` have none of them.
+    /// The flags of every verb; `report`, `scenario`, `versions`, `capture` and `inspect` have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
@@ -505,7 +535,7 @@ impl Verb {
             Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
-            Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
+            Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) | Verb::Capture(_) | Verb::Inspect(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }
@@ -519,6 +549,15 @@ impl Verb {
             Verb::Prove(proving) => proving.sources.clone(),
             Verb::Images(images) => images.verb.making().sources.clone(),
             _ => Sources::default(),
+        }
+    }
+
+    /// The bundle that is rebuilt, where the verb takes one.
+    pub fn rebuild(&self) -> Rebuild {
+        match self {
+            Verb::Run(run) => run.rebuild.clone(),
+            Verb::Plan(planning) => planning.rebuild.clone(),
+            _ => Rebuild::default(),
         }
     }
 
@@ -546,6 +585,7 @@ impl Verb {
         match self {
             Verb::Check(checking) => checking.judging.choice.clone(),
             Verb::List(judging) => judging.choice.clone(),
+            Verb::Inspect(inspecting) => inspecting.choice.clone(),
             Verb::Plan(planning) => planning.judging.choice.clone(),
             Verb::Run(run) => run.choice.clone(),
             _ => Choice::default(),

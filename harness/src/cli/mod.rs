@@ -1,7 +1,9 @@
 //! The command line: flags, verbs, and what a signal does.
 
 pub mod args;
+mod capture;
 mod claim;
+mod inspect;
 mod interrupt;
 mod own;
 mod preflight;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
@@ -15,6 +16,7 @@ use kube::runtime::watcher;
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::forward::Pages;
 use super::revision::Revision;
 use crate::check::right;
 use crate::role::Role;
@@ -98,6 +100,8 @@ pub struct Cluster {
     pub istio_namespace: IstioNamespace,
     /// The revision of the control plane that serves it.
     pub revision: Revision,
+    /// Pages of its pods, where they were written down by somebody and no pod can be asked.
+    pub pages: Option<Arc<Pages>>,
 }
 
 impl Debug for Cluster {
@@ -138,6 +142,7 @@ impl Cluster {
             nodes,
             istio_namespace: istio_namespace.clone(),
             revision: Revision::default(),
+            pages: None,
         })
     }
 
@@ -177,6 +182,11 @@ impl Cluster {
     /// `cluster2 ConfigMap sample/istio-ca-root-cert`: how evidence and causes name an object.
     pub fn object(&self, kind: &str, namespaced_name: &str) -> String {
         format!("{} {kind} {namespaced_name}{}", self.name, self.shown_context())
+    }
+
+    /// Whether it is known by what was written down of it, and cannot be asked.
+    pub fn is_recorded(&self) -> bool {
+        self.pages.is_some()
     }
 
     fn shown_context(&self) -> String {
