@@ -22,7 +22,8 @@ fn healthy() -> Bundle {
 }
 
 fn versions() -> Versions {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../kind/versions.toml")).expect("the file");
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../kind/versions.toml")).expect("the file");
     Versions::parse(&text).expect("versions")
 }
 
@@ -62,63 +63,61 @@ fn the_guides_own_mesh_needs_no_act() {
     assert!(other.is_empty(), "{other:#?}");
 }
 
-/// A defect: how it shows in a bundle, and words of the one act that makes it.
-type Defect = (fn(&mut Bundle), &'static [&'static str]);
-
+/// Each defect by how it shows in a bundle, with words of the one act that makes it.
 #[rstest]
-#[case::annotation_missing((|bundle| {
+#[case::annotation_missing(|bundle: &mut Bundle| {
     drop(bundle, "remote/namespaces.yaml", "Namespace", "istio-system");
-}, &["patch", "remote", "controlPlaneClusters\":null"]))]
-#[case::annotation_of_another((|bundle| {
+}, &["patch", "remote", "controlPlaneClusters\":null"])]
+#[case::annotation_of_another(|bundle: &mut Bundle| {
     let namespace = document(bundle, "remote/namespaces.yaml", "Namespace", "istio-system");
     namespace["metadata"]["annotations"]["topology.istio.io/controlPlaneClusters"] = json!("cluster9");
-}, &["patch", "remote", "controlPlaneClusters\":\"cluster9\""]))]
-#[case::network_of_another_name((|bundle| {
+}, &["patch", "remote", "controlPlaneClusters\":\"cluster9\""])]
+#[case::network_of_another_name(|bundle: &mut Bundle| {
     bundle.files.get_mut("primary/injection-values.yaml").expect("values")[0]["global"]["network"] = json!("network9");
-}, &["edit", "istio-sidecar-injector", r#"\"network\": \"network1\""#, r#"\"network\": \"network9\""#]))]
-#[case::gateway_resource_missing((|bundle| {
+}, &["edit", "istio-sidecar-injector", r#"\"network\": \"network1\""#, r#"\"network\": \"network9\""#])]
+#[case::gateway_resource_missing(|bundle: &mut Bundle| {
     drop(bundle, "primary/exposure.yaml", "Gateway", "istiod-gateway");
-}, &["delete", "primary", "Gateway", "istiod-gateway"]))]
-#[case::gateway_without_a_port((|bundle| {
+}, &["delete", "primary", "Gateway", "istiod-gateway"])]
+#[case::gateway_without_a_port(|bundle: &mut Bundle| {
     let gateway = document(bundle, "primary/exposure.yaml", "Gateway", "istiod-gateway");
     gateway["spec"]["servers"].as_array_mut().expect("servers").remove(0);
-}, &["patch", "istiod-gateway", "/spec", "15017"]))]
-#[case::gateway_scaled_to_zero((|bundle| {
+}, &["patch", "istiod-gateway", "/spec", "15017"])]
+#[case::gateway_scaled_to_zero(|bundle: &mut Bundle| {
     let gateway = document(bundle, "primary/deployments.yaml", "Deployment", "istio-eastwestgateway");
     gateway["spec"]["replicas"] = json!(0);
-}, &["scale", "istio-eastwestgateway", "\"replicas\":0"]))]
-#[case::injection_path_of_another((|bundle| {
+}, &["scale", "istio-eastwestgateway", "\"replicas\":0"])]
+#[case::injection_path_of_another(|bundle: &mut Bundle| {
     let webhooks = document(bundle, "remote/webhooks.yaml", "MutatingWebhookConfiguration", "istio-sidecar-injector");
     webhooks["webhooks"][0]["clientConfig"]["service"]["path"] = json!("/inject/cluster/cluster9/net/network1");
-}, &["patch", "strategic", "/inject/cluster/cluster9/net/network1"]))]
-#[case::another_pilot_address((|bundle| {
+}, &["patch", "strategic", "/inject/cluster/cluster9/net/network1"])]
+#[case::another_pilot_address(|bundle: &mut Bundle| {
     let slices = bundle.files.get_mut("remote/endpoint-slices.yaml").expect("slices");
     slices.iter_mut().for_each(|slice| slice["endpoints"] = json!([{"addresses": ["10.9.9.9"]}]));
-}, &["patch", "EndpointSlice", "192.0.2.1"]))]
-#[case::reader_without_webhooks((|bundle| {
+}, &["patch", "EndpointSlice", "192.0.2.1"])]
+#[case::reader_without_webhooks(|bundle: &mut Bundle| {
     let rules = bundle.files.get_mut("remote/reader-role.yaml").expect("the role")[0]["rules"].as_array_mut().expect("rules");
     rules.retain(|rule| !rule["resources"].to_string().contains("mutatingwebhook"));
-}, &["patch", "ClusterRole", "/rules"]))]
-#[case::secret_missing((|bundle| {
+}, &["patch", "ClusterRole", "/rules"])]
+#[case::secret_missing(|bundle: &mut Bundle| {
     bundle.files.insert("primary/remote-secrets.yaml".to_string(), Vec::new());
-}, &["delete", "Secret", "istio-remote-secret-cluster2"]))]
-#[case::secret_without_label((|bundle| {
+}, &["delete", "Secret", "istio-remote-secret-cluster2"])]
+#[case::secret_without_label(|bundle: &mut Bundle| {
     let secret = document(bundle, "primary/remote-secrets.yaml", "Secret", "istio-remote-secret-cluster2");
     secret["metadata"]["labels"] = json!({});
-}, &["patch", "Secret", "istio/multiCluster\":null"]))]
-#[case::secret_of_another_name((|bundle| {
+}, &["patch", "Secret", "istio/multiCluster\":null"])]
+#[case::secret_of_another_name(|bundle: &mut Bundle| {
     let secret = document(bundle, "primary/remote-secrets.yaml", "Secret", "istio-remote-secret-cluster2");
     secret["clusters"][0]["key"] = json!("cluster9");
-}, &["patch", "move", "/data/cluster2", "/data/cluster9"]))]
-#[case::secret_of_localhost((|bundle| {
+}, &["patch", "move", "/data/cluster2", "/data/cluster9"])]
+#[case::secret_of_localhost(|bundle: &mut Bundle| {
     let secret = document(bundle, "primary/remote-secrets.yaml", "Secret", "istio-remote-secret-cluster2");
     secret["clusters"][0]["server"] = json!("127.0.0.1:6443");
-}, &["edit", "https://${NODE2}:6443", "https://127.0.0.1:6443"]))]
-#[case::secret_unknown_and_istiod_knows_nobody((|bundle| {
+}, &["edit", "https://${NODE2}:6443", "https://127.0.0.1:6443"])]
+#[case::secret_unknown_and_istiod_knows_nobody(|bundle: &mut Bundle| {
     bundle.files.remove("primary/remote-secrets.yaml");
     bundle.index.known_to_istiod = Some(Vec::new());
-}, &["delete", "Secret", "istio-remote-secret-cluster2"]))]
-fn a_defect_becomes_one_act(#[case] (defect, words): Defect) {
+}, &["delete", "Secret", "istio-remote-secret-cluster2"])]
+fn a_defect_becomes_one_act(#[case] defect: fn(&mut Bundle), #[case] words: &[&str]) {
     let mut bundle = healthy();
     defect(&mut bundle);
     let acts = acts(&bundle);
@@ -145,7 +144,8 @@ fn without_external_istiod_it_is_rolled_out_anew() {
 fn where_istiod_never_led_it_decides_anew_and_its_ca_is_taken_away() {
     let mut bundle = healthy();
     drop(&mut bundle, "remote/namespaces.yaml", "Namespace", "istio-system");
-    let webhooks = document(&mut bundle, "remote/webhooks.yaml", "MutatingWebhookConfiguration", "istio-sidecar-injector");
+    let webhooks =
+        document(&mut bundle, "remote/webhooks.yaml", "MutatingWebhookConfiguration", "istio-sidecar-injector");
     for webhook in webhooks["webhooks"].as_array_mut().expect("webhooks") {
         webhook["clientConfig"]["caBundle"] = json!("");
     }
@@ -197,7 +197,10 @@ fn versions_are_the_same_or_the_difference_is_said(
     bundle.index.clusters.values_mut().for_each(|cluster| cluster.kubernetes = kubernetes.to_string());
     match (rebuild(&bundle, &versions(), &BTreeMap::new()), taken) {
         (Ok(rebuilt), Ok((istio_taken, kubernetes_taken))) => {
-            assert_eq!((rebuilt.scenario.istio.as_str(), rebuilt.scenario.kubernetes.as_str()), (istio_taken, kubernetes_taken));
+            assert_eq!(
+                (rebuilt.scenario.istio.as_str(), rebuilt.scenario.kubernetes.as_str()),
+                (istio_taken, kubernetes_taken)
+            );
             let said = |version: &str| rebuilt.not_rebuilt.iter().any(|row| row.what.contains(version));
             assert_eq!(said(istio), istio != istio_taken);
             assert_eq!(said(kubernetes), kubernetes != kubernetes_taken);
@@ -220,7 +223,8 @@ fn a_version_that_is_asked_for_stands_in_for_one_that_is_not_known() {
 #[test]
 fn a_cluster_that_no_lab_can_have_gets_another_name_everywhere() {
     let mut bundle = healthy();
-    let text = serde_json::to_string(&json!([bundle.index, bundle.files])).expect("JSON").replace("cluster1", "gke_x_eu");
+    let text =
+        serde_json::to_string(&json!([bundle.index, bundle.files])).expect("JSON").replace("cluster1", "gke_x_eu");
     let [index, files]: [Value; 2] = serde_json::from_str(&text).expect("JSON");
     bundle.index = serde_json::from_value(index).expect("an index");
     bundle.files = serde_json::from_value(files).expect("files");
@@ -248,6 +252,23 @@ fn a_bundle_is_read_as_it_was_written() {
 }
 
 #[test]
+fn an_anonymised_bundle_rebuilds_the_same_and_names_nobody() {
+    let mut captured = healthy();
+    captured.index.clusters.get_mut(&Role::Remote).expect("it").proxies.insert("acme-shop".to_string(), 2);
+    let config = &mut captured.files.get_mut("primary/mesh-config.yaml").expect("the config")[0];
+    config["extensionProviders"][0]["opentelemetry"] = json!({"service": "otel.acme-obs.svc", "port": 4317});
+    let service = document(&mut captured, "primary/services.yaml", "Service", "istio-eastwestgateway");
+    let address = service["status"]["loadBalancer"]["ingress"][0]["ip"].as_str().expect("an address").to_string();
+    let anonymised = bundle::anonymised(captured.clone());
+    let text = serde_json::to_string(&json!([anonymised.index, anonymised.files])).expect("JSON");
+    for word in ["acme", address.as_str()] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
+    assert!(anonymised.index.anonymised);
+    assert_eq!(acts(&anonymised), acts(&captured));
+}
+
+#[test]
 fn of_a_bundle_that_cannot_be_written_nothing_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut captured = healthy();
@@ -264,34 +285,34 @@ fn copied(folder: &Path) -> PathBuf {
     out
 }
 
-/// How a bundle is damaged, and words of what is said of it.
-type Damage = (fn(&Path), &'static [&'static str]);
-
+/// Each damage to a bundle, with words of what is said of it.
 #[rstest]
-#[case::without_index((|folder| fs::remove_file(folder.join(INDEX)).unwrap(), &["no bundle.yaml", "did not end"]))]
-#[case::of_a_later_form((|folder| edit(folder, INDEX, "form: 1", "form: 2"), &["form 2", "newer meshproof"]))]
-#[case::without_a_form((|folder| edit(folder, INDEX, "form: 1\n", ""), &["does not say its `form`"]))]
-#[case::index_of_no_sense((|folder| fs::write(folder.join(INDEX), "{").unwrap(), &["bundle.yaml"]))]
-#[case::a_file_and_another_missing((|folder| {
+#[case::without_index(|folder: &Path| fs::remove_file(folder.join(INDEX)).unwrap(), &["no bundle.yaml", "did not end"])]
+#[case::of_a_later_form(|folder: &Path| edit(folder, INDEX, "form: 1", "form: 2"), &["form 2", "newer meshproof"])]
+#[case::without_a_form(|folder: &Path| edit(folder, INDEX, "form: 1\n", ""), &["does not say its `form`"])]
+#[case::index_of_no_sense(|folder: &Path| fs::write(folder.join(INDEX), "{").unwrap(), &["bundle.yaml"])]
+#[case::in_a_namespace_of_kubernetes(|folder: &Path| edit(folder, INDEX, "istioNamespace: istio-system", "istioNamespace: kube-system"), &["istioNamespace", "of Kubernetes"])]
+#[case::without_a_cluster(|folder: &Path| edit(folder, INDEX, "  remote:", "  other:"), &["bundle.yaml"])]
+#[case::a_file_and_another_missing(|folder: &Path| {
     fs::remove_file(folder.join("remote/services.yaml")).unwrap();
     fs::remove_file(folder.join("remote/webhooks.yaml")).unwrap();
-}, &["remote/services.yaml", "remote/webhooks.yaml", "2 problems"]))]
-#[case::a_file_cut((|folder| edit(folder, "remote/webhooks.yaml", "kind: MutatingWebhookConfiguration", "kind: ["), &["remote/webhooks.yaml", "this is not YAML"]))]
-#[case::a_document_missing((|folder| fs::write(folder.join("remote/services.yaml"), "").unwrap(), &["has 0 documents"]))]
-#[case::a_path_outside((|folder| edit(folder, INDEX, "path: remote/services.yaml", "path: ../../etc/passwd"), &["no file of this folder"]))]
-#[case::an_absolute_path((|folder| edit(folder, INDEX, "path: remote/services.yaml", "path: /etc/passwd"), &["no file of this folder"]))]
-#[case::a_link((|folder| {
+}, &["remote/services.yaml", "remote/webhooks.yaml", "2 problems"])]
+#[case::a_file_cut(|folder: &Path| edit(folder, "remote/webhooks.yaml", "kind: MutatingWebhookConfiguration", "kind: ["), &["remote/webhooks.yaml", "this is not YAML"])]
+#[case::a_document_missing(|folder: &Path| fs::write(folder.join("remote/services.yaml"), "").unwrap(), &["has 0 documents"])]
+#[case::a_path_outside(|folder: &Path| edit(folder, INDEX, "path: remote/services.yaml", "path: ../../etc/passwd"), &["no file of this folder"])]
+#[case::an_absolute_path(|folder: &Path| edit(folder, INDEX, "path: remote/services.yaml", "path: /etc/passwd"), &["no file of this folder"])]
+#[case::a_link(|folder: &Path| {
     fs::remove_file(folder.join("remote/services.yaml")).unwrap();
     std::os::unix::fs::symlink("/etc/passwd", folder.join("remote/services.yaml")).unwrap();
-}, &["is a link"]))]
-#[case::a_linked_folder((|folder| {
+}, &["is a link"])]
+#[case::a_linked_folder(|folder: &Path| {
     fs::rename(folder.join("remote"), folder.join("elsewhere")).unwrap();
     std::os::unix::fs::symlink("elsewhere", folder.join("remote")).unwrap();
-}, &["is a link"]))]
-#[case::a_huge_file((|folder| fs::write(folder.join("remote/services.yaml"), vec![b'#'; 5 << 20]).unwrap(), &["larger than 4 MiB"]))]
-#[case::no_text((|folder| fs::write(folder.join("remote/services.yaml"), [0xff, 0xfe]).unwrap(), &["is no text"]))]
-#[case::aliases_without_end((|folder| fs::write(folder.join("remote/services.yaml"), bomb()).unwrap(), &["remote/services.yaml", "not YAML"]))]
-fn what_is_wrong_with_a_bundle_is_said(#[case] (damage, words): Damage) {
+}, &["is a link"])]
+#[case::a_huge_file(|folder: &Path| fs::write(folder.join("remote/services.yaml"), vec![b'#'; 5 << 20]).unwrap(), &["larger than 4 MiB"])]
+#[case::no_text(|folder: &Path| fs::write(folder.join("remote/services.yaml"), [0xff, 0xfe]).unwrap(), &["is no text"])]
+#[case::aliases_without_end(|folder: &Path| fs::write(folder.join("remote/services.yaml"), bomb()).unwrap(), &["remote/services.yaml", "not YAML"])]
+fn what_is_wrong_with_a_bundle_is_said(#[case] damage: fn(&Path), #[case] words: &[&str]) {
     let folder = tempfile::tempdir().expect("a folder");
     let bundle = copied(folder.path());
     damage(&bundle);

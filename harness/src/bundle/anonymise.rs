@@ -2,7 +2,7 @@
 //!
 //! Ids of clusters, of the mesh and of the network stay, for what is wrong with a mesh is often one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde_json::Value;
@@ -20,6 +20,11 @@ pub fn anonymised(bundle: Bundle) -> Bundle {
     let what_is_said_of_files = index["files"].take();
     names.replace(&mut index, "");
     index["files"] = what_is_said_of_files;
+    index["anonymised"] = true.into();
+    // It may name contexts, users and servers.
+    for not in index["notRead"].as_array_mut().into_iter().flatten() {
+        not["why"] = "why, was said to who captured it".into();
+    }
     let mut files = bundle.files;
     for document in files.values_mut().flatten() {
         names.replace(document, "");
@@ -47,7 +52,9 @@ impl Names {
             [name, Some(object["metadata"]["namespace"].clone())].into_iter().flatten()
         });
         let all = counted.chain(of_objects.filter_map(|name| name.as_str().map(String::from)));
-        let all: std::collections::BTreeSet<String> = all.filter(|name| !own(name)).collect();
+        let mut all: BTreeSet<String> = all.collect();
+        bundle.files.values().flatten().for_each(|document| in_hosts(document, &mut all));
+        all.retain(|name| !own(name));
         for (number, name) in all.into_iter().enumerate() {
             names.namespaces.insert(name, format!("namespace-{}", number + 1));
         }
@@ -161,6 +168,25 @@ impl Names {
     }
 }
 
+/// Namespaces in hosts of Services: `shop` in `*.shop.svc.cluster.local`.
+fn in_hosts(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            let of_name = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+            for (at, _) in text.match_indices(".svc") {
+                let name = text[..at].rsplit(|letter| !of_name(letter)).next().unwrap_or_default();
+                // A name alone is no host of a Service: that has its Service before it.
+                if !name.is_empty() && text[..at].contains('.') {
+                    found.insert(name.to_string());
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| in_hosts(item, found)),
+        Value::Object(fields) => fields.values().for_each(|inner| in_hosts(inner, found)),
+        _ => {}
+    }
+}
+
 /// An image without the registry that it comes from, unless that is a public one.
 fn image(image: &str) -> String {
     match image.rsplit_once('/') {
@@ -174,7 +200,7 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
-    use super::Names;
+    use super::{BTreeSet, Names, in_hosts};
 
     #[rstest]
     #[case::an_address("10.1.2.3", "198.18.0.1")]
@@ -194,6 +220,16 @@ mod tests {
         let mut names = Names::default();
         let all = ["10.0.0.1", "10.0.0.2", "10.0.0.1"].map(|text| names.text(text, "x"));
         assert!(all[0] == all[2] && all[0] != all[1], "{all:?}");
+    }
+
+    #[test]
+    fn a_namespace_is_found_in_the_host_of_a_service() {
+        let mut found = BTreeSet::new();
+        in_hosts(
+            &json!({"address": "otel.observability.svc.cluster.local:4317", "hosts": ["*.shop.svc", ".svc"]}),
+            &mut found,
+        );
+        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["observability", "shop"]);
     }
 
     #[rstest]

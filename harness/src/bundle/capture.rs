@@ -25,8 +25,6 @@ pub struct Wish {
     pub contexts: Contexts,
     /// The remote secret whose shape is read; none where no Secret is.
     pub remote_secret: Option<String>,
-    /// Whether names and addresses are replaced.
-    pub anonymise: bool,
 }
 
 /// A mesh that was not captured.
@@ -62,7 +60,6 @@ pub async fn capture(wish: &Wish, recorder: &Recorder, budgets: Budgets) -> Resu
         let mut reading = Reading { mesh: &mesh, files: BTreeMap::new(), not_read: Vec::new() };
         let index = reading.index(wish, &kubernetes(recorder)).await?;
         let bundle = Bundle { index, files: reading.files };
-        let bundle = if wish.anonymise { super::anonymise::anonymised(bundle) } else { bundle };
         let (documents, files) =
             (bundle.index.files.iter().map(|file| file.documents).sum::<usize>(), bundle.files.len());
         Ok((bundle, format!("{documents} documents in {files} files")))
@@ -143,7 +140,7 @@ impl Reading<'_> {
             form: FORM,
             meshproof: crate::version().to_string(),
             captured: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            anonymised: wish.anonymise,
+            anonymised: false,
             istio_namespace: wish.contexts.istio_namespace.clone(),
             revision: self.mesh.primary().revision.to_string(),
             istio: tell::istio(&self.files),

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+pub use anonymise::anonymised;
 pub use capture::{CaptureError, Wish};
 pub use folder::{free, write};
 pub use index::{ClusterIndex, FORM, FileEntry, INDEX, Index, KnownCluster, NotRead};

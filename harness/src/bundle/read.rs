@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use super::{Bundle, FORM, INDEX, Index};
 use crate::problem::{Problem, Problems};
+use crate::role::Role;
+use crate::scenario::IstioNamespace;
 
 /// A file of a bundle is read up to this many bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -31,7 +33,7 @@ pub fn read(folder: &Path) -> Result<Bundle, Problems> {
         return Err(Problem::new(place, message, "the folder that `meshproof capture -o FOLDER` wrote").into());
     }
     let index = index(folder)?;
-    let mut problems = Problems::new();
+    let mut problems = names(folder, &index);
     let mut files = BTreeMap::new();
     if index.files.len() > MOST_FILES {
         let message = format!("it lists {} files, and a bundle has at most {MOST_FILES}", index.files.len());
@@ -54,6 +56,19 @@ pub fn read(folder: &Path) -> Result<Bundle, Problems> {
         files.insert(entry.path.clone(), documents);
     }
     problems.or(Bundle { index, files })
+}
+
+/// What the index names, as far as a lab will be made by it.
+fn names(folder: &Path, index: &Index) -> Problems {
+    let mut problems = Problems::new();
+    if let Err((message, instead)) = IstioNamespace::named(&index.istio_namespace) {
+        problems.push(format!("{}: istioNamespace", at(folder, INDEX)), message, instead);
+    }
+    for role in Role::ALL.into_iter().filter(|role| !index.clusters.contains_key(role)) {
+        let message = format!("it says nothing of the {role} cluster");
+        problems.push(format!("{}: clusters", at(folder, INDEX)), message, "the file as it was captured");
+    }
+    problems
 }
 
 fn at(folder: &Path, file: &str) -> String {

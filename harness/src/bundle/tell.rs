@@ -124,8 +124,17 @@ pub fn network(files: &Files, proxies: &BTreeMap<Role, Proxies>) -> String {
     most(&said.chain(webhooks).chain(gateways).chain(told).collect::<Vec<_>>()).unwrap_or_default()
 }
 
-/// The version of Istio, by the tag of istiod's image; empty where that is none.
+/// The version of Istio, by the tag of istiod's image, else by that of the values; empty where neither is one.
 pub fn istio(files: &Files) -> String {
+    let by_image = by_image(files);
+    if !by_image.is_empty() {
+        return by_image;
+    }
+    let values = documents(files, Role::Primary, "injection-values");
+    values.first().and_then(|all| all["global"]["tag"].as_str()).map(version_in).unwrap_or_default()
+}
+
+fn by_image(files: &Files) -> String {
     let istiods = documents(files, Role::Primary, "deployments");
     let image =
         istiods.iter().filter_map(discovery).find_map(|container| container["image"].as_str().map(String::from));

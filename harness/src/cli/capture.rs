@@ -16,7 +16,7 @@ use crate::report::terminal::{Mode, Terminal};
 /// # Errors
 /// A [`Problem`] where the folder cannot be written.
 pub async fn capture(wish: &CaptureWish) -> Result<Exit, Problems> {
-    let (wish, folder) = match wish {
+    let (wish, folder, anonymise) = match wish {
         CaptureWish::Rights(asked, secret) => {
             let rights: Vec<_> =
                 bundle::rights(secret.as_deref()).into_iter().filter(|(right, _)| right.role == asked.role).collect();
@@ -30,7 +30,7 @@ pub async fn capture(wish: &CaptureWish) -> Result<Exit, Problems> {
             out(&(head + &rbac::objects(ACCOUNT, &rights, &asked.istio_namespace, &asked.subject)));
             return Ok(Exit::Green);
         }
-        CaptureWish::Bundle(wish, folder) => (wish, folder),
+        CaptureWish::Bundle { wish, out, anonymise } => (wish, out, *anonymise),
     };
     let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
     let interrupt = Interrupt::listen(recorder.clone(), "nothing was written".to_string());
@@ -41,15 +41,16 @@ pub async fn capture(wish: &CaptureWish) -> Result<Exit, Problems> {
     interrupt.over();
     // Why not, was said as it was found.
     let Ok(captured) = captured else { return Ok(Exit::NoVerdict) };
+    for not in &captured.index.not_read {
+        eprintln!("    Not read {}: {}", not.what, not.why);
+    }
+    let captured = if anonymise { bundle::anonymised(captured) } else { captured };
     let written = bundle::write(&captured, folder).map_err(|error| {
         let message = format!("`{}` cannot be written: {error}", folder.display());
         Problem::new("--out", message, "a folder that you may write to, with room for a MiB")
     })?;
     for path in written {
         out(&format!("{}\n", path.display()));
-    }
-    for not in &captured.index.not_read {
-        eprintln!("    Not read {}: {}", not.what, not.why);
     }
     let shown = crate::tool::quote(&folder.to_string_lossy());
     eprintln!("     Look at what it says before you share it; then: meshproof plan {shown}, meshproof run {shown}");

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures::future::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio_util::sync::CancellationToken;
+pub use tokio_util::sync::CancellationToken;
 
 use super::client::limited;
 use crate::check::case::{Case, Reading, Reads};

@@ -9,13 +9,14 @@ use super::acts::{Acts, has_variables};
 use crate::bundle::shape::{array, injects};
 use crate::bundle::vote::called_path;
 use crate::role::Role;
+use crate::sabotage::Target;
 
 const REMOTE: Role = Role::Remote;
 
 /// The annotation by which a remote cluster names its control plane.
 pub(super) const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
 
-/// The label of a namespace that names its network; the guide for one network sets none.
+/// The label of a namespace that names its network.
 const NETWORK: &str = "topology.istio.io/network";
 
 /// The label of what belongs to a revision.
@@ -53,7 +54,9 @@ fn namespaces(acts: &mut Acts<'_>, rows: &mut Rows) {
     for role in Role::ALL {
         let istio = acts.istio.clone();
         let found = acts.bundle.object(role, "namespaces", "Namespace", &istio);
-        if let Some(network) = found.and_then(|found| found["metadata"]["labels"][NETWORK].as_str()) {
+        let network = found.and_then(|found| found["metadata"]["labels"][NETWORK].as_str());
+        // istioctl itself labels it with the mesh's own network.
+        if let Some(network) = network.filter(|network| *network != acts.bundle.index.network) {
             let patch = json!({"metadata": {"labels": {NETWORK: network}}});
             acts.merge(role, acts.target("v1", "Namespace", &istio), patch);
         }
@@ -73,33 +76,49 @@ fn namespaces(acts: &mut Acts<'_>, rows: &mut Rows) {
     }
 }
 
+/// The configurations of the guide's remote profile that inject, each as it is called on the lab and as it was captured.
+pub(super) fn injectors(acts: &Acts<'_>) -> [(String, String); 2] {
+    let (istio, revision) = (&acts.bundle.index.istio_namespace, &acts.bundle.index.revision);
+    let name = istio.injector();
+    let captured = match revision.as_str() {
+        "default" => name.clone(),
+        revision => name.replacen("injector", &format!("injector-{revision}"), 1),
+    };
+    let tag = format!("istio-revision-tag-default{}", istio.suffix());
+    [(name, captured), (tag.clone(), tag)]
+}
+
+pub(super) const WEBHOOKS: (&str, &str) = ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration");
+
 fn webhooks(acts: &mut Acts<'_>, rows: &mut Rows) {
     if !acts.bundle.has(REMOTE, "webhooks") {
         return;
     }
-    let name = acts.bundle.index.istio_namespace.injector();
-    let target = acts.target("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", &name);
-    let revision = &acts.bundle.index.revision;
-    let captured = if revision == "default" {
-        name.clone()
-    } else {
-        name.replacen("injector", &format!("injector-{revision}"), 1)
-    };
+    let injectors = injectors(acts);
     for other in acts.bundle.documents(REMOTE, "webhooks") {
-        let other = other["metadata"]["name"].as_str().unwrap_or_default();
-        if other != captured && !other.starts_with("istio-revision-tag-default") {
+        let name = other["metadata"]["name"].as_str().unwrap_or_default();
+        if !injectors.iter().any(|(_, captured)| captured == name) {
             rows.push(
-                format!("MutatingWebhookConfiguration {other}"),
+                format!("MutatingWebhookConfiguration {name}"),
                 "the guide's remote profile has none of this name",
             );
         }
     }
-    let Some(configuration) = acts.bundle.object(REMOTE, "webhooks", "MutatingWebhookConfiguration", &captured) else {
-        return acts.delete(REMOTE, target);
-    };
+    for (name, captured) in injectors {
+        let target = acts.target(WEBHOOKS.0, WEBHOOKS.1, &name);
+        match acts.bundle.object(REMOTE, "webhooks", WEBHOOKS.1, &captured) {
+            Some(configuration) => calls(acts, target, configuration, rows),
+            None => acts.delete(REMOTE, target),
+        }
+    }
+}
+
+/// What the webhooks of one configuration call, and the label by which istiod knows it.
+fn calls(acts: &mut Acts<'_>, target: Target, configuration: &Value, rows: &mut Rows) {
     if configuration["metadata"]["labels"][REVISION].is_null() {
         acts.merge(REMOTE, target.clone(), json!({"metadata": {"labels": {REVISION: null}}}));
     }
+    let wanted = format!("/inject/cluster/{}/net/{}", acts.id(REMOTE), acts.bundle.index.network);
     let mut changed = Vec::new();
     for webhook in array(&configuration["webhooks"]).iter().filter(|webhook| injects(webhook)) {
         let config = &webhook["clientConfig"];
@@ -110,18 +129,16 @@ fn webhooks(acts: &mut Acts<'_>, rows: &mut Rows) {
             );
             continue;
         }
-        let wanted = format!("/inject/cluster/{}/net/{}", acts.id(REMOTE), acts.bundle.index.network);
-        let path = called_path(webhook);
-        let service = &config["service"];
-        let name = if revision == "default" { "istiod".to_string() } else { format!("istiod-{revision}") };
-        let same_service = service["name"] == name && service["namespace"] == acts.istio;
+        let (path, service) = (called_path(webhook), &config["service"]);
+        let same_service = service["name"] == istiod(acts) && service["namespace"] == acts.istio;
         if path == wanted && same_service {
             continue;
         }
         let path: Vec<String> = path.split('/').map(|word| acts.on_lab(word)).collect();
         let mut called = json!({"path": path.join("/")});
         if !same_service {
-            called = json!({"path": path.join("/"), "name": service["name"], "namespace": service["namespace"]});
+            called["name"] = service["name"].clone();
+            called["namespace"] = service["namespace"].clone();
         }
         changed.push(json!({"name": webhook["name"], "clientConfig": {"service": called}}));
     }

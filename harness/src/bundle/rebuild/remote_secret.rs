@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Rows;
 use super::acts::{Acts, has_variables};
-use super::remote_profile::names_the_primary;
+use super::remote_profile::{WEBHOOKS, injectors, names_the_primary};
 use crate::bundle::shape::array;
 use crate::bundle::tell;
 use crate::role::Role;
@@ -91,37 +91,37 @@ fn of_another_name(acts: &mut Acts<'_>, target: &Target, key: &str) {
 /// is made to decide anew, and what it wrote is taken away.
 fn never_led(acts: &mut Acts<'_>, target: &Target, rows: &mut Rows) {
     let root = acts.bundle.document(PRIMARY, "root")["root"].as_str().unwrap_or_default().to_string();
-    let name = acts.bundle.index.istio_namespace.injector();
-    let configuration = acts.bundle.object(Role::Remote, "webhooks", "MutatingWebhookConfiguration", &name);
-    let Some(configuration) = configuration.filter(|_| !root.is_empty()) else { return };
-    let blank: Vec<usize> = array(&configuration["webhooks"])
-        .iter()
-        .enumerate()
-        .filter(|(_, webhook)| webhook["clientConfig"]["caBundle"] == "")
-        .map(|(index, _)| index)
-        .collect();
-    let of_another = array(&configuration["webhooks"]).iter().map(|webhook| &webhook["clientConfig"]["caBundle"]);
-    if of_another.clone().any(|bundle| *bundle != "" && *bundle != root) {
-        rows.push(
-            format!("the CA of another root in {name}"),
-            "the lab's istiod writes its own, and would write it again",
-        );
-    }
-    if blank.is_empty() {
-        return;
+    let mut blanked = Vec::new();
+    for (name, captured) in injectors(acts).into_iter().filter(|_| !root.is_empty()) {
+        let configuration = acts.bundle.object(Role::Remote, "webhooks", WEBHOOKS.1, &captured);
+        let webhooks = configuration.map(|found| array(&found["webhooks"])).unwrap_or_default();
+        let bundles = webhooks.iter().map(|webhook| webhook["clientConfig"]["caBundle"].as_str().unwrap_or_default());
+        if bundles.clone().any(|bundle| !bundle.is_empty() && bundle != root) {
+            rows.push(
+                format!("the CA of another root in {name}"),
+                "the lab's istiod writes its own, and would write it again",
+            );
+        }
+        let blank = bundles.enumerate().filter(|(_, bundle)| bundle.is_empty());
+        let remove: Vec<Value> = blank
+            .map(|(index, _)| json!({"op": "remove", "path": format!("/webhooks/{index}/clientConfig/caBundle")}))
+            .collect();
+        if !remove.is_empty() {
+            blanked.push((name, remove));
+        }
     }
     let deployments = acts.bundle.documents(PRIMARY, "deployments");
     let external = deployments.iter().find_map(|istiod| tell::variable(istiod, "EXTERNAL_ISTIOD"));
     if names_the_primary(acts) && external.is_some_and(|value| value == "true") {
-        return rows.push(format!("no CA in {name}"), "nothing that was captured says why istiod would leave it so");
+        let why = "nothing that was captured says why istiod would leave it so";
+        return blanked.iter().for_each(|(name, _)| rows.push(format!("no CA in {name}"), why));
     }
-    acts.done.push(Act::Renew { cluster: PRIMARY, object: target.clone() });
-    let object = acts.target("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", &name);
-    let remove: Vec<Value> = blank
-        .iter()
-        .map(|index| json!({"op": "remove", "path": format!("/webhooks/{index}/clientConfig/caBundle")}))
-        .collect();
-    acts.json(Role::Remote, object, remove.into());
+    if !blanked.is_empty() {
+        acts.done.push(Act::Renew { cluster: PRIMARY, object: target.clone() });
+    }
+    for (name, remove) in blanked {
+        acts.json(Role::Remote, acts.target(WEBHOOKS.0, WEBHOOKS.1, &name), remove.into());
+    }
 }
 
 fn is_loopback(server: &str) -> bool {

@@ -65,7 +65,14 @@ pub enum CaptureWish {
     /// A manifest of rights, with the Secret that may be read.
     Rights(Rbac, Option<String>),
     /// A bundle in this folder.
-    Bundle(Box<Wish>, PathBuf),
+    Bundle {
+        /// What is read.
+        wish: Box<Wish>,
+        /// Where it goes.
+        out: PathBuf,
+        /// Whether names and addresses are replaced.
+        anonymise: bool,
+    },
 }
 
 impl Capturing {
@@ -123,8 +130,8 @@ impl Capturing {
         let remote_secret = self.remote_secret.clone().or(own_secret);
         match contexts {
             Some(contexts) => {
-                let wish = Wish { contexts, remote_secret, anonymise: self.anonymise };
-                problems.or(CaptureWish::Bundle(Box::new(wish), out))
+                let wish = Box::new(Wish { contexts, remote_secret });
+                problems.or(CaptureWish::Bundle { wish, out, anonymise: self.anonymise })
             }
             None => Err(problems),
         }
