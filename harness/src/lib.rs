@@ -12,6 +12,7 @@ pub mod exit;
 pub mod inspect;
 pub mod install;
 pub mod lab;
+pub mod matrix;
 pub mod mesh;
 pub mod milestone;
 pub mod plan;

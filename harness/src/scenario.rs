@@ -11,6 +11,7 @@ use crate::problem::{Problems, any_of, nearest};
 use crate::role::Role;
 use crate::versions::{Component, Versions};
 
+mod candidate;
 mod cidr;
 mod expected;
 mod install;
@@ -23,8 +24,9 @@ mod timeline;
 mod tree;
 mod value;
 
+pub use candidate::{Candidate, Mistake};
 pub use expected::Expected;
-pub use install::{ExternalIstiod, InstallWish, ManifestWish};
+pub use install::{Ca, ExternalIstiod, InstallWish, ManifestWish};
 pub use names::{check_cluster_name, check_lab_name, check_label_value};
 pub use namespace::IstioNamespace;
 pub use read::Known;
@@ -55,6 +57,9 @@ pub struct Scenario {
     pub istio: String,
     /// Where images come from.
     pub images: ImageSource,
+    /// What is judged in the place of the release's own images and istioctl.
+    #[serde(default, skip_serializing_if = "Candidate::is_default")]
+    pub candidate: Candidate,
     /// The guide's `values.global.meshID`.
     pub mesh_id: String,
     /// The guide's `values.global.network`.
@@ -206,6 +211,7 @@ impl Scenario {
             kubernetes: versions.default_kubernetes().to_string(),
             istio: versions.default_istio().to_string(),
             images: ImageSource::Auto,
+            candidate: Candidate::default(),
             mesh_id: "mesh1".to_string(),
             network: "network1".to_string(),
             istio_namespace: IstioNamespace::default(),
@@ -309,11 +315,14 @@ impl ScenarioFile {
     }
 
     /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do
-    /// not count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
+    /// not count, nor do a candidate and overlays where the file names none: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
     /// Versions count where the file names them. What is judged and how it is told makes no lab.
     pub fn asks_for_lab(&self, made: &Scenario) -> bool {
         let mut asked = made.on_lab_of(&self.scenario);
         asked.images = made.images;
+        if !self.says("candidate") {
+            asked.candidate.clone_from(&made.candidate);
+        }
         asked.istio_namespace.clone_from(&made.istio_namespace);
         for component in Component::ALL.into_iter().filter(|component| !self.says(component.key())) {
             made.version(component).clone_into(asked.version_mut(component));
@@ -322,6 +331,9 @@ impl ScenarioFile {
             let Some(made) = made.clusters.get(role) else { continue };
             wish.nodes = made.nodes;
             wish.istio_namespace.clone_from(&made.istio_namespace);
+            if !self.says(&cluster_field(*role, "overlay")) {
+                wish.overlay.clone_from(&made.overlay);
+            }
         }
         asked == *made
     }

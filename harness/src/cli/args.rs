@@ -8,13 +8,17 @@ use clap::{Args, Parser, Subcommand};
 use crate::exit::Exit;
 
 mod bundle;
+mod candidate;
 mod inspect;
+mod matrix;
 mod own;
 mod request;
 mod versions;
 
 pub use bundle::{CaptureWish, Capturing, Rebuild};
+pub use candidate::CandidateFlags;
 pub use inspect::Inspecting;
+pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
@@ -96,6 +100,15 @@ pub enum Verb {
     ///
     /// Example: `meshproof inspect primary.tar.gz remote.tar.gz`
     Inspect(Inspecting),
+    /// Run combinations of versions and scenarios one after the other, and print one table of them.
+    ///
+    /// Does what `run` does for each, and goes on whatever comes of it. Leaves a table (`table.txt`, `table.md`), one
+    /// `junit.xml` with each run as a testsuite, and a folder for each run. The exit code is that of the worst run.
+    ///
+    /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --kubernetes v1.36.3,v1.34.4`
+    ///
+    /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --scenario env.yaml,value.yaml --pairwise --shard 1/2`
+    Matrix(MatrixArgs),
     /// Print what a run would do, in the guide's own commands, and do nothing.
     ///
     /// Example: `meshproof plan --scenario suites/scenarios/primary-remote.yaml`
@@ -225,6 +238,9 @@ pub struct Shape {
     /// What it is made of.
     #[command(flatten)]
     pub versions: VersionFlags,
+    /// What is judged in the place of a release's own.
+    #[command(flatten)]
+    pub candidate: CandidateFlags,
 }
 
 /// Flags of `up`.
@@ -512,6 +528,7 @@ impl Verb {
             Verb::Down(_) => "down",
             Verb::Status(_) => "status",
             Verb::Run(_) => "run",
+            Verb::Matrix(_) => "matrix",
             Verb::Plan(_) => "plan",
             Verb::Prove(_) => "prove",
             Verb::List(_) => "list",
@@ -535,6 +552,7 @@ impl Verb {
             Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
+            Verb::Matrix(args) => Some(&args.common),
             Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) | Verb::Capture(_) | Verb::Inspect(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }

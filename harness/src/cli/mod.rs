@@ -5,6 +5,7 @@ mod capture;
 mod claim;
 mod inspect;
 mod interrupt;
+mod matrix;
 mod own;
 mod preflight;
 mod prove;

@@ -244,6 +244,7 @@ impl Session<'_> {
             engine: self.engine,
             host: self.host,
             source: self.request.scenario().images,
+            candidate: &self.request.scenario().candidate,
             origins: &self.request.origins,
             recorder: &self.recorder,
             budgets,

@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::step::StepError;
-use super::{cleanup, primary_remote, token};
+use super::{ca, cleanup, primary_remote, token};
 use crate::context::Context;
 use crate::lab::{Cluster, load_balancer, pod_network, up};
 use crate::role::Role;
@@ -70,6 +70,8 @@ pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
 pub enum Action {
     /// The nodes of a cluster are given their pod network.
     JoinPodNetwork,
+    /// A CA is made, and given to istiod by Secret cacerts, unless one is there.
+    PlugInCa,
     /// istioctl installs the primary control plane.
     PrimaryInstall(IstioFiles),
     /// The release's own script generates the east-west gateway, istioctl installs it.
@@ -146,6 +148,7 @@ impl Action {
                 let budget = context.budgets.cluster_ready();
                 pod_network::join(&context.lab.engine, cluster, &lab_pods, |what| context.wait(what, budget)).await?;
             }
+            Action::PlugInCa => ca::plug_in(cluster).await?,
             Action::PrimaryInstall(files) => {
                 let mut args = set(context.scenario().install.external_istiod.set());
                 args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
@@ -156,6 +159,7 @@ impl Action {
                 if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
                     args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
                 }
+                args.extend(candidate(context)?);
                 args.extend(overlay(context, role)?);
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
                 // From here on everything waits for both clusters.
@@ -173,6 +177,7 @@ impl Action {
                 if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
                     args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
                 }
+                args.extend(candidate(context)?);
                 args.extend(set_namespace(istio));
                 istioctl(context, role, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
             }
@@ -198,8 +203,8 @@ impl Action {
                 let address = context.lab.gateway_address().to_string();
                 let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
                 let path = file(context, "cluster2.yaml", &operator)?;
-                let overlay = overlay(context, role)?;
-                istioctl(context, role, "install").args(["-y", "-f", &path]).args(overlay).run().await?;
+                let others = [candidate(context)?, overlay(context, role)?].concat();
+                istioctl(context, role, "install").args(["-y", "-f", &path]).args(others).run().await?;
             }
             Action::RemoteSecret => {
                 let remote = context.remote();
@@ -263,9 +268,20 @@ fn replicas_file(template: &str, wanted: Replicas) -> Option<String> {
 /// The scenario's own file for this cluster, laid over all others.
 fn overlay(context: &Context, role: Role) -> Result<Vec<String>, StepError> {
     let Some(spec) = &context.scenario().clusters[&role].overlay else { return Ok(Vec::new()) };
+    operator(context, &format!("overlay-{role}.json"), spec)
+}
+
+/// The file with the hub and tag of a candidate; none where istioctl takes the right ones by itself.
+fn candidate(context: &Context) -> Result<Vec<String>, StepError> {
+    let Some((hub, tag)) = &context.lab.file.hub_and_tag else { return Ok(Vec::new()) };
+    operator(context, "candidate.json", &json!({"hub": hub, "tag": tag}))
+}
+
+/// Writes an operator file with this `spec`, and names it to istioctl.
+fn operator(context: &Context, name: &str, spec: &Value) -> Result<Vec<String>, StepError> {
     let operator = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": spec});
     let text = serde_json::to_string_pretty(&operator)?;
-    Ok(vec!["-f".to_string(), file(context, &format!("overlay-{role}.json"), &text)?])
+    Ok(vec!["-f".to_string(), file(context, name, &text)?])
 }
 
 /// What sets a value of an operator, if there is one to set.
@@ -293,10 +309,10 @@ fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| word.to_string()).collect()
 }
 
-/// istioctl of the release under test, on one cluster of the lab.
+/// The istioctl under test, on one cluster of the lab.
 fn istioctl(context: &Context, role: Role, verb: &str) -> Tool {
     let cluster = context.cluster(role);
-    Tool::new(context.lab.file.release.join("bin/istioctl"))
+    Tool::new(context.lab.file.istioctl())
         .arg(verb)
         .args(["--context", &cluster.context])
         .env("KUBECONFIG", cluster.kubeconfig.as_deref().unwrap_or(Path::new("")).to_string_lossy())

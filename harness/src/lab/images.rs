@@ -4,6 +4,7 @@
 
 mod archive;
 mod build;
+mod candidate;
 mod needs;
 mod official;
 pub mod origin;
@@ -11,6 +12,7 @@ mod overview;
 mod pull;
 pub mod record;
 mod release;
+mod share;
 mod store;
 mod upkeep;
 
@@ -25,15 +27,17 @@ use crate::budget::Budgets;
 use crate::event::{Event, Recorder};
 use crate::lab::host::Host;
 use crate::problem::Problems;
-use crate::scenario::ImageSource;
+use crate::scenario::{Candidate, ImageSource};
 use crate::versions::Picked;
 pub use archive::{load, save};
+pub use candidate::{candidate_problems, unusable_candidate};
 pub use needs::print_needs;
 pub use official::data_plane;
 pub use origin::Origins;
 pub use overview::{BuiltParts, OfficialImages, Overview, Pair, VersionRow, overview, print_overview};
 pub use pull::hint;
 pub use release::{Asset, Fetched, images_of, published_sum};
+pub use share::{disk, prune_combination};
 pub use store::{Manifest, Present};
 pub use upkeep::{
     Freed, Health, Pruned, Row, Verified, list, print_list, print_prune, print_verify, prune, prune_files,
@@ -58,6 +62,10 @@ pub struct Built {
     pub workload_image: String,
     /// The Istio release under test: `bin/istioctl`, `samples/`.
     pub release: PathBuf,
+    /// The istioctl that installs: the release's, or a candidate's.
+    pub istioctl: PathBuf,
+    /// The hub and tag that it is told, where it would take others by itself.
+    pub hub_and_tag: Option<(String, String)>,
     /// The kind command.
     pub kind: PathBuf,
     /// Image name to content digest: the engine's image id, or the digest of the config of an image inside the nodes.
@@ -83,6 +91,8 @@ pub struct Site<'a> {
     pub host: &'a Host,
     /// Which ones are wanted.
     pub source: ImageSource,
+    /// What is judged in the place of the release's own.
+    pub candidate: &'a Candidate,
     /// Mirrors.
     pub origins: &'a Origins,
     /// Where events go.
@@ -201,6 +211,12 @@ impl ImageError {
 /// # Errors
 /// [`ImageError`], which an event says too. What was finished stays, and the next call goes on from there.
 pub async fn ensure(site: &Site<'_>) -> Result<Built, ImageError> {
+    let release = release(site).await?;
+    if site.candidate.is_default() { Ok(release) } else { candidate::ensure(site, release).await }
+}
+
+/// What a lab of these versions is made of, whatever candidate there is.
+async fn release(site: &Site<'_>) -> Result<Built, ImageError> {
     match site.source {
         ImageSource::Local => local(site).await,
         ImageSource::Official => official::ensure(site, true).await,
@@ -236,6 +252,8 @@ async fn local(site: &Site<'_>) -> Result<Built, ImageError> {
     Ok(Built {
         node_image: image("lab-node"),
         workload_image: image("workload"),
+        istioctl: present["istio"].folder.join("bin/istioctl"),
+        hub_and_tag: None,
         release: present["istio"].folder.clone(),
         kind: present["kind"].folder.join("bin/kind"),
         digests,

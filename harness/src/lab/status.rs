@@ -89,7 +89,7 @@ pub fn look_inside(home: &Home, lab: &str) -> String {
         let _ = writeln!(text, "    kubectl --kubeconfig {kubeconfig} get pods -A   # {role}");
     }
     if let Ok(file) = LabFile::read(home, lab) {
-        let istioctl = quote(&file.release.join("bin/istioctl").to_string_lossy());
+        let istioctl = quote(&file.istioctl().to_string_lossy());
         let kubeconfig = quote(&home.kubeconfig(lab, Role::Primary).to_string_lossy());
         let words = action::istio_namespace(file.scenario.istio_namespace_of(Role::Primary));
         let words: String = words.iter().map(|word| format!(" {word}")).collect();

@@ -1,5 +1,6 @@
 //! Reads a scenario's tree field by field, filling in defaults and collecting every mistake.
 
+mod candidate;
 mod clusters;
 mod fields;
 mod install;
@@ -19,7 +20,7 @@ use crate::problem::Problems;
 use crate::sabotage::Sabotage;
 use crate::versions::{Component, Versions};
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 19] = [
     "schema",
     "name",
     "description",
@@ -28,6 +29,7 @@ const FIELDS: [&str; 18] = [
     "kubernetes",
     "istio",
     "images",
+    "candidate",
     "meshId",
     "network",
     "istioNamespace",
@@ -121,6 +123,7 @@ impl Reader<'_> {
         self.scenario.istio_namespace =
             self.read("", root, "istioNamespace", IstioNamespace::named).unwrap_or(own.istio_namespace);
         self.scenario.images = self.read("", root, "images", ImageSource::named).unwrap_or(own.images);
+        self.candidate(root);
         if let Some(clusters) = self.mapping("", root, "clusters") {
             self.clusters(&clusters);
         }

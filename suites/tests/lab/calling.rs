@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use harness::lab::Home;
 use quick_junit::{Report, TestCaseStatus};
@@ -191,6 +192,15 @@ pub fn workload_image() -> String {
     let list = String::from_utf8_lossy(&output.stdout).into_owned();
     let hash = list.lines().find_map(|line| line.strip_prefix("workload ")?.split_whitespace().next());
     format!("meshproof/workload:{}", hash.unwrap_or_else(|| panic!("no workload in the list of images: {list}")))
+}
+
+/// Looks until nothing is wrong, for what a server takes up or writes down a moment late; says at last what is wrong.
+pub fn eventually(mut wrong: impl FnMut() -> Option<String>) {
+    let begun = Instant::now();
+    while let Some(wrong) = wrong() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{wrong}, after 30 s");
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }
 
 /// kubectl on a cluster of the lab, by the node's own.

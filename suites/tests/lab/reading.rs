@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use harness::check::case::Reads;
+use harness::check::right::{Place, Right};
 use harness::lab::{Home, kind};
 use harness::reading::rbac;
 use harness::role::Role;
 use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 
-use crate::calling::{Lab, MESHPROOF, docker, kubectl, node};
+use crate::calling::{Lab, MESHPROOF, docker, eventually, kubectl, node};
 
 /// The account that the printed manifest makes.
 const ACCOUNT: &str = "system:serviceaccount:istio-system:meshproof-reader";
@@ -24,6 +25,11 @@ const CONTEXTS: [(Role, &str, &str); 2] = [(Role::Primary, "cluster1", "mine-a")
 pub fn judges_with_the_printed_rights_and_writes_nothing(lab: &Lab) {
     for (role, cluster, _) in CONTEXTS {
         with_manifest(lab, cluster, "apply", &manifest(role));
+        for place in [Place::Cluster, Place::Istio] {
+            let rights = rbac::rights(&suites::registry(), role);
+            let right = rights.iter().map(|(right, _)| right).find(|right| right.place == place);
+            becomes(lab, cluster, right.expect("rights in both places"), "yes");
+        }
     }
     let folder = tempfile::tempdir().expect("a folder");
     let kubeconfig = kubeconfig(lab, folder.path());
@@ -51,6 +57,27 @@ fn with_manifest(lab: &Lab, cluster: &str, verb: &str, manifest: &str) {
     let mut process = Command::new("docker").args(line).stdin(Stdio::piped()).spawn().expect("docker can be started");
     process.stdin.take().expect("its input").write_all(manifest.as_bytes()).expect("kubectl reads it");
     assert!(process.wait().expect("kubectl ends").success(), "kubectl {verb}");
+}
+
+/// Waits until the API server has taken up whether the account has a right: it judges by what it has heard of the rules.
+fn becomes(lab: &Lab, cluster: &str, right: &Right, wanted: &str) {
+    let (resource, subresource) = right.resource.split_once('/').unwrap_or((right.resource, ""));
+    let resource = format!("{resource}.{}", right.group);
+    let mut words = vec!["exec".to_string(), node(lab, cluster)];
+    words.extend(["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "auth", "can-i"].map(String::from));
+    words.extend([right.verbs[0], resource.trim_end_matches('.')].map(String::from));
+    words.extend(right.names.first().map(ToString::to_string));
+    words.extend(["--subresource", subresource, "--as", ACCOUNT].map(String::from));
+    words.extend(match right.place {
+        Place::Cluster => vec!["--all-namespaces".to_string()],
+        Place::Istio => vec!["--namespace".to_string(), "istio-system".to_string()],
+    });
+    eventually(|| {
+        // Its exit code is 1 where the answer is no.
+        let output = Command::new("docker").args(&words).output().expect("docker can be started");
+        let answer = String::from_utf8_lossy(&output.stdout).trim().to_string();
+        (answer != wanted).then(|| format!("{}: {answer:?} instead of {wanted}", words.join(" ")))
+    });
 }
 
 /// A kubeconfig that has the account of the printed rights in both clusters, and nobody else.
@@ -122,28 +149,39 @@ fn id(name: &str) -> &str {
 /// What the API servers wrote down of that account: nothing that writes, nothing that is not printed, and all that is.
 fn only_the_printed_rights_were_used(lab: &Lab) {
     for (role, cluster, _) in CONTEXTS {
-        let log = docker(&["exec", &node(lab, cluster), "cat", kind::AUDIT_LOG]).stdout;
-        let log = String::from_utf8_lossy(&log).into_owned();
-        let calls: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-        let calls = calls.iter().filter(|call| call["user"]["username"] == ACCOUNT);
-        let used: BTreeSet<[String; 3]> = calls.filter(|call| call["objectRef"].is_object()).map(used).collect();
         let printed: BTreeSet<[String; 3]> = rbac::rights(&suites::registry(), role)
             .iter()
             .flat_map(|(right, _)| right.verbs.iter().map(|verb| [verb, right.group, right.resource].map(String::from)))
             .collect();
-        assert!(!used.is_empty(), "the API server of {cluster} writes down what the account does");
+        // Where all is well there is nothing to wait for; and whether a connection may be made is asked, not written down.
+        let unused = |used: &BTreeSet<[String; 3]>| -> Vec<[String; 3]> {
+            let unused = printed.difference(used).filter(|[verb, ..]| verb != "watch" && verb != "create");
+            unused.cloned().collect()
+        };
+        // A forwarded connection is written down when it ends, which may be after the process that made it.
+        eventually(|| {
+            Some(unused(&all_used(lab, cluster)))
+                .filter(|unused| !unused.is_empty())
+                .map(|unused| format!("{cluster}: printed, and never used: {unused:?}"))
+        });
+        let used = all_used(lab, cluster);
         let unprinted: Vec<_> = used.difference(&printed).collect();
         assert_eq!(unprinted, Vec::<&[String; 3]>::new(), "{cluster}");
-        // Where all is well there is nothing to wait for; and whether a connection may be made is asked, not written down.
-        let unused: Vec<_> =
-            printed.difference(&used).filter(|[verb, ..]| verb != "watch" && verb != "create").collect();
-        assert_eq!(unused, Vec::<&[String; 3]>::new(), "{cluster}");
         let writes = used.iter().filter(|[verb, _, resource]| {
             !["get", "list", "watch"].contains(&verb.as_str()) && resource != "pods/portforward"
         });
         assert_eq!(writes.count(), 0, "{cluster}: {used:?}");
         println!("{cluster}: {} rights used by reading, no write", used.len());
     }
+}
+
+/// What the API server of a cluster wrote down of the account.
+fn all_used(lab: &Lab, cluster: &str) -> BTreeSet<[String; 3]> {
+    let log = docker(&["exec", &node(lab, cluster), "cat", kind::AUDIT_LOG]).stdout;
+    let log = String::from_utf8_lossy(&log).into_owned();
+    let calls = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let calls = calls.filter(|call| call["user"]["username"] == ACCOUNT && call["objectRef"].is_object());
+    calls.map(|call| used(&call)).collect()
 }
 
 fn used(call: &Value) -> [String; 3] {
@@ -174,6 +212,8 @@ fn a_missing_right_is_named(lab: &Lab, kubeconfig: &Path) {
     let without = all.replace(rule, "");
     assert_ne!(all, without);
     with_manifest(lab, "cluster1", "apply", &without);
+    let right = Right::new(Role::Primary, Place::Istio, "", "pods/portforward", &["get"]);
+    becomes(lab, "cluster1", &right, "no");
     let (exit, said) = check(lab, kubeconfig, "mine-a,mine-b");
     with_manifest(lab, "cluster1", "apply", &all);
     let (_, other) = told(lab);

@@ -109,13 +109,13 @@ pub(super) fn shape(bundle: &Bundle, scenario: &mut Scenario, rows: &mut Rows) {
     for role in Role::ALL {
         let captured = &index.clusters[&role];
         let mut wish = ClusterWish::named(&scenario.clusters[&role].name);
-        if check_cluster_name(&captured.id).is_ok() {
+        if index.clusters[&role.other()].id == captured.id {
+            rows.push(format!("cluster id {} of both clusters", captured.id), "two clusters of a lab have two names");
+        } else if check_cluster_name(&captured.id).is_ok() {
             captured.id.clone_into(&mut wish.name);
         } else {
-            rows.push(
-                format!("cluster id {}", captured.id),
-                format!("no node could be called so; {} stands in for it", wish.name),
-            );
+            let why = format!("no node could be called so; {} stands in for it", wish.name);
+            rows.push(format!("cluster id {}", captured.id), why);
         }
         let nodes = captured.nodes.unwrap_or(1);
         wish.nodes = u32::try_from(nodes).unwrap_or(NODES).clamp(1, NODES);
@@ -128,23 +128,6 @@ pub(super) fn shape(bundle: &Bundle, scenario: &mut Scenario, rows: &mut Rows) {
             rows.push(format!("{proxies} proxies of {}", captured.id), "the workloads are meshproof's own sample");
         }
         scenario.clusters.insert(role, wish);
-    }
-    let names = Role::ALL.map(|role| scenario.clusters[&role].name.clone());
-    if names[0] == names[1] {
-        rows.push(format!("cluster id {} of both clusters", names[0]), "two clusters of a lab have two names");
-        *scenario = Scenario {
-            clusters: BTreeMap::from([
-                (
-                    Role::Primary,
-                    ClusterWish { name: "cluster1".to_string(), ..scenario.clusters[&Role::Primary].clone() },
-                ),
-                (
-                    Role::Remote,
-                    ClusterWish { name: "cluster2".to_string(), ..scenario.clusters[&Role::Remote].clone() },
-                ),
-            ]),
-            ..scenario.clone()
-        };
     }
     let deployments = bundle.documents(Role::Primary, "deployments");
     let of = |app: &str, value: &str| deployments.iter().find(|object| object["metadata"]["labels"][app] == value);

@@ -202,6 +202,7 @@ impl Cli {
                 Err((message, instead)) => problems.push("--istio-namespace", message, instead),
             }
         }
+        problems.0.extend(shape.candidate.apply(&mut file).0);
         for component in Component::ALL {
             let Some(version) = versions.of(component) else { continue };
             match around.versions.check(component, version) {

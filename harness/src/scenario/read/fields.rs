@@ -101,6 +101,7 @@ impl Reader<'_> {
             "expect" => "`D8: failed`",
             "clusters" => "`primary:` and `remote:`",
             "istiod" | "gateway" => "`replicas: 2`",
+            "candidate" => "`istioctl: out/istioctl`",
             "install" => "`without: [annotate-namespace]`",
             "checks" => "`only: [D8]`",
             "overlay" => "`values:`",
