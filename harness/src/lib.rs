@@ -2,6 +2,7 @@
 //! reports. It knows no check by name; the catalogue is in the crate `suites`.
 
 pub mod budget;
+pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod context;
@@ -9,6 +10,7 @@ pub mod diagnose;
 pub mod event;
 pub mod exit;
 pub mod field;
+pub mod inspect;
 pub mod install;
 pub mod lab;
 pub mod matrix;

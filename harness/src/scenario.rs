@@ -28,7 +28,7 @@ mod value;
 pub use candidate::{Candidate, Mistake};
 pub use expected::Expected;
 pub use install::{Ca, ExternalIstiod, InstallWish, ManifestWish};
-pub use names::check_lab_name;
+pub use names::{check_cluster_name, check_lab_name, check_label_value};
 pub use namespace::IstioNamespace;
 pub use read::Known;
 pub use schema::schema;

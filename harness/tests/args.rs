@@ -330,6 +330,40 @@ fn rights_can_be_printed_without_a_cluster() {
     assert_eq!((rbac.role.as_str(), rbac.istio_namespace.to_string().as_str()), ("remote", "mesh"));
 }
 
+#[rstest]
+#[case::nowhere_to(&["capture", "--contexts", "a,b"], "--out", "no folder is given")]
+#[case::into_a_folder_that_is_full(&["capture", "--contexts", "a,b", "-o", "src"], "--out", "is not empty")]
+#[case::into_a_file(&["capture", "--contexts", "a,b", "-o", "Cargo.toml"], "--out", "is no folder")]
+#[case::below_nothing(&["capture", "--contexts", "a,b", "-o", "nowhere/bundle"], "--out", "there is no folder")]
+#[case::of_nothing(&["capture", "-o", "bundle"], "--contexts", "no context is given")]
+#[case::of_two_kinds(&["capture", "--contexts", "a,b", "--lab", "mine", "-o", "bundle"], "--lab", "--contexts names clusters")]
+#[case::of_a_lab_elsewhere(&["capture", "--lab", "Mine", "-o", "bundle"], "--lab", "cannot be a lab's name")]
+#[case::a_secret_of_no_name(&["capture", "--contexts", "a,b", "-o", "bundle", "--remote-secret", "a/b"], "--remote-secret", "no name")]
+#[case::rights_of_nobody(&["capture", "--print-rbac", "both"], "--print-rbac", "no part")]
+#[case::no_bundle(&["run", "nowhere"], "nowhere", "is not there")]
+#[case::a_bundle_and_a_scenario(&["plan", "nowhere", "--scenario", "/nowhere"], "--scenario", "says already")]
+#[case::no_archives(&["inspect", "a.tar.gz", "b.tar.gz"], "b.tar.gz", "is not there")]
+fn what_is_wrong_with_captures_and_archives_is_said(
+    #[case] flags: &[&str],
+    #[case] place: &str,
+    #[case] message: &str,
+) {
+    let problems = request(flags).unwrap_err();
+    let said = problems.0.iter().any(|problem| problem.place == place && problem.message.contains(message));
+    assert!(said, "{problems}");
+}
+
+/// The healthy capture, rebuilt by `run` on another version and with other nodes than were captured.
+#[test]
+fn flags_go_before_what_a_bundle_says() {
+    let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/bundles/guide");
+    let request = request(&["run", bundle, "--istio", "1.29.2", "--nodes", "2", "--lab", "mine"]).unwrap();
+    let scenario = request.scenario();
+    assert_eq!((scenario.istio.as_str(), scenario.lab.as_str()), ("1.29.2", "mine"));
+    assert!(scenario.clusters.values().all(|wish| wish.nodes == 2));
+    assert!(request.not_rebuilt.iter().any(|row| row.what == "not rebuilt: Istio 1.31.1"), "{:?}", request.not_rebuilt);
+}
+
 #[test]
 fn what_is_wrong_with_a_candidate_is_said_all_at_once() {
     let flags = "run --hub https://registry.example.com --tag a/b --images-tar /nowhere/a.tar --istioctl /nowhere/istioctl \

@@ -28,6 +28,8 @@ mod d6_remote_secret;
 mod d7_endpoints;
 mod d8_webhook_ca;
 mod d9_root_configmaps;
+#[cfg(test)]
+mod inspected;
 mod shared;
 
 use harness::check::Case;

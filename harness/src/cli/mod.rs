@@ -1,8 +1,10 @@
 //! The command line: flags, verbs, and what a signal does.
 
 pub mod args;
+mod capture;
 mod claim;
 pub mod field;
+mod inspect;
 mod interrupt;
 mod matrix;
 mod own;

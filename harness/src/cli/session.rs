@@ -30,7 +30,7 @@ use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
 use crate::role::Role;
 use crate::run::{Pause, Run};
-use crate::scenario::{ImageSource, Round, Scenario};
+use crate::scenario::{ImageSource, Round};
 use crate::stray;
 use crate::topology::Topology;
 use crate::usage::Usage;
@@ -89,8 +89,9 @@ pub struct Session<'a> {
     pub folder: PathBuf,
 }
 
-/// The plan for a scenario on a topology, with the rounds of checks of a timeline that is gone through.
-pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case], rounds: Option<&[Asked<'_>]>) -> Plan {
+/// The plan for a request on a topology, with the rounds of checks of a timeline that is gone through.
+pub fn plan(request: &Request, topology: &Topology, cases: &[Case], rounds: Option<&[Asked<'_>]>) -> Plan {
+    let scenario = request.scenario();
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
     let of = |clean_up: bool| steps.iter().filter(move |step| (step.phase == Phase::CleanUp) == clean_up);
     let moments = rounds.map(|_| timeline::moments(scenario)).unwrap_or_default();
@@ -103,6 +104,7 @@ pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case], rounds: Op
         deviations: [
             primary_remote::deviations(scenario),
             primary_remote::data_plane_deviations(scenario.images == ImageSource::Local),
+            request.not_rebuilt.clone(),
         ]
         .concat(),
     }
@@ -152,7 +154,6 @@ pub fn recorder(folder: &Path, shown: bool) -> std::io::Result<Recorder> {
 impl Session<'_> {
     /// Goes through the phases of a verb and says how it ended.
     pub async fn go(&self, phases: Phases, picked: &Picked, topology: &Topology, existing: Option<LabFile>) -> Exit {
-        let scenario = self.request.scenario();
         let rounds = phases.timeline.then(|| timeline::rounds(self.request, self.catalogue));
         let cases: Vec<Case> = self
             .catalogue
@@ -165,7 +166,7 @@ impl Session<'_> {
             run: self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             meshproof: crate::version().to_string(),
             verb: self.request.verb.name().to_string(),
-            plan: Box::new(plan(scenario, topology, &cases, rounds.as_deref())),
+            plan: Box::new(plan(self.request, topology, &cases, rounds.as_deref())),
         });
         if let Some(limit) = self.request.deadline {
             self.interrupt.deadline(limit);

@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{field, matrix, own, preflight, prove, repeat, scenarios, timeline, versions};
+use super::{capture, field, inspect, matrix, own, preflight, prove, repeat, scenarios, timeline, versions};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -114,7 +114,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
                 Topology::choose(request.scenario(), &taken).map_err(|problems| request.file.locate(problems))?;
             let cases = selected(&request, catalogue);
             let rounds = timeline::rounds(&request, catalogue);
-            out(&report::plan::render(&plan(request.scenario(), &topology, &cases, Some(&rounds))));
+            out(&report::plan::render(&plan(&request, &topology, &cases, Some(&rounds))));
             Ok(Exit::Green)
         }
         Verb::List(_) => {
@@ -132,6 +132,11 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Report(args) => rebuild(&args.events, &args.out),
         Verb::Field(args) => field::verb(&args.verb, issues, &around, base).await,
         Verb::Images(args) => image_verb(&args.verb, &request, base).await,
+        Verb::Inspect(_) => match &request.reports {
+            Some(reports) => inspect::inspect(&request, reports, &selected(&request, catalogue)).await,
+            None => Ok(Exit::Usage),
+        },
+        Verb::Capture(capturing) => capture::capture(&capturing.wanted(kubeconfig)?).await,
         Verb::Versions(args) => versions::verb(args, &known, &request, base).await,
         Verb::Status(_) => {
             let engine = preflight::engine(&root, EngineUse::Existing).await.ok();

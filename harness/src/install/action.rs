@@ -20,7 +20,7 @@ pub(super) const RELEASED_ISTIOD: &str = "istiod.istio-system.svc.cluster.local"
 
 const PRIMARY_FILE: &str = include_str!("../../../fixtures/istio/cluster1.yaml");
 const REMOTE_FILE: &str = include_str!("../../../fixtures/istio/cluster2.yaml");
-const LAB_FILE: &str = include_str!("../../../fixtures/istio/lab.yaml");
+pub(crate) const LAB_FILE: &str = include_str!("../../../fixtures/istio/lab.yaml");
 const LAB_GATEWAY_FILE: &str = include_str!("../../../fixtures/istio/lab-gateway.yaml");
 const ISTIOD_REPLICAS_FILE: &str = include_str!("../../../fixtures/istio/istiod-replicas.yaml");
 const GATEWAY_REPLICAS_FILE: &str = include_str!("../../../fixtures/istio/gateway-replicas.yaml");

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
@@ -15,6 +16,7 @@ use kube::runtime::watcher;
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::forward::Pages;
 use super::revision::Revision;
 use crate::check::right;
 use crate::per_cluster::Member;
@@ -103,6 +105,8 @@ pub struct Cluster {
     pub revision: Revision,
     /// The namespace of the sample workloads in it: in a primary, of those for the remote with which it is judged.
     pub sample: String,
+    /// Pages of its pods, where they were written down by somebody and no pod can be asked.
+    pub pages: Option<Arc<Pages>>,
 }
 
 impl Debug for Cluster {
@@ -146,6 +150,7 @@ impl Cluster {
             istio_namespace: istio_namespace.clone(),
             revision: Revision::default(),
             sample: SAMPLE_NAMESPACE.to_string(),
+            pages: None,
         })
     }
 
@@ -185,6 +190,11 @@ impl Cluster {
     /// `cluster2 ConfigMap sample/istio-ca-root-cert`: how evidence and causes name an object.
     pub fn object(&self, kind: &str, namespaced_name: &str) -> String {
         format!("{} {kind} {namespaced_name}{}", self.name, self.shown_context())
+    }
+
+    /// Whether it is known by what was written down of it, and cannot be asked.
+    pub fn is_recorded(&self) -> bool {
+        self.pages.is_some()
     }
 
     fn shown_context(&self) -> String {

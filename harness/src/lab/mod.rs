@@ -22,6 +22,7 @@ pub mod up;
 
 pub use cluster::Cluster;
 pub use engine::Engine;
+pub use forward::Pages;
 pub use revision::Revision;
 pub use state::{Home, LabFile, LabLock};
 

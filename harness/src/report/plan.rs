@@ -29,6 +29,12 @@ fn head(plan: &Plan) -> String {
             lines.extend(contexts.iter().map(|(role, context)| format!("{:<7}  context {context}", role.as_str())));
             lines.join("\n")
         }
+        Target::Archives { archives, istio_namespace } => {
+            let mut lines =
+                vec![plan.name(), format!("guide    {GUIDE}"), format!("istio    {istio_namespace}, offline")];
+            lines.extend(archives.iter().map(|(role, archive)| format!("{:<7}  {archive}", role.as_str())));
+            lines.join("\n")
+        }
     }
 }
 

@@ -7,9 +7,10 @@ use std::time::Duration;
 use super::{Cli, Common, FieldArgs, FieldVerb, Verb, VersionsArgs, VersionsVerb, own, remotes};
 use crate::budget::Budgets;
 use crate::field::Symptoms;
+use crate::inspect::Reports;
 use crate::install::per_remote;
 use crate::lab::images::Origins;
-use crate::plan::CaseOutline;
+use crate::plan::{CaseOutline, Deviation};
 use crate::problem::{Problem, Problems, any_of, nearest};
 use crate::reading::rbac::Subject;
 use crate::reading::{Contexts, KubeconfigFiles};
@@ -117,6 +118,8 @@ pub struct Request {
     pub file: ScenarioFile,
     /// Whether `--scenario` was given.
     pub from_file: bool,
+    /// What of a bundle is not rebuilt, and why.
+    pub not_rebuilt: Vec<Deviation>,
     /// The checks that are asked.
     pub selection: Selection,
     /// The checks that each round of the timeline asks, in its order.
@@ -129,6 +132,8 @@ pub struct Request {
     pub pause_after: Option<String>,
     /// The clusters to judge, if meshproof did not make them.
     pub contexts: Option<Contexts>,
+    /// The bug reports to judge, if that is what is asked.
+    pub reports: Option<Reports>,
     /// Whose rights to print, and for whom, if that is all that is asked.
     pub rbac: Option<Rbac>,
     /// Steps of the guide that are left out, as `prove` does on purpose; no flag asks for that.
@@ -173,8 +178,16 @@ impl Cli {
     /// Reads the scenario file and judges it and every flag, or names all that is wrong.
     pub fn request(&self, around: &Surroundings<'_>) -> Result<Request, Problems> {
         let mut problems = Problems::new();
-        let common = self.verb.common().cloned().unwrap_or_default();
+        let mut common = self.verb.common().cloned().unwrap_or_default();
+        if let Verb::Inspect(inspecting) = &self.verb {
+            common.runs.clone_from(&inspecting.runs);
+        }
         let file = problems.keep(scenario_file(&common, around));
+        let versions = self.verb.versions();
+        let rebuilt = self.verb.rebuild().wanted(common.scenario.is_some(), &versions, around);
+        let rebuilt = problems.keep(rebuilt).flatten();
+        let (rebuilt, not_rebuilt) = rebuilt.map(|one| (one.scenario, one.not_rebuilt)).unzip();
+        let file = rebuilt.map(ScenarioFile::built_in).or(file);
         let mut file = file.unwrap_or_else(|| built_in(around.versions));
         if let Some(lab) = &common.lab {
             match check_lab_name(lab) {
@@ -199,7 +212,6 @@ impl Cli {
             }
         }
         problems.0.extend(shape.candidate.apply(&mut file).0);
-        let versions = self.verb.versions();
         for component in Component::ALL {
             let Some(version) = versions.of(component) else { continue };
             match around.versions.check(component, version) {
@@ -228,7 +240,7 @@ impl Cli {
         let mut pause_after = None;
         let mut deadline = None;
         let mut repeat = Repeat::ONCE;
-        let (mut contexts, mut rbac) = (None, None);
+        let (mut contexts, mut rbac, mut reports) = (None, None, None);
         match &self.verb {
             Verb::Check(checking) => {
                 (contexts, rbac) = own::read(&checking.own, &common, around.kubeconfig, &mut problems);
@@ -278,6 +290,10 @@ impl Cli {
                     problems.push("--all", message, format!("one of them: --all or {flag}"));
                 }
             }
+            Verb::Inspect(inspecting) => reports = problems.keep(inspecting.wanted()),
+            Verb::Capture(capturing) => {
+                problems.keep(capturing.wanted(around.kubeconfig));
+            }
             Verb::Versions(VersionsArgs { verb: Some(VersionsVerb::Add(adding)) }) => {
                 problems.keep(adding.wanted());
             }
@@ -300,12 +316,14 @@ impl Cli {
             verb: self.verb.clone(),
             file,
             from_file: common.scenario.is_some(),
+            not_rebuilt: not_rebuilt.unwrap_or_default(),
             selection,
             rounds,
             sabotages,
             symptoms: around.symptoms.clone(),
             pause_after,
             contexts,
+            reports,
             rbac,
             without: Vec::new(),
             keep,
