@@ -9,7 +9,7 @@ use super::bug_report::{BugReport, in_order};
 use crate::lab::{Cluster, Revision};
 use crate::problem::Problems;
 use crate::role::Role;
-use crate::scenario::IstioNamespace;
+use crate::scenario::{IstioNamespace, SAMPLE_NAMESPACE};
 
 /// The reports of two clusters, read and found to be what they should.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,6 +62,7 @@ impl Reports {
         let name = self.names()[&role].clone();
         let cluster = Cluster {
             role,
+            member: role.into(),
             name: name.clone(),
             context: name,
             kubeconfig: None,
@@ -69,6 +70,7 @@ impl Reports {
             nodes: BTreeMap::new(),
             istio_namespace: self.istio_namespace.clone(),
             revision: Revision::default(),
+            sample: SAMPLE_NAMESPACE.to_string(),
             pages: Some(Arc::new(report.pages.clone())),
         };
         (cluster, report.kubernetes.clone())

@@ -127,7 +127,7 @@ pub(super) fn shape(bundle: &Bundle, scenario: &mut Scenario, rows: &mut Rows) {
         if proxies > 0 {
             rows.push(format!("{proxies} proxies of {}", captured.id), "the workloads are meshproof's own sample");
         }
-        scenario.clusters.insert(role, wish);
+        scenario.clusters[&role] = wish;
     }
     let deployments = bundle.documents(Role::Primary, "deployments");
     let of = |app: &str, value: &str| deployments.iter().find(|object| object["metadata"]["labels"][app] == value);

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use kube::config::Kubeconfig;
 
-use super::VersionFlags;
 use super::own::role;
 use super::request::{Rbac, Surroundings};
+use super::{VersionFlags, remotes};
 use crate::bundle::rebuild::{Rebuilt, rebuild};
 use crate::bundle::{self, ACCOUNT, Wish};
 use crate::lab::{Home, LabFile};
@@ -167,7 +167,10 @@ fn of_lab(lab: &str, namespace_said: bool) -> Result<(Contexts, String), Problem
             }
         }
     }
-    let names = file.topology.clusters.iter().map(|(role, plan)| (*role, plan.context.clone())).collect();
+    if let Some(problem) = remotes::only_one("capture", &file.scenario) {
+        return Err(problem.into());
+    }
+    let names = file.topology.clusters.iter().map(|(member, plan)| (member.role, plan.context.clone())).collect();
     let istio_namespace = file.scenario.istio_namespace_of(Role::Primary).clone();
     let secret = format!("istio-remote-secret-{}", file.scenario.clusters[&Role::Remote].name);
     problems.or((Contexts { names, istio_namespace, kubeconfig }, secret))
