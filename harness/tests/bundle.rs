@@ -330,7 +330,7 @@ fn edit(folder: &Path, file: &str, from: &str, to: &str) {
 
 /// A few lines of YAML that grow to a thousand million words.
 fn bomb() -> String {
-    let nine = |name: char| vec![format!("*{name}"); 9].join(", ");
+    let nine = |name: char| std::iter::repeat_n(format!("*{name}"), 9).collect::<Vec<_>>().join(", ");
     let lines = ('b'..='j').zip('a'..).map(|(name, before)| format!("{name}: &{name} [{}]\n", nine(before)));
-    format!("a: &a [{}]\n{}", vec!["x"; 9].join(", "), lines.collect::<String>())
+    format!("a: &a [{}]\n{}", ["x"; 9].join(", "), lines.collect::<String>())
 }
