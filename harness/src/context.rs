@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::budget::Budgets;
 use crate::event::Recorder;
+use crate::field::Symptoms;
 use crate::install::facts::{Fact, Facts};
 use crate::lab::Lab;
 use crate::mesh::{Mesh, Wanted};
@@ -60,6 +61,7 @@ impl Context {
                 wanted: Arc::new(Wanted::of(&lab.file.scenario)),
                 recorder,
                 budgets,
+                symptoms: Arc::default(),
                 scope: String::new(),
                 hurry: Hurry::default(),
             },
@@ -68,6 +70,12 @@ impl Context {
             round: String::new(),
             nonce: nonce(),
         }
+    }
+
+    /// The same, where red checks name the field issues that they look like.
+    pub fn knowing(mut self, symptoms: &Symptoms) -> Context {
+        self.mesh.symptoms = Arc::new(symptoms.clone());
+        self
     }
 
     /// The same, for another case.

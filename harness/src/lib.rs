@@ -8,6 +8,7 @@ pub mod context;
 pub mod diagnose;
 pub mod event;
 pub mod exit;
+pub mod field;
 pub mod install;
 pub mod lab;
 pub mod matrix;

@@ -8,6 +8,7 @@ use kube::core::{Selector, SelectorExt};
 
 use crate::budget::{Budgets, Limit};
 use crate::event::Recorder;
+use crate::field::Symptoms;
 use crate::lab::{Cluster, Clusters};
 use crate::role::Role;
 use crate::scenario::Scenario;
@@ -24,6 +25,8 @@ pub struct Mesh {
     pub recorder: Recorder,
     /// Time limits.
     pub budgets: Budgets,
+    /// What red checks say in the field issues that are known.
+    pub symptoms: Arc<Symptoms>,
     /// Id of the step or case that this is for.
     pub scope: String,
     /// Hurries the waits of a check that another already takes the blame for.

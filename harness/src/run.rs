@@ -301,7 +301,7 @@ impl Run {
 
     fn tell(&self, judged: Judged<'_>, verdicts: &mut BTreeMap<String, Verdict>) {
         let Judged { case, verdict, failed_attempts, seconds, .. } = judged;
-        let verdict = blamed(case, verdict, verdicts);
+        let verdict = self.context.symptoms.noted(case.id, blamed(case, verdict, verdicts));
         verdicts.insert(case.id.to_string(), verdict.clone());
         let id = self.context.told(case.id);
         self.context.recorder.emit(Event::CaseFinished { id, verdict, failed_attempts, seconds });

@@ -1,6 +1,6 @@
 //! What a user asks for: a scenario file, read and judged as a whole before anything is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
@@ -12,6 +12,7 @@ use crate::problem::{Problems, any_of, nearest};
 use crate::role::Role;
 use crate::versions::{Component, Versions};
 
+mod candidate;
 mod cidr;
 mod expected;
 mod install;
@@ -24,6 +25,7 @@ mod timeline;
 mod tree;
 mod value;
 
+pub use candidate::{Candidate, Mistake};
 pub use expected::Expected;
 pub use install::{Ca, ExternalIstiod, InstallWish, ManifestWish};
 pub use names::check_lab_name;
@@ -51,6 +53,10 @@ pub struct Scenario {
     /// Issue threads and pages in which users met what it shows: `istio/istio#41389`, or an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub threads: Vec<Thread>,
+    /// What a red check says where it is this: its id, and its cause line as a glob such as `* has no sidecar`. Where a check
+    /// of any other run says so, its hint names the threads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub symptom: BTreeMap<String, String>,
     /// Name of the lab that it runs in.
     pub lab: String,
     /// Kubernetes version, as `v1.36.3`.
@@ -59,6 +65,9 @@ pub struct Scenario {
     pub istio: String,
     /// Where images come from.
     pub images: ImageSource,
+    /// What is judged in the place of the release's own images and istioctl.
+    #[serde(default, skip_serializing_if = "Candidate::is_default")]
+    pub candidate: Candidate,
     /// The guide's `values.global.meshID`.
     pub mesh_id: String,
     /// The guide's `values.global.network`.
@@ -207,10 +216,12 @@ impl Scenario {
             name: "primary-remote".to_string(),
             description: String::new(),
             threads: Vec::new(),
+            symptom: BTreeMap::new(),
             lab: "meshproof".to_string(),
             kubernetes: versions.default_kubernetes().to_string(),
             istio: versions.default_istio().to_string(),
             images: ImageSource::Auto,
+            candidate: Candidate::default(),
             mesh_id: "mesh1".to_string(),
             network: "network1".to_string(),
             istio_namespace: IstioNamespace::default(),
@@ -286,6 +297,12 @@ impl Scenario {
         }
     }
 
+    /// The checks that are expected to be red at some time, with some version of Istio.
+    pub fn expected_red(&self) -> BTreeSet<&str> {
+        let all = self.expect.iter().chain(self.rounds().flat_map(|round| &round.expect));
+        all.filter(|(_, expected)| expected.names("failed")).map(|(id, _)| id.as_str()).collect()
+    }
+
     /// The rounds of checks within the timeline.
     pub fn rounds(&self) -> impl Iterator<Item = &Round> {
         self.timeline.iter().filter_map(|moment| match moment {
@@ -297,8 +314,8 @@ impl Scenario {
     /// This scenario on a lab that another made: by which a lab is made and installed is that one's, what is done to it then,
     /// what is judged, and how that is told, is this one's.
     pub fn on_lab_of(&self, made: &Scenario) -> Scenario {
-        let Scenario { name, description, threads, timeline, checks, expect, .. } = self.clone();
-        Scenario { name, description, threads, timeline, checks, expect, ..made.clone() }
+        let Scenario { name, description, threads, symptom, timeline, checks, expect, .. } = self.clone();
+        Scenario { name, description, threads, symptom, timeline, checks, expect, ..made.clone() }
     }
 }
 
@@ -346,12 +363,16 @@ impl ScenarioFile {
         Ok(ScenarioFile { scenario, places })
     }
 
-    /// Whether it asks for a lab that was made as `made` says. Number of remotes and nodes, namespace of Istio and source of images do
-    /// not count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
+    /// Whether it asks for a lab that was made as `made` says. Number of remotes and nodes, namespace of Istio and source of images
+    /// do not count, nor do a candidate and overlays where the file names none: `up` takes them by flag or from the environment too,
+    /// and verbs on a lab that is there take what it has.
     /// Versions count where the file names them. What is judged and how it is told makes no lab.
     pub fn asks_for_lab(&self, made: &Scenario) -> bool {
         let mut asked = made.on_lab_of(&self.scenario);
         asked.images = made.images;
+        if !self.says("candidate") {
+            asked.candidate.clone_from(&made.candidate);
+        }
         asked.istio_namespace.clone_from(&made.istio_namespace);
         for component in Component::ALL.into_iter().filter(|component| !self.says(component.key())) {
             made.version(component).clone_into(asked.version_mut(component));
@@ -359,9 +380,14 @@ impl ScenarioFile {
         let (remotes, more) = (asked.clusters.remotes_mut(), made.clusters.remotes());
         remotes.truncate(more.len());
         remotes.extend_from_slice(&more[remotes.len()..]);
-        for (wish, made) in asked.clusters.values_mut().zip(made.clusters.values()) {
+        let fields = cluster_fields(&self.scenario);
+        let places = fields.iter().map(Some).chain(std::iter::repeat(None));
+        for ((wish, made), place) in asked.clusters.values_mut().zip(made.clusters.values()).zip(places) {
             wish.nodes = made.nodes;
             wish.istio_namespace.clone_from(&made.istio_namespace);
+            if place.is_none_or(|place| !self.says(&format!("{place}.overlay"))) {
+                wish.overlay.clone_from(&made.overlay);
+            }
         }
         asked == *made
     }

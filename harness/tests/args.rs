@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser};
 use harness::cli::args::{Cli, EngineUse, Keep, Request, Surroundings};
 use harness::exit::Exit;
+use harness::field::Symptoms;
 use harness::problem::Problems;
 use harness::reading::KubeconfigFiles;
+use harness::role::Role;
 use harness::versions::Versions;
 use rstest::rstest;
 
@@ -36,6 +38,7 @@ fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Probl
         catalogue: &catalogue,
         steps: &steps,
         sabotages: &[],
+        symptoms: &Symptoms::default(),
         terminal,
         ci,
         kubeconfig,
@@ -325,6 +328,48 @@ fn rights_can_be_printed_without_a_cluster() {
     let request = request(&["check", "--print-rbac", "remote", "--istio-namespace", "mesh"]).unwrap();
     let rbac = request.rbac.expect("they are asked for");
     assert_eq!((rbac.role.as_str(), rbac.istio_namespace.to_string().as_str()), ("remote", "mesh"));
+}
+
+#[test]
+fn what_is_wrong_with_a_candidate_is_said_all_at_once() {
+    let flags = "run --hub https://registry.example.com --tag a/b --images-tar /nowhere/a.tar --istioctl /nowhere/istioctl \
+                 --overlay mesh.yaml --overlay third=mesh.yaml --overlay primary=/nowhere/mesh.yaml";
+    let problems = request(&flags.split_whitespace().collect::<Vec<_>>()).unwrap_err();
+    let places: Vec<&str> = problems.0.iter().map(|problem| problem.place.as_str()).collect();
+    let overlay = "--overlay primary=/nowhere/mesh.yaml";
+    assert_eq!(places, ["--hub", "--tag", "--istioctl", "--images-tar", "--overlay", "--overlay", overlay]);
+}
+
+#[test]
+fn a_candidate_goes_before_what_the_scenario_says_of_it_and_an_overlay_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [scenario, mesh] = ["scenario.yaml", "mesh.yaml"].map(|name| folder.path().join(name).display().to_string());
+    fs::write(&scenario, "name: mine\ncandidate: {hub: localhost/theirs, tag: a}\n").unwrap();
+    fs::write(&mesh, "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec: {meshConfig: {}}\n").unwrap();
+    let overlay = format!("primary={mesh}");
+    let flags = ["up", "--scenario", &scenario, "--hub", "localhost/mine", "--overlay", &overlay];
+    let asked = request(&flags).unwrap();
+    let images = asked.scenario().candidate.images().unwrap();
+    assert_eq!(images, ["localhost/mine/pilot:a", "localhost/mine/proxyv2:a"]);
+    let laid_over = |role| asked.scenario().clusters[&role].overlay.clone();
+    assert_eq!(laid_over(Role::Primary), Some(serde_json::json!({"meshConfig": {}})));
+    assert_eq!(laid_over(Role::Remote), None);
+    let twice = [&flags[..], &["--overlay", &overlay]].concat();
+    assert!(request(&twice).unwrap_err().to_string().contains("primary: it has an overlay already"));
+    fs::write(&scenario, "name: mine\ncandidate: {tag: a}\n").unwrap();
+    let place = format!("{scenario}:2:18");
+    let problems = request(&["up", "--scenario", &scenario]).unwrap_err();
+    assert_eq!((problems.0.len(), &problems.0[0].place), (1, &place), "{problems}");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_row_of_field_issues_is_shown_together() {
+    let flags =
+        ["field", "run", "f02", "--istio", "9.9.9,1.29.2", "--keep", "maybe", "--deadline", "soon", "--lab", "L"];
+    let places: Vec<String> = request(&flags).unwrap_err().0.into_iter().map(|problem| problem.place).collect();
+    assert_eq!(places, ["--lab", "--keep", "--deadline", "--istio"]);
+    let said = request(&["field", "run", "--scenario", "/nowhere"]).unwrap_err().to_string();
+    assert!(said.contains("meshproof field run FILE"), "{said}");
 }
 
 #[rstest]

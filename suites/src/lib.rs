@@ -66,6 +66,9 @@ pub fn registry() -> Vec<Case> {
 }
 
 #[cfg(test)]
+mod field_issues;
+
+#[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::path::Path;
@@ -201,20 +204,28 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_scenario_of_the_project_is_sound() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    /// What a scenario of the project can name.
+    pub fn with_known<T>(work: impl FnOnce(Known<'_>) -> T) -> T {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let versions = Versions::parse(include_str!("../../kind/versions.toml")).expect("the versions file is sound");
         let steps: Vec<String> = steps().iter().map(|step| step.id.to_string()).collect();
         let names: Vec<&str> = steps.iter().map(String::as_str).collect();
-        let sabotages = harness::sabotage::choose(&root.join(".."), &[], &registry(), &names).expect("it is sound");
+        let sabotages = harness::sabotage::choose(&root, &[], &registry(), &names).expect("it is sound");
         let cases: Vec<_> = registry().iter().map(Case::outline).collect();
-        let known = Known { versions: &versions, cases: &cases, steps: &steps, sabotages: &sabotages };
+        work(Known { versions: &versions, cases: &cases, steps: &steps, sabotages: &sabotages })
+    }
+
+    #[test]
+    fn every_scenario_of_the_project_is_sound() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folders = ["scenarios", "scenarios/field", "tests/lab"].map(|folder| root.join(folder));
         let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("it is there").flatten());
-        for path in files.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "yaml")) {
-            read(&path, known).unwrap_or_else(|problems| panic!("{problems}"));
-        }
+        let files = files.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "yaml"));
+        with_known(|known| {
+            files.for_each(|path| {
+                read(&path, known).unwrap_or_else(|problems| panic!("{problems}"));
+            })
+        });
     }
 
     #[test]

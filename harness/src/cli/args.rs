@@ -7,12 +7,16 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod candidate;
+mod field;
 mod matrix;
 mod own;
 pub mod remotes;
 mod request;
 mod versions;
 
+pub use candidate::CandidateFlags;
+pub use field::{FieldArgs, FieldListing, FieldRun, FieldVerb};
 pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
@@ -110,6 +114,10 @@ pub enum Verb {
     ///
     /// Example: `meshproof scenario new mine.yaml`
     Scenario(Scenario),
+    /// List or run field issues: what users met, reproduced on a lab.
+    ///
+    /// Example: `meshproof field list`, then `meshproof field run f05-secret-rotated --istio 1.29.2`
+    Field(FieldArgs),
     /// List, get, verify, prune, save or load the images of a lab.
     ///
     /// Example: `meshproof images build`
@@ -219,6 +227,9 @@ pub struct Shape {
     /// What it is made of.
     #[command(flatten)]
     pub versions: VersionFlags,
+    /// What is judged in the place of a release's own.
+    #[command(flatten)]
+    pub candidate: CandidateFlags,
 }
 
 /// Flags of `up`.
@@ -506,12 +517,13 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Report(_) => "report",
             Verb::Scenario(_) => "scenario",
+            Verb::Field(_) => "field",
             Verb::Images(_) => "images",
             Verb::Versions(_) => "versions",
         }
     }
 
-    /// The flags of every verb; `report`, `scenario` and `versions` have none of them.
+    /// The flags of every verb; `report`, `scenario`, `versions` and `field list` have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
@@ -522,8 +534,9 @@ impl Verb {
             Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
+            Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => Some(&run.common),
             Verb::Matrix(args) => Some(&args.common),
-            Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
+            Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }
@@ -535,6 +548,7 @@ impl Verb {
             Verb::Run(run) => run.sources.clone(),
             Verb::Plan(planning) => planning.sources.clone(),
             Verb::Prove(proving) => proving.sources.clone(),
+            Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => run.sources.clone(),
             Verb::Images(images) => images.verb.making().sources.clone(),
             _ => Sources::default(),
         }
@@ -554,6 +568,9 @@ impl Verb {
     pub fn versions(&self) -> VersionFlags {
         match self {
             Verb::Prove(proving) => proving.versions.clone(),
+            Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => {
+                VersionFlags { istio: None, kubernetes: run.kubernetes.clone() }
+            }
             Verb::Images(images) => images.verb.versions(),
             _ => self.shape().versions,
         }
@@ -585,6 +602,7 @@ Examples:
   meshproof run --istio 1.29.2            on another version; `meshproof versions` lists them
   meshproof run --only D8 --keep always   one check and what it needs; the lab stays
   meshproof check --contexts a,b --read-only   a mesh of your own, which is only read
+  meshproof field list                    what users met, and with which Istio it shows
   meshproof plan                          the steps as the guide's own commands
   meshproof up; meshproof install; meshproof check; meshproof down   the same, verb by verb"
         .to_string()

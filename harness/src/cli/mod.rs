@@ -2,6 +2,7 @@
 
 pub mod args;
 mod claim;
+pub mod field;
 mod interrupt;
 mod matrix;
 mod own;
@@ -9,6 +10,7 @@ mod preflight;
 mod prove;
 mod repeat;
 pub mod scenarios;
+mod series;
 mod session;
 mod timeline;
 mod verbs;

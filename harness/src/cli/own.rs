@@ -1,5 +1,7 @@
 //! `check` on clusters that meshproof did not make: they are read, and nothing is written.
 
+use std::sync::Arc;
+
 use super::args::Request;
 use super::claim::runs_problem;
 use super::interrupt::Interrupt;
@@ -7,6 +9,7 @@ use super::{session, verbs};
 use crate::check::Case;
 use crate::event::Event;
 use crate::exit::Exit;
+use crate::mesh::Mesh;
 use crate::plan::{Plan, Target};
 use crate::problem::Problems;
 use crate::reading::{Contexts, find, judging, rbac};
@@ -52,6 +55,7 @@ async fn judge(request: &Request, contexts: &Contexts, cases: &[Case]) -> Result
     let work = async {
         // What is wrong with the clusters is told as it is found.
         if let Ok(mesh) = find::find(contexts, cases, &recorder, request.budgets).await {
+            let mesh = Mesh { symptoms: Arc::new(request.symptoms.clone()), ..mesh };
             judging::judge(&mesh, cases, &interrupt.cancel).await;
         }
     };

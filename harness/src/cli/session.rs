@@ -243,6 +243,7 @@ impl Session<'_> {
             engine: self.engine,
             host: self.host,
             source: self.request.scenario().images,
+            candidate: &self.request.scenario().candidate,
             origins: &self.request.origins,
             recorder: &self.recorder,
             budgets,
@@ -319,7 +320,7 @@ impl Session<'_> {
     }
 
     fn context(&self, lab: Lab) -> Context {
-        Context::new(lab, self.recorder.clone(), self.request.budgets)
+        Context::new(lab, self.recorder.clone(), self.request.budgets).knowing(&self.request.symptoms)
     }
 
     /// What is left to do where there is no lab; says whether something of it stays.

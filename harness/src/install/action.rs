@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::step::StepError;
 use super::{ca, cleanup, per_remote, primary_remote, token};
@@ -168,6 +168,7 @@ impl Action {
                 if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
                     args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
                 }
+                args.extend(candidate(context)?);
                 args.extend(overlay(context, role)?);
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
                 // From here on everything waits for all clusters.
@@ -186,6 +187,7 @@ impl Action {
                 if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
                     args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
                 }
+                args.extend(candidate(context)?);
                 args.extend(set_namespace(istio));
                 istioctl(context, role, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
             }
@@ -212,8 +214,8 @@ impl Action {
                 let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
                 let name = per_remote::operator_file(context.scenario().clusters.at());
                 let path = file(context, &name, &operator)?;
-                let overlay = overlay(context, role)?;
-                istioctl(context, role, "install").args(["-y", "-f", &path]).args(overlay).run().await?;
+                let others = [candidate(context)?, overlay(context, role)?].concat();
+                istioctl(context, role, "install").args(["-y", "-f", &path]).args(others).run().await?;
             }
             Action::RemoteSecret => {
                 let remote = context.remote();
@@ -277,10 +279,20 @@ fn replicas_file(template: &str, wanted: Replicas) -> Option<String> {
 /// The scenario's own file for this cluster, laid over all others.
 fn overlay(context: &Context, role: Role) -> Result<Vec<String>, StepError> {
     let Some(spec) = &context.scenario().clusters[&role].overlay else { return Ok(Vec::new()) };
+    operator(context, &format!("overlay-{}.json", context.scenario().clusters.member(role)), spec)
+}
+
+/// The file with the hub and tag of a candidate; none where istioctl takes the right ones by itself.
+fn candidate(context: &Context) -> Result<Vec<String>, StepError> {
+    let Some((hub, tag)) = &context.lab.file.hub_and_tag else { return Ok(Vec::new()) };
+    operator(context, "candidate.json", &json!({"hub": hub, "tag": tag}))
+}
+
+/// Writes an operator file with this `spec`, and names it to istioctl.
+fn operator(context: &Context, name: &str, spec: &Value) -> Result<Vec<String>, StepError> {
     let operator = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": spec});
     let text = serde_json::to_string_pretty(&operator)?;
-    let name = format!("overlay-{}.json", context.scenario().clusters.member(role));
-    Ok(vec!["-f".to_string(), file(context, &name, &text)?])
+    Ok(vec!["-f".to_string(), file(context, name, &text)?])
 }
 
 /// What sets a value of an operator, if there is one to set.
@@ -308,10 +320,10 @@ fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| word.to_string()).collect()
 }
 
-/// istioctl of the release under test, on one cluster of the lab.
+/// The istioctl under test, on one cluster of the lab.
 fn istioctl(context: &Context, role: Role, verb: &str) -> Tool {
     let cluster = context.cluster(role);
-    Tool::new(context.lab.file.release.join("bin/istioctl"))
+    Tool::new(context.lab.file.istioctl())
         .arg(verb)
         .args(["--context", &cluster.context])
         .env("KUBECONFIG", cluster.kubeconfig.as_deref().unwrap_or(Path::new("")).to_string_lossy())

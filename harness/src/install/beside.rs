@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::plan::Deviation;
 use crate::role::Role;
 use crate::sabotage::Names;
-use crate::scenario::{Ca, ExternalIstiod, ManifestWish, Scenario};
+use crate::scenario::{Ca, Candidate, ExternalIstiod, ManifestWish, Scenario};
 
 /// The further words of `istioctl install` for this cluster, as a person would type them.
 pub(super) fn overlay_words(scenario: &Scenario, role: Role) -> Vec<String> {
@@ -92,6 +92,11 @@ pub(super) fn deviations(scenario: &Scenario) -> Vec<Deviation> {
         }
         ExternalIstiod::None => rows.push(row("istiod is not told that it serves other clusters".to_string())),
     }
+    let Candidate { hub, tag, istioctl, .. } = &scenario.candidate;
+    if let (Some(hub), Some(tag)) = (hub, tag) {
+        rows.push(row(format!("hub: {hub}, tag: {tag}, so Istio's images are not those of {}", scenario.istio)));
+    }
+    rows.extend(istioctl.iter().map(|path| row(format!("{} in the place of the release's istioctl", path.display()))));
     if scenario.install.ca == Ca::PluggedIn {
         rows.push(row("Secret cacerts has a CA under a root of the harness, before istiod is installed".to_string()));
     }

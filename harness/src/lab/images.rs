@@ -4,6 +4,7 @@
 
 mod archive;
 mod build;
+mod candidate;
 mod needs;
 mod official;
 pub mod origin;
@@ -26,9 +27,10 @@ use crate::budget::Budgets;
 use crate::event::{Event, Recorder};
 use crate::lab::host::Host;
 use crate::problem::Problems;
-use crate::scenario::ImageSource;
+use crate::scenario::{Candidate, ImageSource};
 use crate::versions::Picked;
 pub use archive::{load, save};
+pub use candidate::{candidate_problems, unusable_candidate};
 pub use needs::print_needs;
 pub use official::data_plane;
 pub use origin::Origins;
@@ -60,6 +62,10 @@ pub struct Built {
     pub workload_image: String,
     /// The Istio release under test: `bin/istioctl`, `samples/`.
     pub release: PathBuf,
+    /// The istioctl that installs: the release's, or a candidate's.
+    pub istioctl: PathBuf,
+    /// The hub and tag that it is told, where it would take others by itself.
+    pub hub_and_tag: Option<(String, String)>,
     /// The kind command.
     pub kind: PathBuf,
     /// Image name to content digest: the engine's image id, or the digest of the config of an image inside the nodes.
@@ -85,6 +91,8 @@ pub struct Site<'a> {
     pub host: &'a Host,
     /// Which ones are wanted.
     pub source: ImageSource,
+    /// What is judged in the place of the release's own.
+    pub candidate: &'a Candidate,
     /// Mirrors.
     pub origins: &'a Origins,
     /// Where events go.
@@ -203,6 +211,12 @@ impl ImageError {
 /// # Errors
 /// [`ImageError`], which an event says too. What was finished stays, and the next call goes on from there.
 pub async fn ensure(site: &Site<'_>) -> Result<Built, ImageError> {
+    let release = release(site).await?;
+    if site.candidate.is_default() { Ok(release) } else { candidate::ensure(site, release).await }
+}
+
+/// What a lab of these versions is made of, whatever candidate there is.
+async fn release(site: &Site<'_>) -> Result<Built, ImageError> {
     match site.source {
         ImageSource::Local => local(site).await,
         ImageSource::Official => official::ensure(site, true).await,
@@ -238,6 +252,8 @@ async fn local(site: &Site<'_>) -> Result<Built, ImageError> {
     Ok(Built {
         node_image: image("lab-node"),
         workload_image: image("workload"),
+        istioctl: present["istio"].folder.join("bin/istioctl"),
+        hub_and_tag: None,
         release: present["istio"].folder.clone(),
         kind: present["kind"].folder.join("bin/kind"),
         digests,

@@ -103,6 +103,12 @@ pub struct LabFile {
     pub workload_image: String,
     /// The unpacked Istio release under test: `bin/istioctl`, `samples/`.
     pub release: PathBuf,
+    /// The istioctl of a candidate, if it is not the release's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub istioctl: Option<PathBuf>,
+    /// The hub and tag that istioctl is told, where it would take others by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub_and_tag: Option<(String, String)>,
     /// What the install has learnt so far.
     pub facts: Facts,
     /// Steps that were proved, in the order in which they were.
@@ -152,6 +158,11 @@ impl LabFile {
             );
             Problem::new(place(), message, &remove)
         })
+    }
+
+    /// The istioctl that installs.
+    pub fn istioctl(&self) -> PathBuf {
+        self.istioctl.clone().unwrap_or_else(|| self.release.join("bin/istioctl"))
     }
 
     /// The Istio release that a lab uses, also of a lab that another version of meshproof made.

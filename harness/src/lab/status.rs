@@ -101,7 +101,7 @@ pub fn look_inside(home: &Home, lab: &str) -> String {
         let _ = writeln!(text, "    kubectl --kubeconfig {} get pods -A   # {member}", quote(kubeconfig));
     }
     if let Some(file) = file {
-        let istioctl = quote(&file.release.join("bin/istioctl").to_string_lossy());
+        let istioctl = quote(&file.istioctl().to_string_lossy());
         let kubeconfig = quote(&home.kubeconfig(lab, Role::Primary).to_string_lossy());
         let words = action::istio_namespace(file.scenario.istio_namespace_of(Role::Primary));
         let words: String = words.iter().map(|word| format!(" {word}")).collect();

@@ -136,7 +136,15 @@ pub async fn find(
         let clusters = Clusters::default();
         learnt.clusters.into_iter().for_each(|cluster| clusters.add(cluster));
         let (recorder, wanted) = (recorder.clone(), Arc::new(learnt.wanted));
-        let mesh = Mesh { clusters, wanted, recorder, budgets, scope: String::new(), hurry: Hurry::default() };
+        let mesh = Mesh {
+            clusters,
+            wanted,
+            recorder,
+            budgets,
+            symptoms: Arc::default(),
+            scope: String::new(),
+            hurry: Hurry::default(),
+        };
         let said = format!("{} and {}", mesh.primary().called(), mesh.remote().called());
         Ok::<_, FindError>(((mesh, facts), said))
     })

@@ -78,7 +78,7 @@ fn blamed(case: &Case, verdict: Verdict, verdicts: &BTreeMap<&str, Verdict>) -> 
 
 fn tell<'c>(mesh: &Mesh, judged: Judged<'c>, verdicts: &mut BTreeMap<&'c str, Verdict>) {
     let Judged { case, verdict, failed_attempts, seconds } = judged;
-    let verdict = blamed(case, verdict, verdicts);
+    let verdict = mesh.symptoms.noted(case.id, blamed(case, verdict, verdicts));
     verdicts.insert(case.id, verdict.clone());
     mesh.recorder.emit(Event::CaseFinished { id: case.id.to_string(), verdict, failed_attempts, seconds });
 }

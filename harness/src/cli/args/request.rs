@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cli, Common, Verb, VersionsArgs, VersionsVerb, own, remotes};
+use super::{Cli, Common, FieldArgs, FieldVerb, Verb, VersionsArgs, VersionsVerb, own, remotes};
 use crate::budget::Budgets;
+use crate::field::Symptoms;
 use crate::install::per_remote;
 use crate::lab::images::Origins;
 use crate::plan::CaseOutline;
@@ -31,6 +32,8 @@ pub struct Surroundings<'a> {
     pub steps: &'a [String],
     /// The catalogue of sabotages, where a scenario may name one.
     pub sabotages: &'a [Sabotage],
+    /// What red checks say in the field issues that are known, where checks are asked.
+    pub symptoms: &'a Symptoms,
     /// Whether a person sees the output.
     pub terminal: bool,
     /// Whether this is a CI job.
@@ -120,6 +123,8 @@ pub struct Request {
     pub rounds: Vec<Selection>,
     /// The sabotages that the timeline carries out.
     pub sabotages: Vec<Sabotage>,
+    /// What red checks say in the field issues that are known.
+    pub symptoms: Symptoms,
     /// The step after which to wait for a person.
     pub pause_after: Option<String>,
     /// The clusters to judge, if meshproof did not make them.
@@ -193,6 +198,7 @@ impl Cli {
                 Err((message, instead)) => problems.push("--istio-namespace", message, instead),
             }
         }
+        problems.0.extend(shape.candidate.apply(&mut file).0);
         let versions = self.verb.versions();
         for component in Component::ALL {
             let Some(version) = versions.of(component) else { continue };
@@ -252,6 +258,19 @@ impl Cli {
                 problems.0.extend(remotes::only_one("prove", &file.scenario));
                 keep = problems.keep(self::keep(proving.keep.as_deref(), keep)).unwrap_or(keep);
             }
+            Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => {
+                problems.keep(self::keep(run.keep.as_deref(), keep));
+                problems.keep(self::deadline(run.deadline.as_deref()));
+                for version in &run.istio {
+                    if let Err((message, instead)) = around.versions.check(Component::Istio, version) {
+                        problems.push("--istio", message, instead);
+                    }
+                }
+                if common.scenario.is_some() {
+                    let message = "the issues are the scenarios";
+                    problems.push("--scenario", message, "the file without the flag: meshproof field run FILE");
+                }
+            }
             Verb::Down(down) if down.all => {
                 let named = [("--lab", common.lab.is_some()), ("--scenario", common.scenario.is_some())];
                 for (flag, _) in named.into_iter().filter(|(_, given)| *given) {
@@ -284,6 +303,7 @@ impl Cli {
             selection,
             rounds,
             sabotages,
+            symptoms: around.symptoms.clone(),
             pause_after,
             contexts,
             rbac,

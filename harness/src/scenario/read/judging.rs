@@ -134,6 +134,31 @@ impl Reader<'_> {
         expected
     }
 
+    /// What a red check says where it is this scenario's issue: of the checks that are expected to be red alone.
+    pub(super) fn symptom(&mut self, root: &MarkedMappingNode) {
+        let Some(symptom) = self.mapping("", root, "symptom") else { return };
+        let expected: Vec<String> = self.scenario.expected_red().into_iter().map(str::to_string).collect();
+        for (key, value) in symptom.iter().filter(|(key, _)| !is_repeated(key)) {
+            let id = key.as_str();
+            if !expected.iter().any(|red| red == id) {
+                let instead = format!("a check of which `failed` is expected: {}", any_of(&expected));
+                self.tree.problems.push(
+                    self.tree.place(key.span()),
+                    format!("{id} is not expected to be red"),
+                    instead,
+                );
+            }
+            let Some(node) = self.as_text(&joined("symptom", id), key, value) else { continue };
+            let cause = self.refused(&node, |text| match text.chars().any(char::is_alphanumeric) {
+                true => Ok(text.to_string()),
+                false => {
+                    Err((format!("`{text}` says nothing"), "words of its cause line, `*` for the rest".to_string()))
+                }
+            });
+            self.scenario.symptom.extend(cause.map(|cause| (id.to_string(), cause)));
+        }
+    }
+
     fn verdict(&mut self, path: &str, key: &MarkedScalarNode, value: &Node) -> Option<String> {
         let node = self.as_text(path, key, value)?;
         self.refused(&node, |text| one_of("a verdict", text, &VERDICTS))
