@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use harness::budget::Budgets;
 use harness::install::step::check_order;
 use harness::install::{Step, per_remote, primary_remote};
 use harness::lab::host::{Need, Nodes};
@@ -136,4 +137,11 @@ expect: {D8: failed, cluster3/D9: blocked}
     let known = Known { versions: &versions, cases: &cases, steps: &[], sabotages: &[] };
     let file = ScenarioFile::parse(text, "mine.yaml", known).expect("it is sound");
     assert_eq!(file.scenario.expected(told), expected);
+}
+
+#[rstest]
+#[case::a_pair(2, 1.5)]
+#[case::five_clusters(5, 3.75)]
+fn more_clusters_on_the_same_cores_are_given_more_time(#[case] clusters: usize, #[case] slow: f64) {
+    assert_eq!(Budgets { slow: 1.5 }.shared_by(clusters).slow, slow);
 }

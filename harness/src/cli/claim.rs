@@ -80,11 +80,14 @@ impl<'a> Claim<'a> {
     /// # Errors
     /// As [`Claim::free`] and [`Claim::existing`].
     pub async fn lab(&self, request: &Request, makes: bool) -> Result<(Request, Topology, Option<LabFile>), Problems> {
-        if makes {
-            return Ok((request.clone(), self.free(request).await?, None));
-        }
-        let (file, request) = self.existing(request)?;
-        Ok((request, file.topology.clone(), Some(file)))
+        let (mut request, topology, file) = if makes {
+            (request.clone(), self.free(request).await?, None)
+        } else {
+            let (file, request) = self.existing(request)?;
+            (request, file.topology.clone(), Some(file))
+        };
+        request.budgets = request.budgets.shared_by(request.scenario().clusters.len());
+        Ok((request, topology, file))
     }
 
     /// The lab that is there, and the request as that lab was made.
