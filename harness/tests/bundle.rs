@@ -183,7 +183,7 @@ fn what_the_user_set_is_laid_over_the_labs_operator() {
 #[rstest]
 #[case::known("1.29.2", "v1.34.4", Ok(("1.29.2", "v1.34.4")))]
 #[case::of_a_platform("1.31.1-distroless", "v1.34.4-gke.12", Ok(("1.31.1", "v1.34.4")))]
-#[case::the_next_of_its_line("1.31.0", "v1.36.1", Ok(("1.31.1", "v1.36.3")))]
+#[case::the_next_of_its_line("1.31.0", "v1.36.2", Ok(("1.31.1", "v1.36.4")))]
 #[case::kubernetes_of_no_line("1.31.1", "v1.20.0", Ok(("1.31.1", "v1.36.3")))]
 #[case::istio_of_no_line("1.20.0", "v1.36.3", Err("versions add istio 1.20.0"))]
 #[case::istio_of_no_version("", "v1.36.3", Err("--istio"))]

@@ -158,7 +158,7 @@ mod tests {
     #[case::remote(Role::Remote)]
     fn the_manifest_gives_exactly_the_rights_of_the_table(#[case] role: Role) {
         let istio = IstioNamespace::default();
-        let text = rbac::manifest(&registry(), role, &istio, &Subject::usual(&istio));
+        let text = rbac::manifest(&registry(), role, &istio, &Subject::usual(&istio, rbac::READER));
         let given: BTreeSet<(bool, String, String, String, String)> = serde_yaml_ng::Deserializer::from_str(&text)
             .map(|document| Value::deserialize(document).expect("YAML"))
             .flat_map(|object| {
