@@ -124,6 +124,14 @@ impl Context {
         &self.lab.file.scenario
     }
 
+    /// The guide's `DISCOVERY_ADDRESS`: what the lab keeps for the gateway, or what its platform gave it.
+    ///
+    /// # Errors
+    /// [`UnknownFact`] when neither is known.
+    pub fn discovery_address(&self) -> Result<String, UnknownFact> {
+        self.lab.gateway_address().map_or_else(|_| self.fact(Fact::GatewayAddress), |address| Ok(address.to_string()))
+    }
+
     /// A fact that a step has taught.
     ///
     /// # Errors

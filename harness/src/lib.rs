@@ -1,6 +1,7 @@
 //! meshproof's harness: brings up the lab, installs the mesh as the guide says, runs the checks that it is handed, and
 //! reports. It knows no check by name; the catalogue is in the crate `suites`.
 
+pub mod brought;
 pub mod budget;
 pub mod bundle;
 pub mod check;

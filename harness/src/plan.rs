@@ -34,6 +34,15 @@ pub enum Target {
         /// Clusters, networks and addresses that follow from it.
         topology: Topology,
     },
+    /// Clusters that the user brought for an install.
+    Brought {
+        /// What was asked for, with what the clusters are.
+        scenario: Box<Scenario>,
+        /// The user's kube context of each.
+        contexts: BTreeMap<Role, String>,
+        /// What will be made in each, a line each.
+        creates: BTreeMap<Role, Vec<String>>,
+    },
     /// Clusters that meshproof did not make. They are only read.
     Contexts {
         /// The user's kube context of each.
@@ -52,10 +61,10 @@ pub enum Target {
 }
 
 impl Plan {
-    /// What was asked for, where that is a lab.
+    /// What was asked for, where something is installed.
     pub fn scenario(&self) -> Option<&Scenario> {
         match &self.target {
-            Target::Lab { scenario, .. } => Some(scenario),
+            Target::Lab { scenario, .. } | Target::Brought { scenario, .. } => Some(scenario),
             Target::Contexts { .. } | Target::Archives { .. } => None,
         }
     }
@@ -64,7 +73,9 @@ impl Plan {
     pub fn name(&self) -> String {
         match &self.target {
             Target::Lab { scenario, .. } => scenario.name.clone(),
-            Target::Contexts { contexts: names, .. } | Target::Archives { archives: names, .. } => {
+            Target::Brought { contexts: names, .. }
+            | Target::Contexts { contexts: names, .. }
+            | Target::Archives { archives: names, .. } => {
                 all_of(&names.values().collect::<Vec<_>>())
             }
         }

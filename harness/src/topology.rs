@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ipnet::Ipv4Net;
+pub use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
 use crate::per_cluster::{Named, PerCluster};

@@ -119,7 +119,7 @@ fn all_answered<'a>(cells: &[(&Probe, &Protocol)], rows: Vec<Result<Row<'a>, Fau
         let said = match row {
             Ok(row) => split(&row.answers),
             Err(Fault::Refuted(finding)) => finding.got.clone(),
-            Err(Fault::Unknown(why)) => why.clone(),
+            Err(Fault::Unknown(why) | Fault::NotAsked(why)) => why.clone(),
         };
         table.saw(caller.object(), format!("{} from {}, answers", protocol.name, caller.cluster.name), said);
     }

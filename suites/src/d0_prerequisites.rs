@@ -3,18 +3,21 @@
 //! Sabotage: `docker exec <node of cluster2> iptables -I INPUT -p tcp --dport 6443 -s <node of cluster1> -j DROP`. A missing
 //! route between pods does not show here: what leaves for an API server wears the node's address (D10 judges it).
 
+use std::collections::BTreeMap;
+
 use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::Cluster;
+use harness::lab::cluster::of_administrator;
 use harness::lab::probe::{Get, Probe, Tls};
 use harness::role::Role;
+use harness::topology::{Ipv4Net, NetworkPlan};
 use harness::wait::Look;
-use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
-use kube::api::{ListParams, PostParams};
-use serde_json::{Value, json};
+use kube::api::ListParams;
+use serde_json::Value;
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -48,21 +51,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 }
 
 async fn administrator(cluster: &Cluster, evidence: &mut Evidence) -> Result<(), Fault> {
-    let asked = [
-        ("every verb on every resource", json!({"resourceAttributes": {"group": "*", "resource": "*", "verb": "*"}})),
-        ("every verb on every path", json!({"nonResourceAttributes": {"path": "*", "verb": "*"}})),
-    ];
-    for (what, spec) in asked {
-        let review: SelfSubjectAccessReview = serde_json::from_value(json!({"spec": spec}))?;
-        let answer = cluster
-            .all::<SelfSubjectAccessReview>()
-            .create(&PostParams::default(), &review)
-            .await
-            .map_err(cluster.refused("say what its user may do"))?;
-        let allowed = answer.status.as_ref().is_some_and(|status| status.allowed);
-        evidence.saw(cluster.object("SelfSubjectAccessReview", what), "status.allowed", allowed);
-        if !allowed {
-            let reason = answer.status.and_then(|status| status.reason).unwrap_or_default();
+    for (what, spec) in of_administrator() {
+        let allowed = cluster.may(spec).await?;
+        evidence.saw(cluster.object("SelfSubjectAccessReview", what), "status.allowed", allowed.is_ok());
+        if let Err(reason) = allowed {
             return Err(Finding::new(format!(
                 "{}: the user of context {} is no cluster-admin",
                 cluster.name, cluster.context
@@ -80,7 +72,8 @@ async fn version(context: &Context, cluster: &Cluster, evidence: &mut Evidence) 
     let info = cluster.client.apiserver_version().await.map_err(cluster.refused("say its version"))?;
     let wanted = &context.scenario().kubernetes;
     evidence.saw(format!("{} API server", cluster.name), "/version gitVersion", &info.git_version);
-    if info.git_version != *wanted {
+    // What the user brought has the version that it has.
+    if context.lab.file.topology().is_ok() && info.git_version != *wanted {
         return Err(Finding::new(format!("the API server of {} is {}, not {wanted}", cluster.name, info.git_version))
             .expected_got(wanted, &info.git_version)
             .hint("the lab was made for another scenario: `meshproof down`, then `meshproof up`")
@@ -90,13 +83,11 @@ async fn version(context: &Context, cluster: &Cluster, evidence: &mut Evidence) 
     Ok(())
 }
 
-/// The guide's clusters are on one network: one Docker network below, pods that no other pods collide with, and no
+/// The guide's clusters are on one network: in a lab, one Docker network below; pods that no other pods collide with, and no
 /// label that tells Istio otherwise.
 async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
-    let network = &context.lab.file.topology.network;
-    let containers = context.lab.engine.containers("network", &network.name).await?;
-    let attached: Vec<String> =
-        containers.into_iter().flat_map(|container| container.names.unwrap_or_default()).collect();
+    let docker = docker_network(context).await?;
+    let mut pods: BTreeMap<Role, Vec<Ipv4Net>> = BTreeMap::new();
     for role in Role::ALL {
         let cluster = context.cluster(role);
         let nodes = cluster.all::<Node>().list(&ListParams::default()).await.map_err(cluster.refused("list nodes"))?;
@@ -106,6 +97,9 @@ async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), F
             let address = internal_ip(&node);
             let cidr = node.spec.as_ref().and_then(|spec| spec.pod_cidr.clone()).unwrap_or_default();
             evidence.saw(&object, "status.addresses[InternalIP]", &address).saw(&object, "spec.podCIDR", &cidr);
+            pods.entry(role).or_default().extend(cidr.parse::<Ipv4Net>());
+            // The rest is what the lab made so.
+            let Some((network, attached)) = &docker else { continue };
             if !attached.iter().any(|container| container.trim_start_matches('/') == name) {
                 return Err(Finding::new(format!("{object} is not on the Docker network {}", network.name))
                     .expected_got(format!("on {} ({})", network.name, network.subnet), address)
@@ -113,29 +107,40 @@ async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), F
                     .evidence(evidence)
                     .into());
             }
-            // Of the same type as the subnet, without a name for it.
-            let subnet = context.lab.pods_of(role);
-            let mut pods = subnet;
-            pods = cidr.parse().unwrap_or(pods);
-            if cidr.is_empty() || !subnet.contains(&pods) {
+            let subnet = context.lab.pods_of(role)?;
+            if !cidr.parse::<Ipv4Net>().is_ok_and(|pods| subnet.contains(&pods)) {
                 return Err(Finding::new(format!("{object} gives its pods addresses outside {subnet}"))
                     .expected_got(subnet.to_string(), cidr)
                     .evidence(evidence)
                     .into());
             }
         }
-        evidence.saw(format!("Docker network {}", network.name), "subnet", network.subnet);
+        if let Some((network, _)) = &docker {
+            evidence.saw(format!("Docker network {}", network.name), "subnet", network.subnet);
+        }
         network_label(context, cluster, evidence).await?;
     }
     let (one, other) = (context.primary(), context.remote());
-    let [ones, others] = Role::ALL.map(|role| context.lab.pods_of(role));
-    if ones.contains(&others) || others.contains(&ones) {
+    let [ones, others] = Role::ALL.map(|role| pods.remove(&role).unwrap_or_default());
+    if ones.is_empty() || others.is_empty() {
+        evidence.note("not every Node says which addresses it gives to pods");
+    }
+    let pairs = ones.iter().flat_map(|ones| others.iter().map(move |others| (ones, others)));
+    if let Some((ones, others)) = pairs.into_iter().find(|(ones, others)| ones.contains(*others) || others.contains(*ones)) {
         return Err(Finding::new(format!("pods of {} and {} have the same addresses", one.name, other.name))
             .expected_got("pod subnets that do not overlap", format!("{ones} and {others}"))
             .evidence(evidence)
             .into());
     }
     Ok(())
+}
+
+/// The Docker network of the lab with what is on it; none of clusters that the user brought.
+async fn docker_network(context: &Context) -> Result<Option<(&NetworkPlan, Vec<String>)>, Fault> {
+    let (Ok(engine), Ok(topology)) = (context.lab.engine(), context.lab.file.topology()) else { return Ok(None) };
+    let containers = engine.containers("network", &topology.network.name).await?;
+    let attached = containers.into_iter().flat_map(|container| container.names.unwrap_or_default()).collect();
+    Ok(Some((&topology.network, attached)))
 }
 
 async fn network_label(context: &Context, cluster: &Cluster, evidence: &mut Evidence) -> Result<(), Fault> {
@@ -168,33 +173,24 @@ fn internal_ip(node: &Node) -> String {
         .unwrap_or_default()
 }
 
-/// A pod of the primary cluster reaches the remote cluster's API server at the address that it advertises, and it is
+/// A pod of the primary cluster reaches the remote cluster's API server at its address, and it is
 /// that server: its certificate is of the remote cluster's own CA.
 async fn api_server(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let slice = remote
-        .api::<EndpointSlice>("default")
-        .get("kubernetes")
-        .await
-        .map_err(remote.refused("show EndpointSlice default/kubernetes"))?;
-    let advertised = slice.endpoints.iter().flat_map(|endpoint| endpoint.addresses.first()).next().cloned();
-    let port = slice.ports.iter().flatten().find_map(|port| port.port).unwrap_or(6443);
-    let address =
-        advertised.ok_or_else(|| Fault::unknown(format!("the API server of {} advertises no address", remote.name)))?;
+    let target = api_server_address(context, evidence).await?;
+    let (address, _) = target.rsplit_once(':').unwrap_or((&target, ""));
     let ca = remote
         .api::<ConfigMap>("kube-system")
         .get("kube-root-ca.crt")
         .await
         .map_err(remote.refused("show ConfigMap kube-system/kube-root-ca.crt"))?;
     let ca = ca.data.and_then(|data| data.get("ca.crt").cloned()).unwrap_or_default();
-    let target = format!("{address}:{port}");
     let url = format!("https://{target}/version");
-    evidence.saw(remote.object("EndpointSlice", "default/kubernetes"), "endpoints[0]", &target);
     let probe = Probe::outside(primary, &context.budgets).await?;
     let wait = context.wait(format!("a pod of {} to reach {url}", primary.name), context.budgets.converge());
     let reached = wait
         .until(|| async {
-            let tls = probe.ask::<Tls>(&["tls", &target, "--sni", &address, "--root-pem", &ca]).await;
+            let tls = probe.ask::<Tls>(&["tls", &target, "--sni", address, "--root-pem", &ca]).await;
             let got = probe.ask::<Get>(&["get", &url, "--root-pem", &ca]).await;
             match (tls, got) {
                 (Ok(tls), Ok(got)) => match (tls.verified, git_version(&got)) {
@@ -236,6 +232,29 @@ async fn api_server(context: &Context, evidence: &mut Evidence) -> Result<(), Fa
         .evidence(evidence)
         .into()),
     }
+}
+
+/// Where the API server of the remote cluster is: where it says itself, or where the user's kubeconfig has it, for that is
+/// what istiod will be told.
+async fn api_server_address(context: &Context, evidence: &mut Evidence) -> Result<String, Fault> {
+    let remote = context.remote();
+    if context.lab.file.topology().is_err() {
+        let server = remote.server()?;
+        evidence.saw(remote.object("context", &remote.context), "server", &server);
+        return Ok(server);
+    }
+    let slice = remote
+        .api::<EndpointSlice>("default")
+        .get("kubernetes")
+        .await
+        .map_err(remote.refused("show EndpointSlice default/kubernetes"))?;
+    let advertised = slice.endpoints.iter().flat_map(|endpoint| endpoint.addresses.first()).next().cloned();
+    let port = slice.ports.iter().flatten().find_map(|port| port.port).unwrap_or(6443);
+    let address =
+        advertised.ok_or_else(|| Fault::unknown(format!("the API server of {} advertises no address", remote.name)))?;
+    let target = format!("{address}:{port}");
+    evidence.saw(remote.object("EndpointSlice", "default/kubernetes"), "endpoints[0]", &target);
+    Ok(target)
 }
 
 /// The version in an answer of `/version`; none in any other answer.

@@ -84,6 +84,8 @@ pub enum Fault {
     Refuted(Box<Finding>),
     /// The check could not tell.
     Unknown(String),
+    /// It cannot be asked of these clusters, whatever they are like.
+    NotAsked(String),
 }
 
 impl From<Finding> for Fault {
@@ -96,6 +98,11 @@ impl Fault {
     /// A fault of the check, not of the mesh.
     pub fn unknown(reason: impl std::fmt::Display) -> Self {
         Fault::Unknown(reason.to_string())
+    }
+
+    /// What the check takes is not there, and no fault of the mesh.
+    pub fn not_asked(reason: impl std::fmt::Display) -> Self {
+        Fault::NotAsked(reason.to_string())
     }
 }
 
@@ -111,7 +118,7 @@ impl<T> From<Fault> for Look<T> {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refuted(finding) => Look::NotYet(finding.cause),
-            Fault::Unknown(why) => Look::Unable(why),
+            Fault::Unknown(why) | Fault::NotAsked(why) => Look::Unable(why),
         }
     }
 }
@@ -212,5 +219,6 @@ pub fn decide(result: Result<Evidence, Fault>) -> Verdict {
         Ok(evidence) => Verdict::Passed { evidence },
         Err(Fault::Refuted(finding)) => Verdict::Failed { finding },
         Err(Fault::Unknown(error)) => Verdict::Inconclusive { error },
+        Err(Fault::NotAsked(reason)) => Verdict::Skipped { reason },
     }
 }

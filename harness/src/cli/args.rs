@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod brought;
 mod bundle;
 mod candidate;
 mod field;
@@ -17,6 +18,7 @@ pub mod remotes;
 mod request;
 mod versions;
 
+pub use brought::{Bringing, Uninstalling};
 pub use bundle::{CaptureWish, Capturing, Rebuild};
 pub use candidate::CandidateFlags;
 pub use field::{FieldArgs, FieldListing, FieldRun, FieldVerb};
@@ -66,8 +68,12 @@ pub enum Verb {
     Check(Checking),
     /// Follow the guide's clean-up on a lab, which stays.
     ///
+    /// With --record it removes what `run --allow-install` made in clusters of your own, and exactly that.
+    ///
     /// Example: `meshproof uninstall --lab mine`
-    Uninstall(Common),
+    ///
+    /// Example: `meshproof uninstall --record runs/latest/created.json`
+    Uninstall(Uninstalling),
     /// Remove a lab, whatever is left of it.
     ///
     /// Finds what belongs to the lab by its Docker network, after a crash too, and touches nothing else.
@@ -87,7 +93,11 @@ pub enum Verb {
     ///
     /// Example: `meshproof run --pause-after annotate-namespace --keep on-failure`
     ///
+    /// With --contexts and --allow-install all of it is done on clusters of your own, and what was made is removed.
+    ///
     /// Example: `meshproof run bundle`
+    ///
+    /// Example: `meshproof run --contexts lab-a,lab-b --allow-install --workload-image registry.example.com/workload:1`
     Run(Run),
     /// Read a mesh of your own, and write a folder that tells of it: a bundle, from which `run` rebuilds it.
     ///
@@ -349,6 +359,9 @@ pub struct Run {
     /// Flags of every verb.
     #[command(flatten)]
     pub common: Common,
+    /// Which clusters, if meshproof does not make them.
+    #[command(flatten)]
+    pub bringing: Bringing,
     /// What the lab is like.
     #[command(flatten)]
     pub shape: Shape,
@@ -556,7 +569,8 @@ impl Verb {
     /// The flags of every verb; `report`, `scenario`, `versions`, `field list`, `capture` and `inspect` have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
-            Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
+            Verb::Install(common) | Verb::Status(common) => Some(common),
+            Verb::Uninstall(uninstalling) => Some(&uninstalling.common),
             Verb::Up(up) => Some(&up.common),
             Verb::Check(checking) => Some(&checking.judging.common),
             Verb::List(judging) => Some(&judging.common),

@@ -1,6 +1,7 @@
 //! The command line: flags, verbs, and what a signal does.
 
 pub mod args;
+mod brought;
 mod capture;
 mod claim;
 pub mod field;

@@ -30,7 +30,7 @@ use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
 use crate::role::Role;
 use crate::run::{Pause, Run};
-use crate::scenario::{ImageSource, Round};
+use crate::scenario::{ImageSource, Round, Scenario};
 use crate::stray;
 use crate::topology::Topology;
 use crate::usage::Usage;
@@ -421,21 +421,11 @@ impl Session<'_> {
 
     /// Whether what was judged so far is as expected; what clean-up would judge does not count yet.
     fn green_so_far(&self) -> bool {
-        let summary = Summary::of(&self.recorder.records());
-        let mut judged = summary.cases.iter().filter(|case| !case.outline.after_clean_up);
-        let fine = |case: &CaseRun| matches!(case.standing(), Standing::AsExpected | Standing::Neutral);
-        summary.obstacles().is_empty() && judged.all(fine)
+        green_so_far(&self.recorder)
     }
 
     fn skip(&self, cases: &[Case], reason: &str) {
-        for outline in timeline::outlines_of(self.request.scenario(), "", cases) {
-            self.recorder.emit(Event::CaseFinished {
-                id: outline.id,
-                verdict: Verdict::Skipped { reason: reason.to_string() },
-                failed_attempts: Vec::new(),
-                seconds: 0.0,
-            });
-        }
+        skip(&self.recorder, self.request.scenario(), cases, reason);
     }
 
     async fn diagnose(&self, context: &Context) {
@@ -448,19 +438,11 @@ impl Session<'_> {
     }
 
     async fn diagnose_into(&self, context: &Context, folder: &str) {
-        let began = Instant::now();
-        let collected = diagnose::collect(&context.scoped("diagnostics"), &self.folder.join(folder)).await;
-        self.diagnosed(began, folder, collected);
+        diagnose_into(context, &self.folder, folder).await;
     }
 
     fn diagnosed(&self, began: Instant, folder: &str, collected: diagnose::Collected) {
-        self.recorder.emit(Event::Diagnosed {
-            folder: folder.to_string(),
-            files: collected.files,
-            missing: collected.missing,
-            hints: collected.hints,
-            seconds: began.elapsed().as_secs_f64(),
-        });
+        diagnosed(&self.recorder, began, folder, collected);
     }
 
     /// Removes the lab, on its own deadline.
@@ -470,8 +452,45 @@ impl Session<'_> {
     }
 }
 
+/// Whether what was judged so far is as expected; what clean-up would judge does not count yet.
+pub fn green_so_far(recorder: &Recorder) -> bool {
+    let summary = Summary::of(&recorder.records());
+    let mut judged = summary.cases.iter().filter(|case| !case.outline.after_clean_up);
+    let fine = |case: &CaseRun| matches!(case.standing(), Standing::AsExpected | Standing::Neutral);
+    summary.obstacles().is_empty() && judged.all(fine)
+}
+
+/// Tells that cases are not asked, and why.
+pub fn skip(recorder: &Recorder, scenario: &Scenario, cases: &[Case], reason: &str) {
+    for outline in timeline::outlines_of(scenario, "", cases) {
+        recorder.emit(Event::CaseFinished {
+            id: outline.id,
+            verdict: Verdict::Skipped { reason: reason.to_string() },
+            failed_attempts: Vec::new(),
+            seconds: 0.0,
+        });
+    }
+}
+
+/// Looks at all clusters as they are, and writes that into a folder of this name in the folder of the run.
+pub async fn diagnose_into(context: &Context, run: &Path, folder: &str) {
+    let began = Instant::now();
+    let collected = diagnose::collect(&context.scoped("diagnostics"), &run.join(folder)).await;
+    diagnosed(&context.recorder, began, folder, collected);
+}
+
+fn diagnosed(recorder: &Recorder, began: Instant, folder: &str, collected: diagnose::Collected) {
+    recorder.emit(Event::Diagnosed {
+        folder: folder.to_string(),
+        files: collected.files,
+        missing: collected.missing,
+        hints: collected.hints,
+        seconds: began.elapsed().as_secs_f64(),
+    });
+}
+
 /// Waits for a line on standard input.
-fn pause_for_enter() -> Pause {
+pub fn pause_for_enter() -> Pause {
     Arc::new(|| {
         Box::pin(async {
             eprintln!("      Paused  look or break something by hand, then press Enter");

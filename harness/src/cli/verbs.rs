@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
+use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Uninstalling, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{capture, field, inspect, matrix, own, preflight, prove, repeat, scenarios, timeline, versions};
+use super::{brought, capture, field, inspect, matrix, own, preflight, prove, repeat, scenarios, timeline, versions};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -154,6 +154,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             remove_labs(&engine, &home, &labs, &request.budgets).await
         }
         Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
+        Verb::Run(_) if request.contexts.is_some() => Box::pin(brought::run(&request, base)).await,
         Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,
         Verb::Up(_) => with_session(&request, base, Phases { up: true, ..phases }).await,
@@ -162,6 +163,9 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             own::check(&request, &selected(&request, catalogue)).await
         }
         Verb::Check(_) => with_session(&request, base, Phases { check: true, ..phases }).await,
+        Verb::Uninstall(Uninstalling { record: Some(record), .. }) => {
+            Box::pin(brought::uninstall(&request, record, base, kubeconfig)).await
+        }
         Verb::Uninstall(_) => with_session(&request, base, Phases { clean_up: true, ..phases }).await,
     }
 }

@@ -14,17 +14,18 @@ pub(super) const CONTAINERS: &str = "crictl ps --all 2>/dev/null || { \
                           ctr --namespace k8s.io tasks list && ctr --namespace k8s.io containers list; } 2>/dev/null";
 pub(super) const NETWORK: &str = "echo '# ip route'; ip route; echo; echo '# ip address'; ip address";
 
-/// All nodes of the lab, and the containers on its network.
+/// All nodes of the lab, and the containers on its network; nothing of clusters that the user brought.
 pub fn of(lab: &Lab) -> Vec<Item> {
-    let mut items = vec![containers(&lab.engine, &lab.file.topology.network.name)];
-    for (member, plan) in lab.file.topology.clusters.iter() {
+    let (Ok(engine), Ok(topology)) = (lab.engine(), lab.file.topology()) else { return Vec::new() };
+    let mut items = vec![containers(engine, &topology.network.name)];
+    for (member, plan) in topology.clusters.iter() {
         let planned = plan.node_names();
         let known = lab.file.clusters.iter().find(|(known, _)| *known == member);
         let known = known.map(|(_, facts)| facts.nodes.keys().cloned().collect::<Vec<_>>());
         // A lab that is half made has not written its nodes down yet.
         let nodes = known.filter(|nodes| !nodes.is_empty()).unwrap_or_else(|| planned.clone());
         for node in nodes {
-            items.push(network(lab, &member, &node));
+            items.push(network(lab, engine, &member, &node));
             for (file, title, command) in [
                 ("iptables-nat.txt", "address translation of", "iptables-save -t nat"),
                 ("host.txt", "limits, load, memory and disk of", HOST),
@@ -35,27 +36,27 @@ pub fn of(lab: &Lab) -> Vec<Item> {
                     "journalctl --unit kubelet --lines 300 --no-pager",
                 ),
             ] {
-                items.push(asked(lab, &member, &node, file, &format!("{title} {node}"), command));
+                items.push(asked(engine, &member, &node, file, &format!("{title} {node}"), command));
             }
         }
         if member.role == Role::Remote {
             let command = format!("tail -n 500 {}", kind::AUDIT_LOG);
             let title = "who wrote webhooks, configmaps and locks: the last 500 lines of the audit log";
-            items.push(asked(lab, &member, &planned[0], "audit.jsonl", title, &command));
+            items.push(asked(engine, &member, &planned[0], "audit.jsonl", title, &command));
         }
     }
     items
 }
 
-fn asked(lab: &Lab, member: &Member, node: &str, file: &str, title: &str, command: &str) -> Item {
-    let (engine, container, command) = (lab.engine.clone(), node.to_string(), command.to_string());
+fn asked(engine: &Engine, member: &Member, node: &str, file: &str, title: &str, command: &str) -> Item {
+    let (engine, container, command) = (engine.clone(), node.to_string(), command.to_string());
     Item::new(format!("{member}/nodes/{node}/{file}"), title, async move {
         engine.exec(&container, &["sh", "-c", &command], "").await.map_err(|error| chain(&error))
     })
 }
 
-fn network(lab: &Lab, member: &Member, node: &str) -> Item {
-    let (engine, container) = (lab.engine.clone(), node.to_string());
+fn network(lab: &Lab, engine: &Engine, member: &Member, node: &str) -> Item {
+    let (engine, container) = (engine.clone(), node.to_string());
     let routes: Vec<Route> = lab.file.routes.iter().filter(|route| route.node == node).cloned().collect();
     Item::new(format!("{member}/nodes/{node}/network.txt"), format!("routes and addresses of {node}"), async move {
         let text = engine.exec(&container, &["sh", "-c", NETWORK], "").await.map_err(|error| chain(&error))?;

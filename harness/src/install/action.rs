@@ -87,7 +87,7 @@ pub enum Action {
         /// The gateway's network.
         network: String,
     },
-    /// The harness gives the gateway its address.
+    /// The harness gives the gateway its address, as the platform of clusters does that the user brought.
     AssignGatewayAddress,
     /// A file of the release is applied in Istio's namespace, and its names of that namespace are set to it.
     ApplyRelease {
@@ -152,49 +152,35 @@ impl Action {
         let istio = &cluster.istio_namespace;
         match self {
             Action::JoinPodNetwork => {
-                let topology = &context.lab.file.topology;
+                let topology = context.lab.file.topology()?;
                 let lab_pods: Vec<_> = topology.clusters.values().map(|plan| plan.pod_subnet).collect();
                 let budget = context.budgets.cluster_ready();
-                pod_network::join(&context.lab.engine, cluster, &lab_pods, |what| context.wait(what, budget)).await?;
+                pod_network::join(context.lab.engine()?, cluster, &lab_pods, |what| context.wait(what, budget)).await?;
             }
             Action::PlugInCa => ca::plug_in(cluster).await?,
             Action::PrimaryInstall(files) => {
-                let mut args = set(context.scenario().install.external_istiod.set());
-                args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
-                args.extend(["-f".to_string(), file(context, "lab.yaml", &lab_file(context.scenario()))?]);
-                if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
-                    args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
-                }
-                if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
-                    args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
-                }
-                args.extend(candidate(context)?);
-                args.extend(overlay(context, role)?);
+                let args = primary_words(context, files)?;
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
                 // From here on everything waits for all clusters.
-                let remotes = context.lab.file.topology.clusters.remotes();
-                let remotes: Vec<String> = remotes.iter().flat_map(ClusterPlan::node_names).collect();
-                up::abreast(&context.lab.engine, &remotes).await;
+                if let (Ok(engine), Ok(topology)) = (context.lab.engine(), context.lab.file.topology()) {
+                    let remotes = topology.clusters.remotes();
+                    let remotes: Vec<String> = remotes.iter().flat_map(ClusterPlan::node_names).collect();
+                    up::abreast(engine, &remotes).await;
+                }
                 installed?;
             }
             Action::EastWestGateway { network } => {
                 earlier_gateway_gone(context, cluster).await?;
-                let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
-                let operator =
-                    Tool::new(script).args(["--network", network]).works_for(&folder(context)).run().await?.stdout;
-                let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
-                let mut args = strings(&["-y", "-f", &overlay]);
-                if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
-                    args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
-                }
-                args.extend(candidate(context)?);
-                args.extend(set_namespace(istio));
-                istioctl(context, role, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
+                let (args, operator) = gateway_words(context, network).await?;
+                istioctl(context, role, "install").arg("-y").args(args).input(operator).run().await?;
             }
             Action::AssignGatewayAddress => {
-                let address = context.lab.gateway_address();
+                // Elsewhere the platform gives one, for which the proof waits.
+                let (Ok(engine), Ok(address)) = (context.lab.engine(), context.lab.gateway_address()) else {
+                    return Ok(());
+                };
                 let wait = context.wait("the Service istio-eastwestgateway", context.budgets.gateway_address());
-                load_balancer::assign(&context.lab.engine, cluster, istio, "istio-eastwestgateway", address, &wait)
+                load_balancer::assign(engine, cluster, istio, "istio-eastwestgateway", address, &wait)
                     .await?;
             }
             Action::ApplyRelease { path } => {
@@ -210,19 +196,16 @@ impl Action {
                 cluster.apply(&manifest, "").await?;
             }
             Action::RemoteInstall(files) => {
-                let address = context.lab.gateway_address().to_string();
-                let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
-                let name = per_remote::operator_file(context.scenario().clusters.at());
-                let path = file(context, &name, &operator)?;
-                let others = [candidate(context)?, overlay(context, role)?].concat();
-                istioctl(context, role, "install").args(["-y", "-f", &path]).args(others).run().await?;
+                let args = remote_words(context, files, &context.discovery_address()?)?;
+                istioctl(context, role, "install").arg("-y").args(args).run().await?;
             }
             Action::RemoteSecret => {
                 let remote = context.remote();
-                // It alone has an API server.
-                let node = remote.control_plane().ok_or_else(|| StepError(format!("{} has no node", remote.name)))?;
+                // Elsewhere the kubeconfig has an address that pods reach, as the guide expects.
+                let server = if context.lab.engine().is_ok() { of_the_node(remote)? } else { Vec::new() };
                 let secret = istioctl(context, Role::Remote, "create-remote-secret")
-                    .args(["--name", &remote.name, "--server", &format!("https://{node}:6443")])
+                    .args(["--name", &remote.name])
+                    .args(server)
                     .args(istio_namespace(&remote.istio_namespace))
                     .run()
                     .await?
@@ -246,6 +229,53 @@ impl Action {
         }
         Ok(())
     }
+}
+
+/// The words by which istioctl is told what the primary gets.
+pub(super) fn primary_words(context: &Context, files: &IstioFiles) -> Result<Vec<String>, StepError> {
+    let mut args = set(context.scenario().install.external_istiod.set());
+    args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
+    args.extend(["-f".to_string(), file(context, "lab.yaml", &lab_file(context.scenario()))?]);
+    if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
+        args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
+    }
+    if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
+        args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
+    }
+    args.extend(candidate(context)?);
+    args.extend(overlay(context, Role::Primary)?);
+    Ok(args)
+}
+
+/// The words by which istioctl is told what the gateway gets, and what it reads from its standard input.
+pub(super) async fn gateway_words(context: &Context, network: &str) -> Result<(Vec<String>, String), StepError> {
+    let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
+    let operator = Tool::new(script).args(["--network", network]).works_for(&folder(context)).run().await?.stdout;
+    let mut args = strings(&["-f", &file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?]);
+    if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
+        args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
+    }
+    args.extend(candidate(context)?);
+    args.extend(set_namespace(&context.primary().istio_namespace));
+    args.extend(strings(&["-f", "-"]));
+    Ok((args, operator))
+}
+
+/// The words by which istioctl is told what a remote gets that reaches istiod at this address.
+pub(super) fn remote_words(context: &Context, files: &IstioFiles, address: &str) -> Result<Vec<String>, StepError> {
+    let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", address)]);
+    let name = per_remote::operator_file(context.scenario().clusters.at());
+    let mut args = strings(&["-f", &file(context, &name, &operator)?]);
+    args.extend(candidate(context)?);
+    args.extend(overlay(context, Role::Remote)?);
+    Ok(args)
+}
+
+/// What names the API server by its node's address: the kubeconfig of kind names one of this machine alone.
+fn of_the_node(remote: &Cluster) -> Result<Vec<String>, StepError> {
+    // It alone has an API server.
+    let node = remote.control_plane().ok_or_else(|| StepError(format!("{} has no node", remote.name)))?;
+    Ok(vec!["--server".to_string(), format!("https://{node}:6443")])
 }
 
 /// Pods of the Deployment that D7 scales: it does so in the remote cluster alone.
@@ -318,6 +348,11 @@ pub fn with(command: String, words: &[String]) -> String {
 
 fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| word.to_string()).collect()
+}
+
+/// The istioctl under test, which asks no cluster.
+pub(super) fn istioctl_alone(context: &Context) -> Tool {
+    Tool::new(context.lab.file.istioctl()).works_for(&folder(context)).limit(context.budgets.istioctl())
 }
 
 /// The istioctl under test, on one cluster of the lab.

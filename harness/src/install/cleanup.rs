@@ -11,13 +11,13 @@ use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::step::StepError;
-use super::{beside, inventory};
+use super::beside;
 use crate::context::Context;
 use crate::lab::cluster::ClusterError;
-use crate::lab::{Cluster, Home};
+use crate::lab::Cluster;
 use crate::role::Role;
 use crate::scenario::Scenario;
-use crate::wait::Look;
+use crate::wait::{Look, Wait};
 
 /// The namespaces of the harness's own workloads and probes in a cluster: the primary has sample workloads for each remote.
 pub(super) fn fixture_namespaces(scenario: &Scenario, role: Role) -> Vec<String> {
@@ -32,9 +32,9 @@ pub(super) fn fixture_namespaces(scenario: &Scenario, role: Role) -> Vec<String>
 pub(super) async fn remove_fixtures(context: &Context, role: Role) -> Result<(), StepError> {
     let cluster = context.cluster(role);
     // D12 tells by it what Istio no longer leaves from what it never wrote.
-    let installed = inventory::take(cluster).await?;
+    let installed = context.lab.inventory(cluster).await?;
     let member = context.scenario().clusters.member(role);
-    let path = Home::from_environment().inventory_at_clean_up(&context.scenario().lab, member);
+    let path = context.lab.home.inventory_at_clean_up(&context.scenario().lab, member);
     std::fs::write(path, serde_json::to_vec(&installed)?)?;
     beside::remove(context, role).await?;
     let ours = fixture_namespaces(context.scenario(), role);
@@ -82,16 +82,17 @@ const FIXTURE_GRACE: u32 = 1;
 
 /// Seconds that a pod of an uninstalled Istio is given: its object goes at once, and the node ends the process. istiod
 /// sits out whatever it is given (seen with 1.31.1), and its rights went with the uninstall.
-const ISTIO_GRACE: u32 = 0;
+pub(crate) const ISTIO_GRACE: u32 = 0;
 
 /// Ends the pods of these namespaces, then deletes the namespaces.
 ///
 /// In this order because the namespace controller, where it still finds pods, looks again only after half of their
 /// grace period, and then some.
 async fn delete_namespaces(context: &Context, role: Role, names: &[String], grace: u32) -> Result<(), StepError> {
-    let ended = futures::future::join_all(names.iter().map(|name| end_pods(context, role, name, grace))).await;
-    ended.into_iter().collect::<Result<Vec<()>, _>>()?;
     let cluster = context.cluster(role);
+    let wait = |what: String| context.wait(what, context.budgets.cleanup());
+    let ended = futures::future::join_all(names.iter().map(|name| end_pods(cluster, name, grace, wait))).await;
+    ended.into_iter().collect::<Result<Vec<()>, _>>()?;
     let namespaces: Api<Namespace> = cluster.all();
     for name in names {
         match namespaces.delete(name, &DeleteParams::background()).await {
@@ -104,8 +105,15 @@ async fn delete_namespaces(context: &Context, role: Role, names: &[String], grac
 }
 
 /// Deletes what makes pods in a namespace, then its pods, and waits until they are gone.
-async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) -> Result<(), StepError> {
-    let cluster = context.cluster(role);
+///
+/// # Errors
+/// [`StepError`] where a call is refused, or they do not go in time.
+pub(crate) async fn end_pods(
+    cluster: &Cluster,
+    namespace: &str,
+    grace: u32,
+    wait: impl Fn(String) -> Wait,
+) -> Result<(), StepError> {
     let background = DeleteParams::background();
     delete_all::<Deployment>(cluster, namespace, &background).await?;
     delete_all::<StatefulSet>(cluster, namespace, &background).await?;
@@ -113,7 +121,7 @@ async fn end_pods(context: &Context, role: Role, namespace: &str, grace: u32) ->
     delete_all::<ReplicaSet>(cluster, namespace, &background).await?;
     let soon = DeleteParams { grace_period_seconds: Some(grace), ..background };
     delete_all::<Pod>(cluster, namespace, &soon).await?;
-    let wait = context.wait(format!("the pods of namespace {namespace} to end"), context.budgets.cleanup());
+    let wait = wait(format!("the pods of namespace {namespace} to end"));
     cluster
         .watch_pods(&wait, namespace, "", |pods| match pods {
             [] => Look::Yes(()),

@@ -1,10 +1,10 @@
 //! All objects of a cluster by name: taken before the install and after the clean-up, D12 compares the two.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use kube::ResourceExt;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::discovery::{Discovery, verbs};
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,37 @@ impl std::fmt::Display for Entry {
         }
     }
 }
+
+/// One object of a cluster, with what tells whose it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// What it is called.
+    #[serde(flatten)]
+    pub entry: Entry,
+    /// `apps/v1`, by which it is asked for.
+    pub api_version: String,
+    /// Its UID: no other object has ever had it.
+    pub uid: String,
+    /// Who wrote it, by its managed fields; its status does not count.
+    pub managers: BTreeSet<String>,
+    /// Its labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whether another object is its owner, and takes it along.
+    pub owned: bool,
+}
+
+/// Kinds that are no objects of anybody's: what Kubernetes itself notes as it runs.
+const NOTES: [&str; 7] = [
+    "Event",
+    "Event.events.k8s.io",
+    "Endpoints",
+    "EndpointSlice.discovery.k8s.io",
+    "IPAddress.networking.k8s.io",
+    "CertificateSigningRequest.certificates.k8s.io",
+    "CSINode.storage.k8s.io",
+];
 
 /// Kinds that Kubernetes itself makes, names anew and drops as it runs; their owners are in the inventory.
 const IGNORED_KINDS: [&str; 10] = [
@@ -87,30 +118,58 @@ pub async fn take_settled(cluster: &Cluster, wait: Wait) -> Result<BTreeSet<Entr
 /// # Errors
 /// [`ClusterError`] for a kind that cannot be listed.
 pub async fn take(cluster: &Cluster) -> Result<BTreeSet<Entry>, ClusterError> {
+    Ok(list(cluster, &IGNORED_KINDS).await?.into_iter().map(|found| found.entry).collect())
+}
+
+/// All objects of a cluster that have no owner, with what tells whose they are.
+///
+/// # Errors
+/// [`ClusterError`] for a kind that cannot be listed.
+pub async fn objects(cluster: &Cluster) -> Result<Vec<Found>, ClusterError> {
+    let mut all = list(cluster, &NOTES).await?;
+    all.retain(|found| !found.owned && !found.uid.is_empty());
+    all.sort();
+    Ok(all)
+}
+
+async fn list(cluster: &Cluster, ignored: &[&str]) -> Result<Vec<Found>, ClusterError> {
     let discovery = Discovery::new(cluster.client.clone()).run().await.map_err(cluster.refused("list its kinds"))?;
     let kinds =
         discovery.groups().flat_map(|group| group.recommended_resources()).filter_map(|(kind, capabilities)| {
             let name = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
-            (capabilities.supports_operation(verbs::LIST) && !IGNORED_KINDS.contains(&name.as_str()))
+            (capabilities.supports_operation(verbs::LIST) && !ignored.contains(&name.as_str()))
                 .then_some((name, kind))
         });
     let lists = stream::iter(kinds.collect::<Vec<_>>()).map(|(name, kind)| async move {
         let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &kind);
         match api.list_metadata(&ListParams::default()).await {
-            Ok(list) => Ok(list
-                .items
-                .into_iter()
-                .map(|object| Entry {
-                    kind: name.clone(),
-                    namespace: object.namespace().unwrap_or_default(),
-                    name: object.name_any(),
-                })
-                .collect::<Vec<_>>()),
-            // A kind whose definition is being removed right now has no objects left to speak of.
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Vec::new()),
+            Ok(list) => {
+                let found = list.items.iter().map(|object| found(&name, &kind.api_version, &object.metadata));
+                Ok(found.collect::<Vec<_>>())
+            }
+            // A kind whose definition is being removed right now has no objects left to speak of; and some servers beside the
+            // API server's own, as that of metrics, list nothing that is an object.
+            Err(kube::Error::Api(status)) if status.is_not_found() || matches!(status.code, 405 | 406) => Ok(Vec::new()),
             Err(error) => Err(cluster.refused(format!("list {name}"))(error)),
         }
     });
-    let found: Vec<Vec<Entry>> = lists.buffer_unordered(8).try_collect().await?;
-    Ok(found.into_iter().flatten().filter(|entry| !is_heartbeat(entry)).collect())
+    let found: Vec<Vec<Found>> = lists.buffer_unordered(8).try_collect().await?;
+    Ok(found.into_iter().flatten().filter(|found| !is_heartbeat(&found.entry)).collect())
+}
+
+fn found(kind: &str, api_version: &str, metadata: &ObjectMeta) -> Found {
+    let written = metadata.managed_fields.iter().flatten();
+    let written = written.filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty());
+    Found {
+        entry: Entry {
+            kind: kind.to_string(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            name: metadata.name.clone().unwrap_or_default(),
+        },
+        api_version: api_version.to_string(),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        managers: written.filter_map(|entry| entry.manager.clone()).collect(),
+        labels: metadata.labels.clone().unwrap_or_default(),
+        owned: metadata.owner_references.as_ref().is_some_and(|owners| !owners.is_empty()),
+    }
 }

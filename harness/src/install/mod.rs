@@ -1,9 +1,10 @@
 //! The guide's install and clean-up as lists of steps: each is applied, then proved.
 
 pub mod action;
+pub mod announced;
 pub mod beside;
 mod ca;
-mod cleanup;
+pub(crate) mod cleanup;
 pub mod facts;
 pub mod inventory;
 pub mod per_remote;

@@ -51,6 +51,29 @@ fn of_pair(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
     steps
 }
 
+/// The same steps on clusters that the user brought: these have their pod network, and their platform gives the gateway an
+/// address, for which the remote profile has to wait.
+pub fn on_brought(mut steps: Vec<Step>) -> Vec<Step> {
+    steps.retain(|step| step.phase != Phase::Lab);
+    for step in &mut steps {
+        step.after.retain(|id| !id.starts_with("pod-network-"));
+        if step.id == "remote-install" {
+            step.after.push("gateway-address".to_string());
+            step.needs = &[Fact::GatewayAddress];
+        }
+    }
+    steps
+}
+
+/// Where the install on clusters that the user brought does otherwise than the guide, and why: not where a lab alone does.
+pub fn deviations_on_brought(scenario: &Scenario) -> Vec<Deviation> {
+    let of_lab = |row: &Deviation| OF_LAB.iter().any(|words| row.what.contains(words));
+    deviations(scenario).into_iter().filter(|row| !of_lab(row)).collect()
+}
+
+/// Words in the rows that hold for a lab alone.
+const OF_LAB: [&str; 3] = ["address is put on a node", "--server https://", "while it installs the primary"];
+
 fn ids(ids: &[&str]) -> Vec<String> {
     ids.iter().map(|id| id.to_string()).collect()
 }

@@ -17,7 +17,7 @@ use crate::lab::cluster::pod_ready;
 use crate::lab::{Cluster, pod_network};
 use crate::role::Role;
 use crate::scenario::Ca;
-use crate::wait::Look;
+use crate::wait::{Look, Timeout};
 
 /// What must hold before another step may rely on a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,7 +129,10 @@ impl Proof {
             }
             Proof::GatewayAddress => {
                 let services: Api<Service> = cluster.api(istio);
-                let wait = context.wait("the gateway's external address", context.budgets.gateway_address());
+                let of_platform = context.lab.gateway_address().is_err();
+                let limit =
+                    if of_platform { context.budgets.platform_address() } else { context.budgets.gateway_address() };
+                let wait = context.wait("the gateway's external address", limit);
                 let address = cluster
                     .watch(&wait, services, "istio-eastwestgateway", |service| {
                         match service.and_then(external_address) {
@@ -137,14 +140,16 @@ impl Proof {
                             None => Look::NotYet("status.loadBalancer is empty".to_string()),
                         }
                     })
-                    .await?;
+                    .await
+                    .map_err(|timeout| if of_platform { no_address(&timeout, cluster) } else { timeout.into() })?;
                 evidence.saw(
                     cluster.object("Service", &format!("{istio}/istio-eastwestgateway")),
                     "status.loadBalancer.ingress[0]",
                     &address,
                 );
-                let given = context.lab.gateway_address().to_string();
-                if address != given {
+                if let Ok(given) = context.lab.gateway_address()
+                    && address != given.to_string()
+                {
                     let remote = &context.remote().name;
                     return Err(StepError(format!("it is {address}, and {remote} was told {given}")));
                 }
@@ -192,7 +197,7 @@ impl Proof {
                 );
             }
             Proof::RemoteProfile => {
-                let address = context.lab.gateway_address().to_string();
+                let address = context.discovery_address()?;
                 context
                     .wait(format!("{address} behind Service istiod"), context.budgets.converge())
                     .until(|| async {
@@ -292,6 +297,16 @@ impl Proof {
     }
 }
 
+/// What to do where the platform gives the gateway no address.
+fn no_address(timeout: &Timeout, primary: &Cluster) -> StepError {
+    let istio = &primary.istio_namespace;
+    StepError(format!(
+        "{timeout}; the platform of {} gave Service {istio}/istio-eastwestgateway no address: see `kubectl --context {} -n \
+         {istio} describe service istio-eastwestgateway`, and whether that cluster has load balancers for Services at all",
+        primary.name, primary.context
+    ))
+}
+
 /// Waits until namespaces that checks made for themselves are gone: they delete them without waiting.
 async fn checks_namespaces_gone(context: &Context, cluster: &Cluster) -> Result<(), StepError> {
     let wait = context.wait("namespaces of checks to go", context.budgets.cleanup());
@@ -357,17 +372,26 @@ pub fn external_address(service: &Service) -> Option<String> {
     ingress.ip.clone().or_else(|| ingress.hostname.clone())
 }
 
-/// Addresses behind the Service istiod of a cluster.
+/// Addresses behind the Service istiod of a cluster, or the name that it leads to.
 ///
 /// # Errors
 /// [`crate::lab::cluster::ClusterError`] when EndpointSlices cannot be listed.
 pub async fn istiod_addresses(cluster: &Cluster) -> Result<Vec<String>, crate::lab::cluster::ClusterError> {
     let slices: Api<EndpointSlice> = cluster.api(&cluster.istio_namespace);
+    let istio = &*cluster.istio_namespace;
     let list = slices
         .list(&ListParams::default().labels("kubernetes.io/service-name=istiod"))
         .await
-        .map_err(cluster.refused(format!("list the EndpointSlices of Service {}/istiod", cluster.istio_namespace)))?;
-    Ok(list.items.into_iter().flat_map(|slice| slice.endpoints.into_iter().flat_map(|end| end.addresses)).collect())
+        .map_err(cluster.refused(format!("list the EndpointSlices of Service {istio}/istiod")))?;
+    let found = list.items.into_iter().flat_map(|slice| slice.endpoints.into_iter().flat_map(|end| end.addresses));
+    let mut found: Vec<String> = found.collect();
+    if found.is_empty() {
+        // A gateway that has a name in the place of an address is behind it as such.
+        let service = cluster.api::<Service>(istio).get_opt("istiod").await;
+        let service = service.map_err(cluster.refused(format!("show Service {istio}/istiod")))?;
+        found.extend(service.and_then(|service| service.spec?.external_name));
+    }
+    Ok(found)
 }
 
 /// What every ready replica of istiod says of its sync with a remote cluster; `absent` where it does not know it.

@@ -85,6 +85,7 @@ step_errors!(
     crate::tool::ToolError,
     crate::wait::Timeout,
     crate::context::UnknownFact,
+    crate::lab::NotOfLab,
     crate::lab::cluster::ClusterError,
     crate::sabotage::BreakError,
     crate::lab::engine::EngineError,

@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
+use k8s_openapi::api::authorization::v1::SelfSubjectAccessReview;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{NamespaceResourceScope, TypeMeta};
 use kube::discovery::{self, Scope};
 use kube::runtime::watcher;
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::forward::Pages;
 use super::revision::Revision;
@@ -22,11 +24,18 @@ use crate::check::right;
 use crate::per_cluster::Member;
 use crate::role::Role;
 use crate::scenario::{IstioNamespace, SAMPLE_NAMESPACE};
-use crate::topology::ClusterPlan;
 use crate::wait::{Look, Timeout, Wait};
 
 /// How long after a watch broke off it is taken up again.
 const AFTER_A_BREAK: Duration = Duration::from_millis(200);
+
+/// What a user may do who has the ClusterRole cluster-admin, as a `SelfSubjectAccessReview` asks for it, each with its name.
+pub fn of_administrator() -> [(&'static str, Value); 2] {
+    [
+        ("every verb on every resource", json!({"resourceAttributes": {"group": "*", "resource": "*", "verb": "*"}})),
+        ("every verb on every path", json!({"nonResourceAttributes": {"path": "*", "verb": "*"}})),
+    ]
+}
 
 /// The field manager of everything that the harness applies.
 pub const FIELD_MANAGER: &str = "meshproof";
@@ -116,24 +125,24 @@ impl Debug for Cluster {
 }
 
 impl Cluster {
-    /// Opens the cluster by the kubeconfig file that the lab made for it.
+    /// Opens the cluster of this name and kube context by the kubeconfig file that the lab made for it.
     ///
     /// # Errors
     /// [`ClusterError::Kubeconfig`] when that file is not there or of no use.
     pub async fn open(
         member: impl Into<Member>,
-        plan: &ClusterPlan,
+        (name, context): (&str, &str),
         istio_namespace: &IstioNamespace,
         kubeconfig: PathBuf,
         nodes: BTreeMap<String, String>,
     ) -> Result<Cluster, ClusterError> {
         let bad = |source: Box<dyn std::error::Error + Send + Sync>| ClusterError::Kubeconfig {
-            cluster: plan.name.clone(),
+            cluster: name.to_string(),
             path: kubeconfig.display().to_string(),
             source,
         };
         let file = Kubeconfig::read_from(&kubeconfig).map_err(|error| bad(error.into()))?;
-        let options = KubeConfigOptions { context: Some(plan.context.clone()), ..Default::default() };
+        let options = KubeConfigOptions { context: Some(context.to_string()), ..Default::default() };
         let mut config = Config::from_custom_kubeconfig(file, &options).await.map_err(|error| bad(error.into()))?;
         // Watches end by themselves; nothing else may hang for minutes.
         config.connect_timeout = Some(std::time::Duration::from_secs(5));
@@ -142,8 +151,8 @@ impl Cluster {
         Ok(Cluster {
             role: member.role,
             member,
-            name: plan.name.clone(),
-            context: plan.context.clone(),
+            name: name.to_string(),
+            context: context.to_string(),
             kubeconfig: Some(kubeconfig),
             client,
             nodes,
@@ -177,7 +186,34 @@ impl Cluster {
         self.nodes.iter().find(|(name, _)| name.ends_with("-control-plane")).map(|(_, address)| address)
     }
 
-    /// Whether meshproof made it.
+    /// Host and port of its API server, as its kubeconfig file has them.
+    ///
+    /// # Errors
+    /// [`ClusterError::Kubeconfig`] where there is none that has them.
+    pub fn server(&self) -> Result<String, ClusterError> {
+        let path = self.kubeconfig.clone().unwrap_or_default();
+        let read = Kubeconfig::read_from(&path).map_err(Into::into).and_then(|file| server(&file));
+        read.map_err(|source| ClusterError::Kubeconfig {
+            cluster: self.name.clone(),
+            path: path.display().to_string(),
+            source,
+        })
+    }
+
+    /// Whether its user may do something, as a `SelfSubjectAccessReview` asks by this `spec`; why not, if not.
+    ///
+    /// # Errors
+    /// [`ClusterError`] where that is not told.
+    pub async fn may(&self, spec: Value) -> Result<Result<(), String>, ClusterError> {
+        let refused = || self.refused("say what its user may do");
+        let review = serde_json::from_value(json!({"spec": spec}));
+        let review: SelfSubjectAccessReview = review.map_err(|error| refused()(kube::Error::SerdeError(error)))?;
+        let answer = self.all::<SelfSubjectAccessReview>().create(&PostParams::default(), &review).await;
+        let status = answer.map_err(refused())?.status.unwrap_or_default();
+        Ok(if status.allowed { Ok(()) } else { Err(status.reason.unwrap_or_default()) })
+    }
+
+    /// Whether meshproof made it, or its mesh.
     pub fn is_of_lab(&self) -> bool {
         self.kubeconfig.is_some()
     }
@@ -385,6 +421,18 @@ impl Cluster {
             Scope::Namespaced => Api::namespaced_with(self.client.clone(), namespace, &resource),
         })
     }
+}
+
+/// Host and port of the first API server of a kubeconfig.
+///
+/// # Errors
+/// One line where it has none.
+pub fn server(kubeconfig: &Kubeconfig) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let mut servers = kubeconfig.clusters.iter().filter_map(|named| named.cluster.as_ref()?.server.as_ref());
+    let url: http::Uri = servers.next().ok_or("it names no API server")?.parse()?;
+    let port = url.port_u16().unwrap_or(if url.scheme_str() == Some("http") { 80 } else { 443 });
+    let host = url.host().ok_or("it names no host")?;
+    Ok(format!("{host}:{port}"))
 }
 
 /// Splits a manifest into its objects.

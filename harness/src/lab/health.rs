@@ -76,7 +76,9 @@ pub async fn ailments(engine: &Engine, home: &Home, file: &LabFile) -> Result<Ve
 
 /// Nodes that are gone, do not run or have another address, each with a line that says so.
 async fn broken_nodes(engine: &Engine, file: &LabFile) -> Result<Vec<(String, String)>, EngineError> {
-    let network = &file.topology.network.name;
+    // Clusters that the user brought have no containers.
+    let Ok(topology) = file.topology() else { return Ok(Vec::new()) };
+    let network = &topology.network.name;
     let mut broken = Vec::new();
     for (node, address) in file.clusters.values().flat_map(|cluster| &cluster.nodes) {
         let found = engine.containers("name", &format!("^/{node}$")).await?.into_iter().next();
@@ -109,11 +111,12 @@ async fn any_has(engine: &Engine, nodes: &[&String], address: &str) -> bool {
 }
 
 async fn answers(home: &Home, file: &LabFile, member: &Member) -> Result<(), String> {
-    let plan = file.topology.clusters.iter().find_map(|(other, plan)| (other == *member).then_some(plan));
+    let topology = file.topology().map_err(|error| chain(&error))?;
+    let plan = topology.clusters.iter().find_map(|(other, plan)| (other == *member).then_some(plan));
     let plan = plan.ok_or("it is not in lab.json")?;
     let kubeconfig = home.kubeconfig(&file.scenario.lab, member.clone());
     let namespace = file.scenario.istio_namespace_in(member);
-    let cluster = Cluster::open(member.clone(), plan, namespace, kubeconfig, Default::default())
+    let cluster = Cluster::open(member.clone(), (&plan.name, &plan.context), namespace, kubeconfig, Default::default())
         .await
         .map_err(|error| chain(&error))?;
     match tokio::time::timeout(ANSWER, cluster.client.apiserver_version()).await {

@@ -101,11 +101,36 @@ pub struct Site<'a> {
     pub budgets: &'a Budgets,
 }
 
-impl Site<'_> {
+/// What is needed to get files of releases: no engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    /// Where they are kept.
+    pub home: &'a Home,
+    /// Mirrors.
+    pub origins: &'a Origins,
+    /// Where events go.
+    pub recorder: &'a Recorder,
+    /// Time limits.
+    pub budgets: &'a Budgets,
+}
+
+impl Files<'_> {
     /// Says how far it is.
     fn progress(&self, last: &str) {
         let what = "official images".to_string();
         self.recorder.emit(Event::Waiting { scope: IMAGES.to_string(), what, last: last.to_string() });
+    }
+}
+
+impl Site<'_> {
+    /// Files of releases alone.
+    fn files(&self) -> Files<'_> {
+        Files { home: self.home, origins: self.origins, recorder: self.recorder, budgets: self.budgets }
+    }
+
+    /// Says how far it is.
+    fn progress(&self, last: &str) {
+        self.files().progress(last);
     }
 }
 
@@ -238,6 +263,29 @@ async fn release(site: &Site<'_>) -> Result<Built, ImageError> {
                 other => other,
             }
         }
+    }
+}
+
+/// The folder of the Istio release of these versions, with `bin/istioctl` and `samples/`: what is there, the release's own
+/// before one that was built here, else it is fetched. Needs no engine.
+///
+/// # Errors
+/// [`ImageError`] where it cannot be had.
+pub async fn istio_release(files: &Files<'_>, root: &Path, picked: &Picked) -> Result<PathBuf, ImageError> {
+    let machine = origin::Machine::this();
+    let official = machine.as_ref().ok().map(|machine| Asset::istio(&picked.value("istio"), *machine));
+    if let Some(present) = official.as_ref().and_then(|asset| asset.present(&files.home.cache)) {
+        return Ok(present.folder);
+    }
+    let wanted = Recipes::read(root)?.wanted(picked, &["istio"])?;
+    if let Some(built) = wanted.iter().find(|one| one.recipe.name == "istio")
+        && matches!(store::there(&files.home.cache, built, None).await?, store::There::Yes(_))
+    {
+        return Ok(store::artefact(&files.home.cache, built));
+    }
+    match official {
+        Some(asset) => Ok(release::istio(files, &asset).await?.folder),
+        None => Err(machine.err().map_or_else(Problems::new, Problems::from).into()),
     }
 }
 

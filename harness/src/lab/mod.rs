@@ -24,15 +24,17 @@ pub use cluster::Cluster;
 pub use engine::Engine;
 pub use forward::Pages;
 pub use revision::Revision;
-pub use state::{Home, LabFile, LabLock};
+pub use state::{Home, LabFile, LabLock, NotOfLab};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 
 use ipnet::Ipv4Net;
 
 use self::pod_network::Route;
+use crate::brought::Ledger;
+use crate::install::inventory::{self, Entry};
 use crate::role::Role;
 
 /// A primary and one of its remotes: each comes when it is made, for all clones.
@@ -65,7 +67,16 @@ impl std::fmt::Debug for Clusters {
     }
 }
 
-/// A lab with a client for each cluster.
+/// What clusters stand on.
+#[derive(Debug, Clone)]
+pub enum Ground {
+    /// Containers of this engine.
+    Engine(Engine),
+    /// The user's own nodes, with the record of what is made in them.
+    Brought(Arc<Ledger>),
+}
+
+/// A lab with a client for each cluster; or clusters that the user brought, which have no engine.
 #[derive(Clone)]
 pub struct Lab {
     /// What `lab.json` says, seen from the remote that is meant.
@@ -74,8 +85,10 @@ pub struct Lab {
     pub clusters: Clusters,
     /// The primary with each of its remotes.
     pairs: Vec<Clusters>,
-    /// The engine that it runs on.
-    pub engine: Engine,
+    /// What it stands on.
+    ground: Ground,
+    /// Where it is remembered.
+    pub home: Home,
 }
 
 impl Lab {
@@ -84,21 +97,43 @@ impl Lab {
     /// # Errors
     /// [`cluster::ClusterError`] when a kubeconfig file is not there or of no use.
     pub async fn open(home: &Home, file: LabFile, engine: Engine) -> Result<Lab, cluster::ClusterError> {
-        let lab = Lab::unmade(file, engine);
-        for (member, plan) in lab.file.topology.clusters.iter() {
+        let lab = Lab::unmade(home, file, Ground::Engine(engine));
+        for (member, plan) in lab.file.topology.iter().flat_map(|topology| topology.clusters.iter()) {
             let kubeconfig = home.kubeconfig(&lab.file.scenario.lab, member.clone());
             let facts = lab.file.clusters.iter().find(|(known, _)| *known == member);
             let nodes = facts.map(|(_, facts)| facts.nodes.clone()).unwrap_or_default();
             let namespace = lab.file.scenario.istio_namespace_in(&member);
-            lab.add(Cluster::open(member, plan, namespace, kubeconfig, nodes).await?);
+            lab.add(Cluster::open(member, (&plan.name, &plan.context), namespace, kubeconfig, nodes).await?);
         }
         Ok(lab)
     }
 
     /// A lab of which no cluster is made yet.
-    pub fn unmade(file: LabFile, engine: Engine) -> Lab {
+    pub fn unmade(home: &Home, file: LabFile, ground: Ground) -> Lab {
         let pairs: Vec<Clusters> = file.scenario.clusters.remotes().iter().map(|_| Clusters::default()).collect();
-        Lab { file, clusters: pairs.first().cloned().unwrap_or_default(), pairs, engine }
+        Lab { file, clusters: pairs.first().cloned().unwrap_or_default(), pairs, ground, home: home.clone() }
+    }
+
+    /// The engine that its nodes run on.
+    ///
+    /// # Errors
+    /// [`NotOfLab`] where the user brought the clusters.
+    pub fn engine(&self) -> Result<&Engine, NotOfLab> {
+        match &self.ground {
+            Ground::Engine(engine) => Ok(engine),
+            Ground::Brought(_) => Err(NotOfLab),
+        }
+    }
+
+    /// Names of all objects of a cluster; where others work in it too, without what they made since the install began.
+    ///
+    /// # Errors
+    /// [`cluster::ClusterError`] for a kind that cannot be listed.
+    pub async fn inventory(&self, cluster: &Cluster) -> Result<BTreeSet<Entry>, cluster::ClusterError> {
+        match &self.ground {
+            Ground::Engine(_) => inventory::take(cluster).await,
+            Ground::Brought(ledger) => ledger.inventory(cluster).await,
+        }
     }
 
     /// Takes a cluster that is made, for all clones; the first of its part stays.
@@ -131,13 +166,19 @@ impl Lab {
     }
 
     /// The address that the lab keeps for the east-west gateway: the guide's `DISCOVERY_ADDRESS`.
-    pub fn gateway_address(&self) -> Ipv4Addr {
-        load_balancer::address(&self.file.topology.network, 0)
+    ///
+    /// # Errors
+    /// [`NotOfLab`] where the user brought the clusters: then their platform gives one.
+    pub fn gateway_address(&self) -> Result<Ipv4Addr, NotOfLab> {
+        Ok(load_balancer::address(&self.file.topology()?.network, 0))
     }
 
     /// Addresses of the pods of the cluster with this role.
-    pub fn pods_of(&self, role: Role) -> Ipv4Net {
-        self.file.topology.cluster(role).pod_subnet
+    ///
+    /// # Errors
+    /// [`NotOfLab`] where the user brought the clusters.
+    pub fn pods_of(&self, role: Role) -> Result<Ipv4Net, NotOfLab> {
+        Ok(self.file.topology()?.cluster(role).pod_subnet)
     }
 
     /// The cluster with this role.

@@ -76,6 +76,11 @@ impl Home {
     }
 }
 
+/// Asked for what only a lab has: nodes that run on a Docker engine of this machine, in networks that meshproof chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it takes the nodes of a lab, and these clusters are the user's own")]
+pub struct NotOfLab;
+
 /// The only link between a lab and the verbs that use it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -86,8 +91,9 @@ pub struct LabFile {
     pub meshproof: String,
     /// What was asked for.
     pub scenario: Scenario,
-    /// What was made.
-    pub topology: Topology,
+    /// What was made; none where the user brought the clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
     /// What the clusters are.
     pub clusters: PerCluster<ClusterFacts>,
     /// Routes between the nodes of all clusters.
@@ -160,6 +166,14 @@ impl LabFile {
         })
     }
 
+    /// What was made.
+    ///
+    /// # Errors
+    /// [`NotOfLab`] where the user brought the clusters.
+    pub fn topology(&self) -> Result<&Topology, NotOfLab> {
+        self.topology.as_ref().ok_or(NotOfLab)
+    }
+
     /// The istioctl that installs.
     pub fn istioctl(&self) -> PathBuf {
         self.istioctl.clone().unwrap_or_else(|| self.release.join("bin/istioctl"))
@@ -174,7 +188,8 @@ impl LabFile {
     /// The same lab, seen from its remote of this number: that is the one whose facts it has, beside those of the primary.
     pub fn seen_from(&self, at: usize) -> LabFile {
         let scenario = self.scenario.seen_from(at);
-        let topology = Topology { clusters: self.topology.clusters.seen_from(at), ..self.topology.clone() };
+        let seen = |all: &Topology| Topology { clusters: all.clusters.seen_from(at), ..all.clone() };
+        let topology = self.topology.as_ref().map(seen);
         let facts = self.facts.of(scenario.clusters.further());
         LabFile { scenario, topology, clusters: self.clusters.seen_from(at), facts, ..self.clone() }
     }

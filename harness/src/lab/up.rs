@@ -18,7 +18,7 @@ use super::host::Host;
 use super::images::Built;
 use super::pod_network::{self, PodNetworkError, Subnet};
 use super::state::{Home, LAB_FORMAT, LabFile};
-use super::{Lab, dns, kind, network};
+use super::{Ground, Lab, dns, kind, network};
 use crate::budget::Budgets;
 use crate::event::{ClusterFacts, Event, Recorder};
 use crate::install::facts::Facts;
@@ -122,7 +122,7 @@ pub async fn up<T>(
         format: LAB_FORMAT,
         meshproof: crate::version().to_string(),
         scenario: scenario.clone(),
-        topology: topology.clone(),
+        topology: Some(topology.clone()),
         clusters: PerCluster::default(),
         routes: Vec::new(),
         images: site.built.digests.clone(),
@@ -136,7 +136,7 @@ pub async fn up<T>(
         proved: Vec::new(),
         failed: BTreeMap::new(),
     };
-    let mut lab = Lab::unmade(file, site.engine.clone());
+    let mut lab = Lab::unmade(site.home, file, Ground::Engine(site.engine.clone()));
     let (made, primary_is_made) = oneshot::channel();
     let (told, rest_is_there) = oneshot::channel();
     let primary = async {
@@ -144,7 +144,7 @@ pub async fn up<T>(
         let _ = made.send(cidrs);
         Ok::<_, UpError>(begin(lab.clone(), rest_is_there).await)
     };
-    let members = lab.file.topology.clusters.iter().map(|(member, _)| member);
+    let members = topology.clusters.iter().map(|(member, _)| member);
     let members: Vec<Member> = members.filter(|member| member.role == Role::Remote).collect();
     let rest = async {
         let made = members
@@ -230,7 +230,7 @@ async fn share(engine: &Engine, node: &str, share: i64) {
 type Cidrs = Vec<Subnet>;
 
 async fn cluster(site: Site<'_>, lab: &Lab, member: &Member) -> Result<Cidrs, UpError> {
-    let (scenario, topology) = (&lab.file.scenario, &lab.file.topology);
+    let (scenario, topology) = (&lab.file.scenario, lab.file.topology().map_err(std::io::Error::other)?);
     let plan = topology.clusters.iter().find_map(|(other, plan)| (other == *member).then_some(plan));
     let plan = plan.expect("it is a cluster of this topology");
     let id = format!("cluster-{member}");
@@ -255,7 +255,7 @@ async fn cluster(site: Site<'_>, lab: &Lab, member: &Member) -> Result<Cidrs, Up
         })
         .await?;
         let namespace = scenario.istio_namespace_in(member);
-        let mut cluster = Cluster::open(member.clone(), plan, namespace, kubeconfig, BTreeMap::new()).await?;
+        let mut cluster = Cluster::open(member.clone(), (&plan.name, &plan.context), namespace, kubeconfig, BTreeMap::new()).await?;
         dns::quicken(&cluster).await?;
         let budget = site.budgets.cluster_ready();
         let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);
@@ -303,7 +303,11 @@ async fn nodes(cluster: &Cluster, planned: &[String], wait: Wait) -> Result<BTre
     Ok(found.await.map_err(PodNetworkError::from)??)
 }
 
-async fn cluster_facts(cluster: &Cluster) -> Result<ClusterFacts, ClusterError> {
+/// What a cluster says that it is.
+///
+/// # Errors
+/// [`ClusterError`] where it does not.
+pub async fn cluster_facts(cluster: &Cluster) -> Result<ClusterFacts, ClusterError> {
     let version = cluster.client.apiserver_version().await.map_err(cluster.refused("say its version"))?;
     let kube_system =
         cluster.all::<Namespace>().get("kube-system").await.map_err(cluster.refused("show namespace kube-system"))?;

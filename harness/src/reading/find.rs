@@ -177,8 +177,8 @@ pub async fn mesh_of(
     Ok(mesh)
 }
 
-/// A client of one context, and what its API server says of its version.
-async fn open(
+/// A client of one context with no other rights than these, and what its API server says of its version.
+pub(crate) async fn open(
     contexts: &Contexts,
     rights: &[Right],
     role: Role,

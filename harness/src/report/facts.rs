@@ -43,6 +43,12 @@ pub fn lines(summary: &Summary) -> Vec<String> {
 fn of_plan(plan: &Plan) -> Vec<(String, String)> {
     match &plan.target {
         Target::Lab { scenario, .. } => of_scenario(scenario),
+        Target::Brought { scenario, contexts, .. } => {
+            let each = contexts.iter().map(|(role, context)| (format!("{role} context"), context.clone()));
+            let mut facts = vec![("istio".to_string(), scenario.istio.clone())];
+            facts.extend(each);
+            facts
+        }
         Target::Contexts { contexts, istio_namespace } => {
             let each = contexts.iter().map(|(role, context)| (format!("{role} context"), context.clone()));
             let how = ("judged".to_string(), "by reading only; nothing was written".to_string());

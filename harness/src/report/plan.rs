@@ -1,7 +1,10 @@
 //! A plan for people: the guide's own commands, in order, with what proves each step, before anything happens.
 
+use std::collections::BTreeMap;
+
 use super::text;
 use crate::plan::{CaseOutline, Deviation, Phase, Plan, StepOutline, Target};
+use crate::role::Role;
 use crate::scenario::{Scenario, Thread};
 use crate::topology::Topology;
 
@@ -23,6 +26,7 @@ pub fn render(plan: &Plan) -> String {
 fn head(plan: &Plan) -> String {
     match &plan.target {
         Target::Lab { scenario, topology } => lab(scenario, topology),
+        Target::Brought { scenario, contexts, creates } => brought(scenario, contexts, creates),
         Target::Contexts { contexts, istio_namespace } => {
             let mut lines =
                 vec![plan.name(), format!("guide    {GUIDE}"), format!("istio    {istio_namespace}, read only")];
@@ -36,6 +40,22 @@ fn head(plan: &Plan) -> String {
             lines.join("\n")
         }
     }
+}
+
+fn brought(
+    scenario: &Scenario,
+    contexts: &BTreeMap<Role, String>,
+    creates: &BTreeMap<Role, Vec<String>>,
+) -> String {
+    let mut lines = vec![
+        format!("{}  Istio {} on clusters of your own", scenario.name, scenario.istio),
+        format!("guide    {GUIDE}"),
+    ];
+    for (role, context) in contexts {
+        lines.push(format!("{:<7}  {}  context {context}", role.as_str(), scenario.clusters[role].name));
+        lines.extend(creates.get(role).into_iter().flatten().map(|line| format!("           {line}")));
+    }
+    lines.join("\n")
 }
 
 fn lab(scenario: &Scenario, topology: &Topology) -> String {

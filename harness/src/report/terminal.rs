@@ -138,6 +138,10 @@ impl<W: Write + Send> Terminal<W> {
                 let versions = format!("Istio {} on Kubernetes {}", scenario.istio, scenario.kubernetes);
                 format!("{}  {versions}: {steps}, {cases}", scenario.name)
             }
+            Target::Brought { scenario, contexts, .. } => {
+                let each: Vec<String> = contexts.iter().map(|(role, context)| format!("{context} as {role}")).collect();
+                format!("Istio {} on {}: {steps}, {cases}", scenario.istio, all_of(&each))
+            }
             Target::Contexts { contexts, .. } => {
                 let each: Vec<String> = contexts.iter().map(|(role, context)| format!("{context} as {role}")).collect();
                 format!("{}  read only: {cases}", all_of(&each))

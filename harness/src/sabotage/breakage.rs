@@ -13,7 +13,7 @@ use super::act::{Act, Change, Target};
 use super::{Names, Sabotage};
 use crate::check::verdict::chain;
 use crate::context::Context;
-use crate::lab::Cluster;
+use crate::lab::{Cluster, NotOfLab};
 use crate::lab::cluster::{ClusterError, pod_ready};
 use crate::lab::engine::EngineError;
 use crate::lab::pod_network::{Route, set_routes};
@@ -35,6 +35,9 @@ pub enum BreakError {
     /// A node refused it.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// There are no nodes to break.
+    #[error(transparent)]
+    NotOfLab(#[from] NotOfLab),
     /// What it waits for did not come.
     #[error(transparent)]
     Timeout(#[from] Timeout),
@@ -183,7 +186,7 @@ impl<'a> Breakage<'a> {
                 let routes = self.across(cluster);
                 self.kept.push(Kept::Routes(routes.clone()));
                 for route in &routes {
-                    self.context.lab.engine.exec(&route.node, &["ip", "route", "del", &route.pods], "").await?;
+                    self.context.lab.engine()?.exec(&route.node, &["ip", "route", "del", &route.pods], "").await?;
                 }
             }
             Act::Run { cluster, command, undo } => {
@@ -208,17 +211,19 @@ impl<'a> Breakage<'a> {
     }
 
     /// Runs a command on each node, also where one fails.
-    async fn on_nodes(&self, cluster: Role, command: &str) -> Result<(), EngineError> {
+    async fn on_nodes(&self, cluster: Role, command: &str) -> Result<(), BreakError> {
         let command = ["bash", "-c", command];
         let nodes = self.context.cluster(cluster).nodes.keys();
-        let ran = nodes.map(|node| self.context.lab.engine.exec(node, &command, ""));
-        futures::future::join_all(ran).await.into_iter().collect::<Result<Vec<_>, _>>().map(|_| ())
+        let engine = self.context.lab.engine()?;
+        let ran = nodes.map(|node| engine.exec(node, &command, ""));
+        futures::future::join_all(ran).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        Ok(())
     }
 
     async fn restore(&self, kept: Kept) -> Result<(), BreakError> {
         match kept {
-            Kept::Routes(routes) => Ok(set_routes(&self.context.lab.engine, &routes).await?),
-            Kept::Command { cluster, undo } => Ok(self.on_nodes(cluster, &undo).await?),
+            Kept::Routes(routes) => Ok(set_routes(self.context.lab.engine()?, &routes).await?),
+            Kept::Command { cluster, undo } => self.on_nodes(cluster, &undo).await,
             Kept::Object { cluster, target, before } => {
                 match (before, self.get(cluster, &target).await?) {
                     (None, None) => {}

@@ -48,7 +48,7 @@ impl Names {
     /// [`ClusterError`] when the pods of istiod cannot be listed.
     pub async fn of(context: &Context) -> Result<Names, ClusterError> {
         let (lab, primary) = (&context.lab, context.primary());
-        let subnet = |role: Role| lab.file.topology.clusters[&role].pod_subnet.to_string();
+        let subnet = |role: Role| lab.pods_of(role).map(|net| net.to_string()).unwrap_or_default();
         let node = |role: Role| lab.cluster(role).control_plane().cloned().unwrap_or_default();
         let istiod = first_address(primary, &primary.istio_namespace, "app=istiod").await?;
         let echo = first_address(primary, &primary.sample, "app=echo").await?;
@@ -60,7 +60,7 @@ impl Names {
         names.0.extend([
             ("NODE1", node(Role::Primary)),
             ("NODE2", node(Role::Remote)),
-            ("GATEWAY", lab.gateway_address().to_string()),
+            ("GATEWAY", lab.gateway_address().map(|address| address.to_string()).unwrap_or_default()),
             ("PODS1", subnet(Role::Primary)),
             ("PODS2", subnet(Role::Remote)),
             ("ISTIOD", istiod),

@@ -41,7 +41,7 @@ async fn dead_lab(home: &Path) -> Lab {
         format: LAB_FORMAT,
         meshproof: "test".to_string(),
         scenario,
-        topology,
+        topology: Some(topology),
         clusters: Default::default(),
         routes: Vec::new(),
         images: Default::default(),

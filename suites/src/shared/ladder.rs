@@ -89,7 +89,7 @@ fn http(context: &Context, finding: &Finding) -> Broken {
 fn said(fault: Fault) -> String {
     match fault {
         Fault::Refuted(finding) => finding.cause,
-        Fault::Unknown(why) => why,
+        Fault::Unknown(why) | Fault::NotAsked(why) => why,
     }
 }
 

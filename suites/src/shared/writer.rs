@@ -129,8 +129,10 @@ pub fn place_of(resource: &str, namespace: &str, name: &str) -> String {
 /// The writes of the seconds in which these owners wrote, older first, with those of rotated logs.
 ///
 /// # Errors
-/// [`Fault`] when the cluster's API server writes no audit log, or it cannot be read.
+/// [`Fault`] when the cluster's API server writes no audit log, or it cannot be read; nothing is asked where that takes nodes
+/// of the user's.
 pub async fn writes(lab: &Lab, cluster: &Cluster, owners: impl Iterator<Item = &Owner>) -> Result<Vec<Write>, Fault> {
+    let engine = lab.engine().map_err(|why| Fault::not_asked(format!("the audit log lies on a node: {why}")))?;
     let node = cluster.nodes.keys().find(|node| node.ends_with("control-plane"));
     let node = node.ok_or_else(|| Fault::unknown(format!("{} has no node control-plane", cluster.name)))?;
     let seconds: BTreeSet<&String> = owners.flat_map(|owner| &owner.began).collect();
@@ -138,7 +140,7 @@ pub async fn writes(lab: &Lab, cluster: &Cluster, owners: impl Iterator<Item = &
     // Rotated logs have a time between name and ending, and come first. That no line matches is no error.
     let logs = kind::AUDIT_LOG.trim_end_matches(".log");
     let command = format!("grep -hF -f - {logs}*.log || [ $? -eq 1 ]");
-    let lines = lab.engine.exec(node, &["bash", "-c", &command], &wanted).await?;
+    let lines = engine.exec(node, &["bash", "-c", &command], &wanted).await?;
     Ok(lines.lines().filter_map(Write::of).collect())
 }
 
@@ -151,7 +153,7 @@ pub fn author<'a>(writes: &'a [Write], owner: &Owner, object: &str) -> Option<&'
 pub async fn audit(lab: &Lab, cluster: &Cluster, resource: &str, name: &str, user: &str) -> Option<String> {
     let node = cluster.nodes.keys().find(|node| node.ends_with("control-plane"))?;
     let needle = format!("\"name\":\"{name}\"");
-    let log = lab.engine.exec(node, &["grep", "-F", &needle, kind::AUDIT_LOG], "").await.ok()?;
+    let log = lab.engine().ok()?.exec(node, &["grep", "-F", &needle, kind::AUDIT_LOG], "").await.ok()?;
     log.lines().rev().find_map(|line| write_by(line, resource, user))
 }
 

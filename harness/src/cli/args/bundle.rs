@@ -170,7 +170,8 @@ fn of_lab(lab: &str, namespace_said: bool) -> Result<(Contexts, String), Problem
     if let Some(problem) = remotes::only_one("capture", &file.scenario) {
         return Err(problem.into());
     }
-    let names = file.topology.clusters.iter().map(|(member, plan)| (member.role, plan.context.clone())).collect();
+    let plans = file.topology.iter().flat_map(|topology| topology.clusters.iter());
+    let names = plans.map(|(member, plan)| (member.role, plan.context.clone())).collect();
     let istio_namespace = file.scenario.istio_namespace_of(Role::Primary).clone();
     let secret = format!("istio-remote-secret-{}", file.scenario.clusters[&Role::Remote].name);
     problems.or((Contexts { names, istio_namespace, kubeconfig }, secret))

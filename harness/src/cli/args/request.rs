@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cli, Common, FieldArgs, FieldVerb, Verb, VersionsArgs, VersionsVerb, own, remotes};
+use super::{Cli, Common, FieldArgs, FieldVerb, Verb, VersionsArgs, VersionsVerb, brought, own, remotes};
 use crate::budget::Budgets;
 use crate::field::Symptoms;
 use crate::inspect::Reports;
@@ -130,7 +130,7 @@ pub struct Request {
     pub symptoms: Symptoms,
     /// The step after which to wait for a person.
     pub pause_after: Option<String>,
-    /// The clusters to judge, if meshproof did not make them.
+    /// The clusters to judge or to install on, if meshproof did not make them.
     pub contexts: Option<Contexts>,
     /// The bug reports to judge, if that is what is asked.
     pub reports: Option<Reports>,
@@ -246,6 +246,7 @@ impl Cli {
                 (contexts, rbac) = own::read(&checking.own, &common, around.kubeconfig, &mut problems);
             }
             Verb::Run(run) => {
+                contexts = brought::read(run, &file.scenario.istio_namespace, around.kubeconfig, &mut problems);
                 keep = problems.keep(self::keep(run.keep.as_deref(), keep)).unwrap_or(keep);
                 deadline = problems.keep(self::deadline(run.deadline.as_deref())).flatten();
                 pause_after.clone_from(&run.pause_after);
@@ -265,6 +266,14 @@ impl Cli {
                 let left_out = &file.scenario.install.without;
                 let known = |step: &str| no_step(step, per_remote::base(step, &file.scenario), around.steps, left_out);
                 problems.0.extend(run.pause_after.as_deref().and_then(known));
+            }
+            Verb::Uninstall(uninstalling) if uninstalling.record.is_some() => {
+                for (flag, given) in [("--lab", common.lab.is_some()), ("--scenario", common.scenario.is_some())] {
+                    if given {
+                        let message = format!("{flag} means a lab, and --record clusters of yours");
+                        problems.push(flag, message, format!("one of them: {flag} or --record"));
+                    }
+                }
             }
             Verb::Prove(proving) => {
                 problems.0.extend(remotes::only_one("prove", &file.scenario));

@@ -260,7 +260,7 @@ async fn get(
     machine: Machine,
 ) -> Result<(Option<Present>, Option<Kind>, Vec<Record>, usize), ImageError> {
     let [istio, kind_asset] = assets(site.picked, machine);
-    let release = release::istio(site, &istio).await?;
+    let release = release::istio(&site.files(), &istio).await?;
     // Whoever had the lock may have got what was missing; and now the release can say which images it wants.
     let Found { images, kind, mut records, .. } = Found::look(site, machine).await?;
     let (mut known, mut pulled) = (Vec::new(), 0);

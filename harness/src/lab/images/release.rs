@@ -14,7 +14,7 @@ use tempfile::TempPath;
 
 use super::origin::{Image, Machine, without_userinfo};
 use super::store::{self, Manifest, Present};
-use super::{ImageError, Site, upkeep};
+use super::{Files, ImageError, Site, upkeep};
 use crate::tool::Tool;
 
 /// In an unpacked Istio release: the images that this very istioctl installs, one a line.
@@ -84,14 +84,14 @@ impl Asset {
     /// Fetches it, checks it, and lets `lay_out` put what belongs into the cache from the fetched file.
     pub(super) async fn fetch<F>(
         &self,
-        site: &Site<'_>,
+        files: &Files<'_>,
         lay_out: impl FnOnce(PathBuf, PathBuf) -> F,
     ) -> Result<Present, ImageError>
     where
         F: Future<Output = Result<(), ImageError>>,
     {
         let began = Instant::now();
-        let cache = &site.home.cache;
+        let cache = &files.home.cache;
         let works = store::works(cache);
         let out = works.join(format!("{}.out", self.id()));
         // It goes in any case: a download begins anew.
@@ -101,10 +101,10 @@ impl Asset {
             fs::remove_dir_all(&out).map_err(ImageError::files("remove", &out))?;
         }
         fs::create_dir_all(&out).map_err(ImageError::files("make", &out))?;
-        let fetched = self.download(site, &part).await?;
+        let fetched = self.download(files, &part).await?;
         lay_out(part.to_path_buf(), out.clone()).await?;
         drop(part);
-        let (bytes, files) = store::blocking(&out, |out| store::sums(&out)).await?;
+        let (bytes, sums) = store::blocking(&out, |out| store::sums(&out)).await?;
         let component = self.name.trim_end_matches("-release").to_string();
         let manifest = Manifest {
             recipe: self.name.to_string(),
@@ -114,7 +114,7 @@ impl Asset {
             seconds: began.elapsed().as_secs_f64(),
             when: jiff::Timestamp::now(),
             bytes,
-            files,
+            files: sums,
             images: [].into(),
             fetched: Some(fetched),
         };
@@ -128,8 +128,8 @@ impl Asset {
         Ok(Present { folder, image: None, manifest })
     }
 
-    async fn download(&self, site: &Site<'_>, to: &Path) -> Result<Fetched, ImageError> {
-        let base = &site.origins.releases;
+    async fn download(&self, files: &Files<'_>, to: &Path) -> Result<Fetched, ImageError> {
+        let base = &files.origins.releases;
         let url = format!("{base}/{}", self.path);
         let checksum_url = format!("{base}/{}", self.checksum);
         let client = client().map_err(|error| failed(&url, crate::check::verdict::chain(&error)))?;
@@ -157,12 +157,12 @@ impl Asset {
                 if told.elapsed() > Duration::from_secs(1) {
                     told = Instant::now();
                     let of = total.map_or(String::new(), |total| format!(" of {}", upkeep::bytes(total)));
-                    site.progress(&format!("{}: {}{of}", self.file_name(), upkeep::bytes(bytes)));
+                    files.progress(&format!("{}: {}{of}", self.file_name(), upkeep::bytes(bytes)));
                 }
             }
             Ok(format!("{:x}", hasher.finalize()))
         };
-        let limit = *site.budgets.image_pull();
+        let limit = *files.budgets.image_pull();
         let found = tokio::time::timeout(limit, fetching)
             .await
             .unwrap_or_else(|_| Err(failed(&url, format!("it did not end within {} s", limit.as_secs()))))?;
@@ -223,12 +223,12 @@ pub fn published_sum(text: &str, name: &str) -> Result<String, String> {
 }
 
 /// The Istio release of this version, unpacked, and the images that it installs.
-pub(super) async fn istio(site: &Site<'_>, file: &Asset) -> Result<Present, ImageError> {
-    if let Some(present) = file.present(&site.home.cache) {
+pub(super) async fn istio(files: &Files<'_>, file: &Asset) -> Result<Present, ImageError> {
+    if let Some(present) = file.present(&files.home.cache) {
         return Ok(present);
     }
     let version = file.version.clone();
-    file.fetch(site, |archive, out| async move {
+    file.fetch(files, |archive, out| async move {
         let unpacked = {
             let out = out.clone();
             store::blocking(&archive, move |archive| unpack(&archive, &out)).await
@@ -333,7 +333,8 @@ pub(super) async fn present_kind(site: &Site<'_>, file: &Asset) -> Option<Kind> 
 
 /// Fetches the kind program of its release.
 pub(super) async fn fetch_kind(site: &Site<'_>, file: &Asset) -> Result<Kind, ImageError> {
-    let present = file.fetch(site, |fetched, out| async move {
+    let files = site.files();
+    let present = file.fetch(&files, |fetched, out| async move {
         use std::os::unix::fs::PermissionsExt;
         let program = out.join("kind");
         fs::copy(&fetched, &program)

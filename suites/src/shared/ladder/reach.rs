@@ -14,7 +14,7 @@ use crate::shared::leading::root_of_primary;
 /// [`Fault`] when the nodes cannot be asked.
 pub async fn node_routes(context: &Context) -> Told {
     let routes = &context.lab.routes();
-    let missing = missing_routes(&context.lab.engine, routes).await?;
+    let missing = missing_routes(context.lab.engine()?, routes).await?;
     Ok(match missing.first() {
         None => Ok(format!("{} routes between nodes", routes.len())),
         Some((route, got)) => Err(Broken {

@@ -1,0 +1,158 @@
+//! The record of a run as it grows: kept in a file, so that a run that is killed can be cleaned up after.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock};
+
+use super::record::{BEFORE, ClusterRecord, FILE, FORM, Record};
+use crate::install::inventory::{self, Entry, Found};
+use crate::lab::Cluster;
+use crate::lab::cluster::ClusterError;
+use crate::problem::Problem;
+use crate::role::Role;
+
+/// All objects of each cluster before the install.
+pub type Before = BTreeMap<Role, Vec<Found>>;
+
+/// A record with its files.
+#[derive(Debug)]
+pub struct Ledger {
+    /// Where its files are, once there is something to write down.
+    folder: OnceLock<PathBuf>,
+    before: Before,
+    record: Mutex<Record>,
+}
+
+/// What is in a cluster now that was not there before the install.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct New {
+    /// What the install made.
+    pub ours: Vec<Found>,
+    /// What others made meanwhile.
+    pub theirs: Vec<Found>,
+}
+
+impl Ledger {
+    /// A record that is not written down yet: nothing may be made.
+    pub fn planned(record: Record, before: Before) -> Ledger {
+        Ledger { folder: OnceLock::new(), before, record: Mutex::new(record) }
+    }
+
+    /// Says what istioctl will make in a cluster.
+    pub fn announce(&self, role: Role, announced: BTreeSet<Entry>) {
+        if let Some(of) = self.record().clusters.get_mut(&role) {
+            of.announced = announced;
+        }
+    }
+
+    /// Writes it into the folder of a run, and goes on writing there.
+    ///
+    /// # Errors
+    /// [`io::Error`] where it cannot be written: then nothing may be made.
+    pub fn begin(&self, folder: &Path) -> io::Result<()> {
+        let folder = std::path::absolute(folder)?;
+        write(&folder.join(BEFORE), &self.before)?;
+        write(&folder.join(FILE), &*self.record())?;
+        let _ = self.folder.set(folder);
+        Ok(())
+    }
+
+    /// Reads a record, and what was there before from the file beside it.
+    ///
+    /// # Errors
+    /// A [`Problem`] where it is none, or of another meshproof.
+    pub fn read(path: &Path) -> Result<Ledger, Problem> {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let folder = absolute.parent().unwrap_or(Path::new("/")).to_path_buf();
+        let instead = || format!("the {FILE} in the folder of a run with --allow-install, with its {BEFORE} beside it");
+        let refused = |path: &Path, why: String| Problem::new(path.display().to_string(), why, instead());
+        let text = |path: &Path| {
+            std::fs::read_to_string(path).map_err(|error| refused(path, format!("cannot be read: {error}")))
+        };
+        let record: Record =
+            serde_json::from_str(&text(path)?).map_err(|error| refused(path, format!("is no record: {error}")))?;
+        if record.form != FORM {
+            let why = format!("is of form {}, and this meshproof reads form {FORM}", record.form);
+            return Err(refused(path, format!("{why}; it was written by meshproof {}", record.meshproof)));
+        }
+        let path = folder.join(BEFORE);
+        let before =
+            serde_json::from_str(&text(&path)?).map_err(|error| refused(&path, format!("cannot be used: {error}")))?;
+        Ok(Ledger { folder: folder.into(), before, record: Mutex::new(record) })
+    }
+
+    /// The file.
+    pub fn path(&self) -> PathBuf {
+        self.folder.get().cloned().unwrap_or_default().join(FILE)
+    }
+
+    /// The record as it is now.
+    pub fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What it says of one cluster.
+    pub fn of(&self, role: Role) -> ClusterRecord {
+        self.record().clusters[&role].clone()
+    }
+
+    /// All objects that were there before.
+    pub fn before(&self, role: Role) -> &[Found] {
+        self.before.get(&role).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Looks at a cluster, and writes down what the install has made there since.
+    ///
+    /// # Errors
+    /// [`ClusterError`] where a kind cannot be listed.
+    pub async fn look(&self, cluster: &Cluster) -> Result<New, ClusterError> {
+        let new = self.new_among(cluster.role, inventory::objects(cluster).await?);
+        let mut record = self.record();
+        let noted = record.clusters.get_mut(&cluster.role).is_some_and(|of| of.note(&new.ours));
+        if noted
+            && self.folder.get().is_some()
+            && let Err(error) = write(&self.path(), &*record) {
+            // What is in it is announced in any case, and found again by that.
+            tracing::warn!("{} cannot be written: {error}", self.path().display());
+        }
+        Ok(new)
+    }
+
+    /// Of these objects, what was not there before.
+    fn new_among(&self, role: Role, found: Vec<Found>) -> New {
+        let record = self.of(role);
+        let known: BTreeSet<&str> = self.before(role).iter().map(|found| found.uid.as_str()).collect();
+        let new = found.into_iter().filter(|found| !known.contains(found.uid.as_str()));
+        let (ours, others): (Vec<Found>, Vec<Found>) = new.partition(|found| record.is_ours(found));
+        let theirs = others.into_iter().filter(|found| !self.is_given(role, &found.entry)).collect();
+        New { ours, theirs }
+    }
+
+    /// Whether controllers of this cluster give this to each namespace: `default` has it too.
+    fn is_given(&self, role: Role, entry: &Entry) -> bool {
+        let same = |found: &Found| {
+            found.entry.namespace == "default" && found.entry.kind == entry.kind && found.entry.name == entry.name
+        };
+        self.before(role).iter().any(same)
+    }
+
+    /// Names of all objects of a cluster but those that others made meanwhile: what D12 compares.
+    ///
+    /// # Errors
+    /// [`ClusterError`] where a kind cannot be listed.
+    pub async fn inventory(&self, cluster: &Cluster) -> Result<BTreeSet<Entry>, ClusterError> {
+        let all = inventory::objects(cluster).await?;
+        let theirs: BTreeSet<Entry> =
+            self.new_among(cluster.role, all.clone()).theirs.into_iter().map(|found| found.entry).collect();
+        Ok(all.into_iter().map(|found| found.entry).filter(|entry| !theirs.contains(entry)).collect())
+    }
+}
+
+/// Writes a file so that a kill in between leaves the old or the new one.
+fn write(path: &Path, value: &impl serde::Serialize) -> io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    serde_json::to_writer_pretty(&mut file, value)?;
+    file.persist(path)?;
+    Ok(())
+}
