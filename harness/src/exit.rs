@@ -71,6 +71,9 @@ impl Exit {
         match self {
             Exit::Green if !summary.judges() => "done; nothing was to be judged",
             Exit::LeftOver if !summary.judges() => "the lab could not be removed",
+            Exit::LeftOver if summary.is_brought() => {
+                "every clause is as expected, but not all that was made could be removed"
+            }
             other => other.meaning(),
         }
     }

@@ -75,9 +75,7 @@ impl Plan {
             Target::Lab { scenario, .. } => scenario.name.clone(),
             Target::Brought { contexts: names, .. }
             | Target::Contexts { contexts: names, .. }
-            | Target::Archives { archives: names, .. } => {
-                all_of(&names.values().collect::<Vec<_>>())
-            }
+            | Target::Archives { archives: names, .. } => all_of(&names.values().collect::<Vec<_>>()),
         }
     }
 
@@ -151,4 +149,35 @@ pub struct Deviation {
     pub what: String,
     /// Why it must or may.
     pub why: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::Target;
+    use crate::role::Role;
+    use crate::scenario::{IstioNamespace, Scenario};
+    use crate::versions::Versions;
+
+    /// Reports are made again from events, in which no name tells one target from another.
+    #[test]
+    fn a_target_is_the_same_when_it_is_read_again() {
+        let versions =
+            "[defaults]\nkubernetes = \"v1.36.3\"\nistio = \"1.31.1\"\n[kubernetes.\"v1.36.3\"]\n[istio.\"1.31.1\"]\n";
+        let versions = Versions::parse(versions).expect("versions");
+        let contexts: BTreeMap<Role, String> = Role::ALL.map(|role| (role, format!("mine-{role}"))).into();
+        let targets = [
+            Target::Brought {
+                scenario: Box::new(Scenario::default_primary_remote(&versions)),
+                contexts: contexts.clone(),
+                creates: [(Role::Primary, vec!["Namespace a".to_string()])].into(),
+            },
+            Target::Contexts { contexts, istio_namespace: IstioNamespace::default() },
+        ];
+        for target in targets {
+            let text = serde_json::to_string(&target).expect("it can be written");
+            assert_eq!(serde_json::from_str::<Target>(&text).expect("it can be read"), target);
+        }
+    }
 }

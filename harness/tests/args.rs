@@ -310,6 +310,15 @@ fn an_unknown_version_is_told_its_neighbours_and_how_to_add_it() {
 #[case::rights_of_nobody(&["check", "--print-rbac", "both"], "--print-rbac", "no part")]
 #[case::a_subject_without_rights(&["check", "--rbac-subject", "user:a"], "--rbac-subject", "no rights")]
 #[case::no_kubeconfig(&["check", "--contexts", "a,b", "--read-only"], "KUBECONFIG", "there is no file")]
+#[case::an_install_that_is_not_allowed(&["run", "--contexts", "a,b", "--workload-image", "w:1"], "--contexts", "labs that it made")]
+#[case::an_install_on_what(&["run", "--allow-install"], "--allow-install", "which clusters")]
+#[case::agreed_to_what(&["run", "--yes"], "--yes", "which clusters")]
+#[case::no_image(&["run", "--contexts", "a,b", "--allow-install"], "--workload-image", "can pull")]
+#[case::no_image_at_all(&["run", "--contexts", "a,b", "--allow-install", "--workload-image", "a b"], "--workload-image", "no image")]
+#[case::a_flag_of_labs(&["run", "--contexts", "a,b", "--allow-install", "--nodes", "2"], "--nodes", "a lab that meshproof makes")]
+#[case::again_and_again(&["run", "--contexts", "a,b", "--allow-install", "--repeat", "2"], "--repeat", "a lab that meshproof makes")]
+#[case::one_context(&["run", "--contexts", "a", "--allow-install"], "--contexts", "one context")]
+#[case::a_record_of_a_lab(&["uninstall", "--record", "created.json", "--lab", "mine"], "--lab", "clusters of yours")]
 fn flags_for_clusters_of_ones_own_must_fit(#[case] flags: &[&str], #[case] place: &str, #[case] message: &str) {
     let problems = request(flags).unwrap_err();
     let said = problems.0.iter().any(|problem| problem.place == place && problem.message.contains(message));

@@ -121,7 +121,10 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
 /// Who it was if not istiod of this cluster, by the account of the remote secret.
 fn stranger(context: &Context, write: &Write, reader: &str) -> Option<String> {
     let node = context.primary().nodes.values().any(|node| *node == write.source);
-    let pod = write.source.parse().is_ok_and(|address: Ipv4Addr| context.lab.pods_of(Role::Primary).is_ok_and(|pods| pods.contains(&address)));
+    let pod = write
+        .source
+        .parse()
+        .is_ok_and(|address: Ipv4Addr| context.lab.pods_of(Role::Primary).is_ok_and(|pods| pods.contains(&address)));
     other_than_istiod(write, reader, node || pod)
 }
 

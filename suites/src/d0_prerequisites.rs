@@ -126,7 +126,9 @@ async fn one_network(context: &Context, evidence: &mut Evidence) -> Result<(), F
         evidence.note("not every Node says which addresses it gives to pods");
     }
     let pairs = ones.iter().flat_map(|ones| others.iter().map(move |others| (ones, others)));
-    if let Some((ones, others)) = pairs.into_iter().find(|(ones, others)| ones.contains(*others) || others.contains(*ones)) {
+    if let Some((ones, others)) =
+        pairs.into_iter().find(|(ones, others)| ones.contains(*others) || others.contains(*ones))
+    {
         return Err(Finding::new(format!("pods of {} and {} have the same addresses", one.name, other.name))
             .expected_got("pod subnets that do not overlap", format!("{ones} and {others}"))
             .evidence(evidence)

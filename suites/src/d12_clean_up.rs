@@ -49,8 +49,14 @@ const KNOWN: [Known; 2] = [
     },
 ];
 
-/// Namespaces outside Istio's own where these stay: those that the clean-up does not delete and istiod writes into.
-const KEPT_NAMESPACES: [&str; 2] = ["default", "kube-system"];
+/// Namespaces into which istiod writes none of these.
+const LEFT_OUT: [&str; 3] = ["kube-node-lease", "kube-public", "local-path-storage"];
+
+/// Namespaces outside Istio's own where these stay: those that were there before, and istiod writes into.
+fn kept(before: &BTreeSet<Entry>) -> impl Iterator<Item = &str> {
+    let namespaces = before.iter().filter(|entry| entry.kind == "Namespace").map(|entry| entry.name.as_str());
+    namespaces.filter(|name| !LEFT_OUT.contains(name))
+}
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let mut evidence = Evidence::new();
@@ -140,7 +146,7 @@ fn compare(
     let rows = || KNOWN.iter().filter(|row| row.releases.contains(&release));
     let mut difference = Difference::default();
     for entry in after.difference(before) {
-        let in_kept = KEPT_NAMESPACES.contains(&entry.namespace.as_str());
+        let in_kept = kept(before).any(|name| name == entry.namespace);
         match rows().find(|row| in_kept && row.kind == entry.kind && row.name == entry.name) {
             Some(row) => difference.known.push((entry.clone(), row.why)),
             None => difference.left.push(entry.clone()),
@@ -148,7 +154,7 @@ fn compare(
     }
     difference.lost = before.difference(after).cloned().collect();
     for row in rows() {
-        for namespace in KEPT_NAMESPACES {
+        for namespace in kept(before) {
             let entry = Entry { kind: row.kind.into(), namespace: namespace.into(), name: row.name.into() };
             // What istiod never wrote is D9's to say.
             if installed.contains(&entry) && !after.contains(&entry) {
@@ -185,13 +191,15 @@ mod tests {
     #[case::only_the_known(&[], &REMAINS, (4, 0, 0, 0))]
     #[case::a_webhook_left(&["MutatingWebhookConfiguration.admissionregistration.k8s.io istio-sidecar-injector"], &REMAINS, (4, 1, 0, 0))]
     #[case::a_known_one_in_another_namespace(&["ConfigMap shop/istio-ca-root-cert"], &REMAINS, (4, 1, 0, 0))]
+    #[case::a_known_one_that_istiod_does_not_write(&["ConfigMap kube-public/istio-ca-root-cert"], &REMAINS, (4, 1, 0, 0))]
     #[case::a_known_row_gone(&[], &REMAINS[..3], (3, 0, 0, 1))]
     fn what_is_left_is_told_apart(
         #[case] more: &[&str],
         #[case] remains: &[&str],
         #[case] (known, left, lost, not_left): (usize, usize, usize, usize),
     ) {
-        let before: BTreeSet<Entry> = [entry("Namespace default")].into();
+        let before: BTreeSet<Entry> =
+            ["default", "kube-system", "kube-public"].map(|name| entry(&format!("Namespace {name}"))).into();
         let after: BTreeSet<Entry> =
             before.iter().cloned().chain(more.iter().chain(remains).map(|text| entry(text))).collect();
         let installed = REMAINS.iter().map(|text| entry(text)).collect();

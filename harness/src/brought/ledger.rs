@@ -39,10 +39,10 @@ impl Ledger {
         Ledger { folder: OnceLock::new(), before, record: Mutex::new(record) }
     }
 
-    /// Says what istioctl will make in a cluster.
+    /// Says what more will be made in a cluster.
     pub fn announce(&self, role: Role, announced: BTreeSet<Entry>) {
         if let Some(of) = self.record().clusters.get_mut(&role) {
-            of.announced = announced;
+            of.announced.extend(announced);
         }
     }
 
@@ -112,7 +112,8 @@ impl Ledger {
         let noted = record.clusters.get_mut(&cluster.role).is_some_and(|of| of.note(&new.ours));
         if noted
             && self.folder.get().is_some()
-            && let Err(error) = write(&self.path(), &*record) {
+            && let Err(error) = write(&self.path(), &*record)
+        {
             // What is in it is announced in any case, and found again by that.
             tracing::warn!("{} cannot be written: {error}", self.path().display());
         }

@@ -144,7 +144,8 @@ fn reached_by_nobody_else(kubeconfig: &Kubeconfig, context: &str) -> Option<Prob
     let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host).trim_matches(['[', ']']);
     let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
     loopback.then(|| {
-        let message = format!("the kubeconfig has {server} for context {context}, which no pod of the primary can reach");
+        let message =
+            format!("the kubeconfig has {server} for context {context}, which no pod of the primary can reach");
         let instead = "a context whose `server` is an address that pods of the other cluster reach, too";
         Problem::new(FLAG, message, instead)
     })

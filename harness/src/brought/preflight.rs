@@ -27,7 +27,8 @@ pub async fn problems(cluster: &Cluster, record: &ClusterRecord, found: &[Found]
     }
     let traces = named(found.iter().filter(|found| is_trace(found, record)));
     if !traces.is_empty() {
-        let message = format!("context {context} has Istio, what is left of one, or something under a name of it: {traces}");
+        let message =
+            format!("context {context} has Istio, what is left of one, or something under a name of it: {traces}");
         let instead = "clusters without: an Istio that is there is never touched. What an uninstalled one left can be deleted \
                        with `kubectl delete`, and goes over every namespace";
         problems.push("--contexts", message, instead);
@@ -86,9 +87,12 @@ async fn rights(cluster: &Cluster, record: &ClusterRecord) -> Problems {
             Ok(Err(_)) => {
                 let lacking = lacking(cluster, record).await;
                 let lacking = if lacking.is_empty() { "every right there is".to_string() } else { all_of(&lacking) };
-                let message = format!("the user of context {context} is no cluster-admin, as the guide asks; missing: {lacking}");
+                let message =
+                    format!("the user of context {context} is no cluster-admin, as the guide asks; missing: {lacking}");
                 let user = quote(&user(cluster).await);
-                let grant = format!("kubectl --context {context} create clusterrolebinding meshproof --clusterrole=cluster-admin");
+                let grant = format!(
+                    "kubectl --context {context} create clusterrolebinding meshproof --clusterrole=cluster-admin"
+                );
                 problems.push("--contexts", message, format!("an administrator grants it by `{grant} --user={user}`"));
                 return problems;
             }
@@ -170,7 +174,11 @@ mod tests {
     #[case::a_definition("CustomResourceDefinition.apiextensions.k8s.io gateways.networking.istio.io", None, true)]
     #[case::a_resource("Gateway.networking.istio.io shop/mine", None, true)]
     #[case::of_another_gateway("Gateway.gateway.networking.k8s.io shop/mine", None, false)]
-    #[case::a_webhook("MutatingWebhookConfiguration.admissionregistration.k8s.io istio-sidecar-injector-canary", None, true)]
+    #[case::a_webhook(
+        "MutatingWebhookConfiguration.admissionregistration.k8s.io istio-sidecar-injector-canary",
+        None,
+        true
+    )]
     #[case::another_webhook("MutatingWebhookConfiguration.admissionregistration.k8s.io cert-manager", None, false)]
     #[case::what_istiod_left("ConfigMap shop/istio-ca-root-cert", None, true)]
     #[case::another_configmap("ConfigMap shop/istio", None, false)]

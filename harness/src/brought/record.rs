@@ -58,7 +58,8 @@ pub struct ClusterRecord {
     pub kube_system_uid: String,
     /// Namespaces that are made; they go with all that the install and their own controllers put into them.
     pub namespaces: Vec<String>,
-    /// All that istioctl will make, before it is made: no other object of its making is taken for the install's.
+    /// All that istioctl and the harness's manifests will make, before it is made: no other object of istioctl's making is
+    /// taken for the install's.
     pub announced: BTreeSet<Entry>,
     /// What was seen to be made, in order of kind and name.
     pub created: Vec<Created>,
@@ -95,7 +96,8 @@ impl ClusterRecord {
         let announced = self.announced.contains(entry);
         let by_harness = managers.contains(FIELD_MANAGER)
             && (announced || self.is_inside(entry) || named(&entry.name) || named(&entry.namespace));
-        let by_istioctl = announced && ISTIOCTL.iter().any(|name| managers.contains(*name));
+        // Of an object that is no more than its name nobody holds a field.
+        let by_istioctl = announced && (managers.is_empty() || ISTIOCTL.iter().any(|name| managers.contains(*name)));
         let known = |name: &String| name == FIELD_MANAGER || name == ISTIOD || ISTIOCTL.contains(&name.as_str());
         let by_istiod = managers.contains(ISTIOD) && managers.iter().all(known);
         by_harness || by_istioctl || by_istiod
@@ -120,7 +122,8 @@ impl ClusterRecord {
     /// Takes in what was seen; the install's own alone. Says whether something is new.
     pub fn note<'f>(&mut self, ours: impl IntoIterator<Item = &'f Found>) -> bool {
         let known: BTreeSet<String> = self.created.iter().map(|created| created.uid.clone()).collect();
-        let new: Vec<Created> = ours.into_iter().filter(|found| !known.contains(&found.uid)).map(Created::from).collect();
+        let new: Vec<Created> =
+            ours.into_iter().filter(|found| !known.contains(&found.uid)).map(Created::from).collect();
         let is_new = !new.is_empty();
         self.created.extend(new);
         self.created.sort();
@@ -170,6 +173,7 @@ mod tests {
     #[case::announced("ClusterRole.rbac istiod", &["istio-operator"], true)]
     #[case::announced_and_edited_since("Deployment.apps istio-system/istiod", &["istio-operator", "kubectl-edit"], true)]
     #[case::another_install("ClusterRole.rbac istiod-canary", &["istio-operator"], false)]
+    #[case::announced_and_no_more_than_a_name("ClusterRole.rbac istiod", &[], true)]
     #[case::announced_and_made_by_another("ClusterRole.rbac istiod", &["kubectl"], false)]
     #[case::of_istiod("ConfigMap shop/istio-ca-root-cert", &["pilot-discovery"], true)]
     #[case::anothers_that_istiod_patched("MutatingWebhookConfiguration mine", &["kubectl", "pilot-discovery"], false)]

@@ -88,17 +88,14 @@ pub async fn remove(
         let seen = look().await?;
         let wanted = |name: &str| (name == istio) == of_istio;
         let steps = removals.iter().zip(&seen).map(|(removal, new)| removal.namespaces(new, wanted));
-        // Both are awaited: what one cluster refuses must not leave the other half done.
-        for done in join_all(steps).await {
-            removed.objects += done?;
-        }
+        // All are awaited: what one cluster refuses must not leave the other half done.
+        removed.objects += join_all(steps).await.into_iter().sum::<Result<usize, RemovalError>>()?;
     }
     let is_definition = |found: &Found| kind(&found.entry) == "CustomResourceDefinition";
     for of_definitions in [false, true] {
         let seen = look().await?;
         let steps = removals.iter().zip(&seen).map(|(removal, new)| {
-            let used: BTreeSet<String> =
-                new.theirs.iter().filter_map(|found| definition_of(&found.entry)).collect();
+            let used: BTreeSet<String> = new.theirs.iter().filter_map(|found| definition_of(&found.entry)).collect();
             removal.delete(&new.ours, move |found: &Found| {
                 is_definition(found) == of_definitions && !used.contains(&found.entry.name)
             })
@@ -138,8 +135,7 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
 
     /// Deletes this very object; says whether it was there. Another one of its name is somebody else's.
     async fn delete_one(&self, found: &Found) -> Result<bool, ClusterError> {
-        let types =
-            TypeMeta { api_version: found.api_version.clone(), kind: kind(&found.entry).to_string() };
+        let types = TypeMeta { api_version: found.api_version.clone(), kind: kind(&found.entry).to_string() };
         let api = match self.cluster.api_of(&types, &found.entry.namespace).await {
             // A kind whose definition is gone has no objects.
             Err(ClusterError::Api { source, .. }) if is_unknown(&source) => return Ok(false),
@@ -149,7 +145,7 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
         let how = DeleteParams { preconditions: Some(this), ..DeleteParams::background() };
         match api.delete(&found.entry.name, &how).await {
             Ok(_) => Ok(true),
-            Err(kube::Error::Api(status)) if status.is_not_found() || status.code == 409 => Ok(false),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(false),
             Err(error) => Err(self.cluster.refused(format!("delete {}", found.entry))(error)),
         }
     }
@@ -158,29 +154,30 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
     /// else uses, what the install made in it.
     async fn namespaces(&self, new: &New, meant: impl Fn(&str) -> bool) -> Result<usize, RemovalError> {
         let all = new.ours.iter().filter(|found| kind(&found.entry) == "Namespace" && meant(&found.entry.name));
-        let mut objects = 0;
-        for namespace in all {
-            let name = &namespace.entry.name;
-            let inside = |found: &&Found| found.entry.namespace == *name;
-            if new.theirs.iter().any(|found| inside(&found)) {
-                let ours: Vec<Found> = new.ours.iter().filter(inside).cloned().collect();
-                objects += self.delete(&ours, |_| true).await?;
-                self.pods_gone(name).await?;
-                continue;
-            }
-            objects += 1 + new.ours.iter().filter(inside).count();
-            cleanup::end_pods(self.cluster, name, ISTIO_GRACE, self.wait).await?;
-            self.delete_one(namespace).await?;
-            let wait = (self.wait)(format!("namespace {name} of {} to go", self.cluster.name));
-            let gone = self.cluster.watch(&wait, self.cluster.all::<Namespace>(), name, |found| match found {
-                Some(found) if found.metadata.uid.as_deref() == Some(&namespace.uid) => {
-                    Look::NotYet("it is being deleted".to_string())
-                }
-                _ => Look::Yes(()),
-            });
-            gone.await.map_err(|timeout| RemovalError::Step(timeout.to_string()))?;
+        let gone = join_all(all.map(|namespace| self.namespace(namespace, new))).await;
+        gone.into_iter().sum()
+    }
+
+    async fn namespace(&self, namespace: &Found, new: &New) -> Result<usize, RemovalError> {
+        let name = &namespace.entry.name;
+        let inside = |found: &&Found| found.entry.namespace == *name;
+        let ours: Vec<Found> = new.ours.iter().filter(inside).cloned().collect();
+        if new.theirs.iter().any(|found| inside(&found)) {
+            let objects = self.delete(&ours, |_| true).await?;
+            self.pods_gone(name).await?;
+            return Ok(objects);
         }
-        Ok(objects)
+        cleanup::end_pods(self.cluster, name, ISTIO_GRACE, self.wait).await?;
+        self.delete_one(namespace).await?;
+        let wait = (self.wait)(format!("namespace {name} of {} to go", self.cluster.name));
+        let gone = self.cluster.watch(&wait, self.cluster.all::<Namespace>(), name, |found| match found {
+            Some(found) if found.metadata.uid.as_deref() == Some(&namespace.uid) => {
+                Look::NotYet("it is being deleted".to_string())
+            }
+            _ => Look::Yes(()),
+        });
+        gone.await.map_err(|timeout| RemovalError::Step(timeout.to_string()))?;
+        Ok(ours.len() + 1)
     }
 
     /// Waits until no pod of Istio's is in a namespace that stays.
@@ -200,7 +197,21 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
     /// Sets what is there now against the record, and against what was there before.
     async fn compare(&self, removed: &mut Removed) -> Result<(), ClusterError> {
         let cluster = self.cluster;
-        let New { ours, theirs } = self.ledger.look(cluster).await?;
+        // What was deleted may take a moment to go.
+        let wait = (self.wait)(format!("what was deleted in {} to go", cluster.name));
+        let gone = wait.until(|| async {
+            match self.ledger.look(cluster).await {
+                Ok(new) => match new.ours.iter().find(|found| !new.theirs.iter().any(|other| holds(found, other))) {
+                    Some(found) => Look::NotYet(format!("{} is there", found.entry)),
+                    None => Look::Yes(new),
+                },
+                Err(error) => Look::unable(error),
+            }
+        });
+        let New { ours, theirs } = match gone.await {
+            Ok(new) => new,
+            Err(_) => self.ledger.look(cluster).await?,
+        };
         for found in &ours {
             let holds: Vec<String> =
                 theirs.iter().filter(|other| holds(found, other)).map(|other| other.entry.to_string()).collect();
@@ -232,6 +243,5 @@ fn holds(found: &Found, other: &Found) -> bool {
 }
 
 fn is_unknown(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_not_found())
-        || matches!(error, kube::Error::Discovery(_))
+    matches!(error, kube::Error::Api(status) if status.code == 404) || matches!(error, kube::Error::Discovery(_))
 }

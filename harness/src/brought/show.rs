@@ -10,7 +10,9 @@ pub fn lines(record: &ClusterRecord, before: &[Found]) -> Vec<String> {
     let mut lines = vec![format!("server {}, {} objects there", record.server, before.len())];
     let inside = record.announced.iter().filter(|entry| record.is_inside(entry) && entry.kind != "Namespace").count();
     let namespaces = record.namespaces.join(", ");
-    lines.push(format!("creates namespaces {namespaces}, with all that is in them: {inside} objects of Istio, sample workloads"));
+    lines.push(format!(
+        "creates namespaces {namespaces}, with all that is in them: {inside} objects, and what checks make there"
+    ));
     let outside = record.announced.iter().filter(|entry| !record.is_inside(entry));
     let mut by_kind: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for entry in outside {

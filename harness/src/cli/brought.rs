@@ -56,8 +56,7 @@ struct Prepared {
 pub async fn run(request: &Request, base: Base<'_>) -> Result<Exit, Problems> {
     let (Some(contexts), Verb::Run(flags)) = (&request.contexts, &request.verb) else { return Ok(Exit::Usage) };
     let flags = &flags.bringing;
-    let cases: Vec<Case> =
-        base.catalogue.iter().filter(|case| request.selection.contains(case.id)).copied().collect();
+    let cases: Vec<Case> = base.catalogue.iter().filter(|case| request.selection.contains(case.id)).copied().collect();
     // Until something is made, Ctrl-C ends it; what was opened is closed then.
     let agreed = async {
         let prepared = prepare(request, flags, contexts, &cases, base).await?;
@@ -117,7 +116,11 @@ async fn prepare(
     opened.clusters.iter().for_each(|cluster| lab.add(cluster.clone()));
     let context = Context::new(lab.clone(), silent, request.budgets);
     let told = announced::of(&context).await.map_err(|StepError(why)| {
-        Problem::new("--istioctl or --overlay", why, "what istioctl can make manifests of: `istioctl manifest generate`")
+        Problem::new(
+            "--istioctl or --overlay",
+            why,
+            "what istioctl can make manifests of: `istioctl manifest generate`",
+        )
     })?;
     for (role, announced) in told {
         ledger.announce(role, announced);
@@ -188,15 +191,16 @@ fn lab_file(
 fn record(scenario: &Scenario, steps: &[Step], opened: &Opened) -> Result<Record, StepError> {
     let of = |(cluster, facts): (&crate::lab::Cluster, &crate::event::ClusterFacts)| {
         let actions = steps.iter().filter(|step| step.role == cluster.role).map(|step| &step.action);
+        let announced = announced::of_harness(actions)?;
         let mut namespaces = vec![cluster.istio_namespace.to_string()];
-        namespaces.extend(announced::namespaces(actions)?);
+        namespaces.extend(announced.iter().filter(|entry| entry.kind == "Namespace").map(|entry| entry.name.clone()));
         let record = ClusterRecord {
             name: facts.name.clone(),
             context: facts.context.clone(),
             server: cluster.server()?,
             kube_system_uid: facts.kube_system_uid.clone(),
             namespaces,
-            announced: Default::default(),
+            announced,
             created: Vec::new(),
         };
         Ok::<_, StepError>((cluster.role, record))
@@ -286,14 +290,17 @@ impl Session<'_> {
     /// Installs, judges, and follows the guide's clean-up; says whether what was made stays.
     async fn with(&self, run: &Run, interrupt: &Interrupt) -> bool {
         let scenario = run.context.scenario();
-        let of = |phase| self.prepared.steps.iter().filter(move |step| step.phase == phase).cloned().collect::<Vec<_>>();
+        let of =
+            |phase| self.prepared.steps.iter().filter(move |step| step.phase == phase).cloned().collect::<Vec<_>>();
         let when = |when| self.cases.iter().filter(|case| case.when == when).copied().collect::<Vec<_>>();
         // D12 asks for it after the clean-up.
         for cluster in &self.prepared.opened.clusters {
             let before: Vec<_> =
                 self.prepared.ledger.before(cluster.role).iter().map(|found| found.entry.clone()).collect();
             let path = run.context.lab.home.inventory(&scenario.lab, cluster.member.clone());
-            if let Err(error) = serde_json::to_vec(&before).map_err(Into::into).and_then(|text| std::fs::write(path, text)) {
+            if let Err(error) =
+                serde_json::to_vec(&before).map_err(Into::into).and_then(|text| std::fs::write(path, text))
+            {
                 self.recorder.note(format!("what was there before cannot be kept for D12: {error}"));
             }
         }
@@ -335,7 +342,12 @@ impl Session<'_> {
                 skip(&self.recorder, scenario, &cleaned_up, &why);
             }
             Err(error) => {
-                skip(&self.recorder, scenario, &cleaned_up, &format!("what others made is not known: {}", chain(&error)));
+                skip(
+                    &self.recorder,
+                    scenario,
+                    &cleaned_up,
+                    &format!("what others made is not known: {}", chain(&error)),
+                );
             }
         }
         false

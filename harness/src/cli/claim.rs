@@ -84,7 +84,9 @@ impl<'a> Claim<'a> {
             (request.clone(), self.free(request).await?, None)
         } else {
             let (file, request) = self.existing(request)?;
-            let topology = file.topology().map_err(|error| Problem::new(format!("lab {}", file.scenario.lab), error.to_string(), "another lab"))?;
+            let topology = file.topology().map_err(|error| {
+                Problem::new(format!("lab {}", file.scenario.lab), error.to_string(), "another lab")
+            })?;
             (request, topology.clone(), Some(file))
         };
         request.budgets = request.budgets.shared_by(request.scenario().clusters.len());

@@ -180,8 +180,7 @@ impl Action {
                     return Ok(());
                 };
                 let wait = context.wait("the Service istio-eastwestgateway", context.budgets.gateway_address());
-                load_balancer::assign(engine, cluster, istio, "istio-eastwestgateway", address, &wait)
-                    .await?;
+                load_balancer::assign(engine, cluster, istio, "istio-eastwestgateway", address, &wait).await?;
             }
             Action::ApplyRelease { path } => {
                 let manifest = std::fs::read_to_string(context.lab.file.release.join(path))?;

@@ -17,6 +17,9 @@ const OF_DEFAULT: [(&str, &str); 2] = [
     ("ValidatingWebhookConfiguration.admissionregistration.k8s.io", "istiod-default-validator"),
 ];
 
+/// The Service that it makes beside them in Istio's namespace, for the same.
+const DEFAULT_SERVICE: &str = "istiod-revision-tag-default";
+
 /// The Secret that `istioctl create-remote-secret` makes for the token of the remote cluster.
 const TOKEN: &str = "istio-reader-service-account-istio-remote-secret-token";
 
@@ -39,35 +42,41 @@ pub async fn of(context: &Context) -> Result<BTreeMap<Role, BTreeSet<Entry>>, St
         (Role::Remote, named(&remote)?),
     ]);
     for (role, entries) in &mut all {
-        let of_cluster = |kind: &str, name: &str| Entry { kind: kind.into(), namespace: String::new(), name: name.into() };
+        let of_cluster =
+            |kind: &str, name: &str| Entry { kind: kind.into(), namespace: String::new(), name: name.into() };
         entries.extend(OF_DEFAULT.map(|(kind, name)| of_cluster(kind, name)));
         let istio = context.cluster(*role).istio_namespace.to_string();
         entries.insert(of_cluster("Namespace", &istio));
+        let inside = |kind: &str, name: &str| Entry { kind: kind.into(), namespace: istio.clone(), name: name.into() };
+        entries.insert(inside("Service", DEFAULT_SERVICE));
         if *role == Role::Remote {
-            entries.insert(Entry { kind: "Secret".into(), namespace: istio, name: TOKEN.into() });
+            entries.insert(inside("Secret", TOKEN));
         }
     }
     Ok(all)
 }
 
-/// What the manifests of the harness make outside of Istio's namespace: namespaces, each with all that is in it.
-pub fn namespaces<'s>(actions: impl Iterator<Item = &'s Action>) -> Result<BTreeSet<String>, StepError> {
-    let mut namespaces = BTreeSet::new();
+/// All that the harness itself will make by its manifests.
+///
+/// # Errors
+/// [`StepError`] for a manifest that is none.
+pub fn of_harness<'s>(actions: impl Iterator<Item = &'s Action>) -> Result<BTreeSet<Entry>, StepError> {
+    let mut entries = BTreeSet::new();
     for action in actions {
         let Action::Manifests(manifests) = action else { continue };
         for manifest in manifests {
-            let made = named(manifest)?.into_iter().filter(|entry| entry.kind == "Namespace");
-            namespaces.extend(made.map(|entry| entry.name));
+            entries.extend(named(manifest)?);
         }
     }
-    Ok(namespaces)
+    Ok(entries)
 }
 
 /// Names of the objects of a manifest.
 fn named(manifest: &str) -> Result<BTreeSet<Entry>, StepError> {
     let mut entries = BTreeSet::new();
     for document in serde_yaml_ng::Deserializer::from_str(manifest) {
-        let object = Value::deserialize(document).map_err(|error| StepError(format!("a manifest is not YAML: {error}")))?;
+        let object =
+            Value::deserialize(document).map_err(|error| StepError(format!("a manifest is not YAML: {error}")))?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_string();
         let (kind, api) = (text(&object["kind"]), text(&object["apiVersion"]));
         if kind.is_empty() {

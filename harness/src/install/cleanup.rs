@@ -10,11 +10,11 @@ use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::step::StepError;
 use super::beside;
+use super::step::StepError;
 use crate::context::Context;
-use crate::lab::cluster::ClusterError;
 use crate::lab::Cluster;
+use crate::lab::cluster::ClusterError;
 use crate::role::Role;
 use crate::scenario::Scenario;
 use crate::wait::{Look, Wait};

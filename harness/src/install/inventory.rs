@@ -132,13 +132,28 @@ pub async fn objects(cluster: &Cluster) -> Result<Vec<Found>, ClusterError> {
     Ok(all)
 }
 
+/// So often kinds are asked for again while a group goes.
+const AGAIN: usize = 20;
+
+/// The kinds that an API server knows. A group whose last definition is being removed is still in its list, and no longer
+/// answers.
+async fn kinds(cluster: &Cluster) -> Result<Discovery, ClusterError> {
+    let mut asked = 0;
+    loop {
+        match Discovery::new(cluster.client.clone()).run().await {
+            Err(kube::Error::Api(status)) if status.code == 404 && asked < AGAIN => asked += 1,
+            found => return found.map_err(cluster.refused("list its kinds")),
+        }
+        crate::wait::pause(Duration::from_millis(250)).await;
+    }
+}
+
 async fn list(cluster: &Cluster, ignored: &[&str]) -> Result<Vec<Found>, ClusterError> {
-    let discovery = Discovery::new(cluster.client.clone()).run().await.map_err(cluster.refused("list its kinds"))?;
+    let discovery = kinds(cluster).await?;
     let kinds =
         discovery.groups().flat_map(|group| group.recommended_resources()).filter_map(|(kind, capabilities)| {
             let name = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
-            (capabilities.supports_operation(verbs::LIST) && !ignored.contains(&name.as_str()))
-                .then_some((name, kind))
+            (capabilities.supports_operation(verbs::LIST) && !ignored.contains(&name.as_str())).then_some((name, kind))
         });
     let lists = stream::iter(kinds.collect::<Vec<_>>()).map(|(name, kind)| async move {
         let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &kind);
@@ -149,7 +164,7 @@ async fn list(cluster: &Cluster, ignored: &[&str]) -> Result<Vec<Found>, Cluster
             }
             // A kind whose definition is being removed right now has no objects left to speak of; and some servers beside the
             // API server's own, as that of metrics, list nothing that is an object.
-            Err(kube::Error::Api(status)) if status.is_not_found() || matches!(status.code, 405 | 406) => Ok(Vec::new()),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404..=406) => Ok(Vec::new()),
             Err(error) => Err(cluster.refused(format!("list {name}"))(error)),
         }
     });

@@ -255,7 +255,8 @@ async fn cluster(site: Site<'_>, lab: &Lab, member: &Member) -> Result<Cidrs, Up
         })
         .await?;
         let namespace = scenario.istio_namespace_in(member);
-        let mut cluster = Cluster::open(member.clone(), (&plan.name, &plan.context), namespace, kubeconfig, BTreeMap::new()).await?;
+        let mut cluster =
+            Cluster::open(member.clone(), (&plan.name, &plan.context), namespace, kubeconfig, BTreeMap::new()).await?;
         dns::quicken(&cluster).await?;
         let budget = site.budgets.cluster_ready();
         let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);

@@ -42,11 +42,7 @@ fn head(plan: &Plan) -> String {
     }
 }
 
-fn brought(
-    scenario: &Scenario,
-    contexts: &BTreeMap<Role, String>,
-    creates: &BTreeMap<Role, Vec<String>>,
-) -> String {
+fn brought(scenario: &Scenario, contexts: &BTreeMap<Role, String>, creates: &BTreeMap<Role, Vec<String>>) -> String {
     let mut lines = vec![
         format!("{}  Istio {} on clusters of your own", scenario.name, scenario.istio),
         format!("guide    {GUIDE}"),

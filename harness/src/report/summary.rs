@@ -8,7 +8,7 @@ use crate::check::Verdict;
 use crate::event::{ClusterFacts, Event, Record, StepOutcome};
 use crate::exit::Standing;
 use crate::per_cluster::PerCluster;
-use crate::plan::{CaseOutline, Deviation, Plan, StepOutline};
+use crate::plan::{CaseOutline, Deviation, Plan, StepOutline, Target};
 use crate::role::Role;
 use crate::usage::Usage;
 
@@ -240,6 +240,11 @@ impl Summary {
     /// Whether the verb that was called judges clauses.
     pub fn judges(&self) -> bool {
         !self.head.as_ref().is_some_and(|head| JUDGE_NOTHING.contains(&head.verb.as_str()))
+    }
+
+    /// Whether it is about clusters that the user brought for an install.
+    pub fn is_brought(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| matches!(plan.target, Target::Brought { .. }))
     }
 
     /// The step with this id.

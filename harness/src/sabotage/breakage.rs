@@ -13,10 +13,10 @@ use super::act::{Act, Change, Target};
 use super::{Names, Sabotage};
 use crate::check::verdict::chain;
 use crate::context::Context;
-use crate::lab::{Cluster, NotOfLab};
 use crate::lab::cluster::{ClusterError, pod_ready};
 use crate::lab::engine::EngineError;
 use crate::lab::pod_network::{Route, set_routes};
+use crate::lab::{Cluster, NotOfLab};
 use crate::role::Role;
 use crate::wait::{Look, Timeout};
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use harness::sabotage::{Layer, Trial};
 use quick_junit::TestCaseStatus;
 
+use crate::bringing;
 use crate::bystander;
 use crate::calling::{Lab, kubectl};
 use crate::capturing;
@@ -37,6 +38,7 @@ fn what_is_broken_is_red_where_it_belongs_and_nowhere_else() {
     every_layer_is_proved(&lab);
     assert_eq!(lab.call("check", &[]), 0, "everything is mended: {:#?}", lab.verdicts());
     assert_eq!(lab.call("uninstall", &[]), 0, "{:#?}", lab.verdicts());
+    bringing::leaves_the_users_clusters_as_they_were(&lab);
     // The lab is of no more use for anything else.
     lost_lab::another_version_is_named(&lab);
     lost_lab::a_lost_node_is_named(&lab);

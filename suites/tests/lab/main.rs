@@ -5,6 +5,7 @@
 
 mod bad_days;
 mod breaking;
+mod bringing;
 mod bystander;
 mod calling;
 mod capturing;

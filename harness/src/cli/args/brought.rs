@@ -42,10 +42,16 @@ pub struct Uninstalling {
 
 /// Judges these flags with those beside them that only a lab has, and names all that is wrong with them; the clusters, if
 /// some are brought.
-pub fn read(run: &Run, istio_namespace: &IstioNamespace, files: &KubeconfigFiles, problems: &mut Problems) -> Option<Contexts> {
+pub fn read(
+    run: &Run,
+    istio_namespace: &IstioNamespace,
+    files: &KubeconfigFiles,
+    problems: &mut Problems,
+) -> Option<Contexts> {
     let Bringing { contexts, allow_install, workload_image, yes } = &run.bringing;
     if contexts.is_empty() {
-        let flags = [("--allow-install", *allow_install), ("--workload-image", workload_image.is_some()), ("--yes", *yes)];
+        let flags =
+            [("--allow-install", *allow_install), ("--workload-image", workload_image.is_some()), ("--yes", *yes)];
         for (flag, _) in flags.into_iter().filter(|(_, given)| *given) {
             let message = "which clusters are meant is not said";
             let instead = "--contexts PRIMARY,REMOTE with it; a lab of meshproof's own needs none of these flags";
@@ -55,7 +61,8 @@ pub fn read(run: &Run, istio_namespace: &IstioNamespace, files: &KubeconfigFiles
     }
     if !allow_install {
         let message = "meshproof writes only to labs that it made, and these clusters are yours";
-        let instead = "add --allow-install, and the plan is shown first; or `meshproof check --read-only`, which writes nothing";
+        let instead =
+            "add --allow-install, and the plan is shown first; or `meshproof check --read-only`, which writes nothing";
         problems.push("--contexts", message, instead);
     }
     match workload_image.as_deref() {
@@ -65,7 +72,11 @@ pub fn read(run: &Run, istio_namespace: &IstioNamespace, files: &KubeconfigFiles
             problems.push("--workload-image", message, instead);
         }
         Some(image) if image.trim().is_empty() || image.contains([' ', '"', '\'', '\n']) => {
-            problems.push("--workload-image", format!("`{image}` is no image"), "such as registry.example.com/workload:1");
+            problems.push(
+                "--workload-image",
+                format!("`{image}` is no image"),
+                "such as registry.example.com/workload:1",
+            );
         }
         Some(_) => {}
     }

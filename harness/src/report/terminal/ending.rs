@@ -65,7 +65,11 @@ fn finish(summary: &Summary, mode: Mode) -> String {
     match &summary.finished {
         Some(finish) => {
             let colour = if finish.exit == 0 { Colour::Green } else { Colour::Red };
-            let lab = if finish.lab_kept { "; the lab is kept" } else { "" };
+            let lab = match finish.lab_kept {
+                true if summary.is_brought() => "; what was made is kept",
+                true => "; the lab is kept",
+                false => "",
+            };
             line(mode, "Finished", colour, &format!("exit {}: {}{lab}", finish.exit, one_line(&finish.meaning)))
         }
         None => line(mode, "Died", Colour::Red, "the run ended without saying how: it was killed, or it goes on"),
