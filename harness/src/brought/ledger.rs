@@ -20,7 +20,7 @@ pub type Before = BTreeMap<Role, Vec<Found>>;
 pub struct Ledger {
     /// Where its files are, once there is something to write down.
     folder: OnceLock<PathBuf>,
-    before: Before,
+    before: OnceLock<Before>,
     record: Mutex<Record>,
 }
 
@@ -35,8 +35,13 @@ pub struct New {
 
 impl Ledger {
     /// A record that is not written down yet: nothing may be made.
-    pub fn planned(record: Record, before: Before) -> Ledger {
-        Ledger { folder: OnceLock::new(), before, record: Mutex::new(record) }
+    pub fn planned(record: Record) -> Ledger {
+        Ledger { folder: OnceLock::new(), before: OnceLock::new(), record: Mutex::new(record) }
+    }
+
+    /// Takes in what is there before.
+    pub fn found(&self, before: Before) {
+        let _ = self.before.set(before);
     }
 
     /// Says what more will be made in a cluster.
@@ -52,7 +57,7 @@ impl Ledger {
     /// [`io::Error`] where it cannot be written: then nothing may be made.
     pub fn begin(&self, folder: &Path) -> io::Result<()> {
         let folder = std::path::absolute(folder)?;
-        write(&folder.join(BEFORE), &self.before)?;
+        write(&folder.join(BEFORE), &self.before.get())?;
         write(&folder.join(FILE), &*self.record())?;
         let _ = self.folder.set(folder);
         Ok(())
@@ -77,9 +82,9 @@ impl Ledger {
             return Err(refused(path, format!("{why}; it was written by meshproof {}", record.meshproof)));
         }
         let path = folder.join(BEFORE);
-        let before =
-            serde_json::from_str(&text(&path)?).map_err(|error| refused(&path, format!("cannot be used: {error}")))?;
-        Ok(Ledger { folder: folder.into(), before, record: Mutex::new(record) })
+        let before = serde_json::from_str::<Before>(&text(&path)?)
+            .map_err(|error| refused(&path, format!("cannot be used: {error}")))?;
+        Ok(Ledger { folder: folder.into(), before: OnceLock::from(before), record: Mutex::new(record) })
     }
 
     /// The file.
@@ -99,7 +104,7 @@ impl Ledger {
 
     /// All objects that were there before.
     pub fn before(&self, role: Role) -> &[Found] {
-        self.before.get(&role).map(Vec::as_slice).unwrap_or_default()
+        self.before.get().and_then(|before| before.get(&role)).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Looks at a cluster, and writes down what the install has made there since.

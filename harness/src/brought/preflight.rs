@@ -17,10 +17,10 @@ use crate::tool::quote;
 /// So many objects are named where there are more.
 const NAMED: usize = 8;
 
-/// All that stands in the way of what is announced in a cluster with these objects.
-pub async fn problems(cluster: &Cluster, record: &ClusterRecord, found: &[Found]) -> Problems {
+/// What of a cluster with these objects stands in the way of what is announced.
+pub fn in_the_way(cluster: &Cluster, record: &ClusterRecord, found: &[Found]) -> Problems {
     let context = &record.context;
-    let mut problems = rights(cluster, record).await;
+    let mut problems = Problems::new();
     if cluster.nodes.is_empty() {
         let message = format!("no node of context {context} takes pods: all are cordoned or have a taint");
         problems.push("--contexts", message, "a cluster with a node that takes pods which tolerate nothing");
@@ -77,8 +77,9 @@ fn is_injected(found: &Found) -> bool {
     found.entry.kind == "Namespace" && (asks("istio-injection") || asks("istio.io/rev"))
 }
 
-/// The guide wants an administrator: Istio's own roles can be made by nobody who has less than they give.
-async fn rights(cluster: &Cluster, record: &ClusterRecord) -> Problems {
+/// Which rights are missing, and how they are given. The guide wants an administrator: Istio's own roles can be made by nobody
+/// who has less than they give.
+pub async fn rights(cluster: &Cluster, record: &ClusterRecord) -> Problems {
     let mut problems = Problems::new();
     let context = &record.context;
     for (_, spec) in of_administrator() {

@@ -6,7 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use futures::future::try_join_all;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{Bringing, Request, Verb};
 use super::claim::{Base, runs_problem};
@@ -14,6 +14,7 @@ use super::interrupt::Interrupt;
 use super::session::{diagnose_into, folder, green_so_far, pause_for_enter, recorder, skip};
 use super::timeline;
 use super::verbs::out;
+use crate::brought::ledger::Before;
 use crate::brought::open::Opened;
 use crate::brought::record::{ClusterRecord, FORM, Record};
 use crate::brought::{Ledger, open, preflight, removal, show};
@@ -63,9 +64,15 @@ pub async fn run(request: &Request, base: Base<'_>) -> Result<Exit, Problems> {
         out(&report::plan::render(&prepared.plan));
         Ok::<_, Problems>((consent(flags, contexts).await, prepared))
     };
+    let asked_to_end = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => tokio::select! { _ = terminate.recv() => {}, _ = tokio::signal::ctrl_c() => {} },
+            Err(_) => std::future::pending().await,
+        }
+    };
     let (consent, prepared) = tokio::select! {
         agreed = agreed => agreed?,
-        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+        () = asked_to_end => return Ok(Exit::Interrupted),
     };
     if let Err(why) = consent {
         eprintln!("{why}; nothing was created");
@@ -107,11 +114,9 @@ async fn prepare(
     let image = flags.workload_image.as_deref().unwrap_or_default();
     let steps = primary_remote::on_brought(primary_remote::steps(&scenario, image));
     let of_clusters = |error: &dyn std::error::Error| Problem::new("--contexts", chain(error), "see what kubectl says");
-    let before = try_join_all(opened.clusters.each_ref().map(inventory::objects)).await;
-    let before = before.map_err(|error| of_clusters(&error))?;
     let file = lab_file(request, &scenario, &opened, release, image);
     let record = record(&scenario, &steps, &opened).map_err(|error| of_clusters(&error))?;
-    let ledger = Arc::new(Ledger::planned(record, Role::ALL.into_iter().zip(before).collect()));
+    let ledger = Arc::new(Ledger::planned(record));
     let lab = Lab::unmade(&opened.home, file, Ground::Brought(Arc::clone(&ledger)));
     opened.clusters.iter().for_each(|cluster| lab.add(cluster.clone()));
     let context = Context::new(lab.clone(), silent, request.budgets);
@@ -125,11 +130,23 @@ async fn prepare(
     for (role, announced) in told {
         ledger.announce(role, announced);
     }
+    let mut before = Before::new();
     for cluster in &opened.clusters {
-        let found = ledger.before(cluster.role);
-        problems.take(preflight::problems(cluster, &ledger.of(cluster.role), found).await);
+        let record = ledger.of(cluster.role);
+        let rights = preflight::rights(cluster, &record).await;
+        // Who may not make anything may not see everything.
+        if !rights.is_empty() {
+            problems.take(rights);
+            continue;
+        }
+        let found = inventory::objects(cluster).await.map_err(|error| of_clusters(&error).into());
+        if let Some(found) = problems.keep(found) {
+            problems.take(preflight::in_the_way(cluster, &record, &found));
+            before.insert(cluster.role, found);
+        }
     }
     problems.or(())?;
+    ledger.found(before);
     let plan = Plan {
         target: Target::Brought {
             scenario: Box::new(scenario.clone()),

@@ -241,11 +241,3 @@ impl Drop for Cloud {
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }
-
-#[test]
-fn temporarily() {
-    let lab = Lab::fresh("allow");
-    assert_eq!(lab.call("up", &[]), 0);
-    kubectl(&lab, "cluster1", &["-n", "default", "create", "configmap", "istio-ca-root-cert"]);
-    leaves_the_users_clusters_as_they_were(&lab);
-}
