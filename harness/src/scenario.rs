@@ -21,6 +21,7 @@ mod schema;
 mod thread;
 mod timeline;
 mod tree;
+mod upgrade;
 mod value;
 
 pub use expected::Expected;
@@ -31,6 +32,7 @@ pub use read::Known;
 pub use schema::schema;
 pub use thread::Thread;
 pub use timeline::{CheckWish, Moment, Round, length, moment_id};
+pub use upgrade::{IstiodWish, TagWish, TrafficWish};
 
 /// The verdicts that can be expected of a check.
 pub const VERDICTS: [&str; 5] = ["passed", "failed", "inconclusive", "skipped", "blocked"];

@@ -94,7 +94,7 @@ pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case], rounds: Op
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
     let of = |clean_up: bool| steps.iter().filter(move |step| (step.phase == Phase::CleanUp) == clean_up);
     let moments = rounds.map(|_| timeline::moments(scenario)).unwrap_or_default();
-    let in_rounds = rounds.map(timeline::outlines).unwrap_or_default();
+    let in_rounds = rounds.map(|rounds| timeline::outlines(scenario, rounds)).unwrap_or_default();
     Plan {
         target: Target::Lab { scenario: Box::new(scenario.clone()), topology: topology.clone() },
         steps: of(false).map(Step::outline).chain(moments).chain(of(true).map(Step::outline)).collect(),

@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use super::args::Request;
 use crate::check::case::Case;
+use crate::check::verdict::decide;
 use crate::check::{Evidence, Verdict};
 use crate::context::Context;
+use crate::event::Event;
 use crate::exit::Standing;
-use crate::install::{Step, StepError, primary_remote};
-use crate::lab::images;
+use crate::install::{Step, StepError, primary_remote, revision};
+use crate::lab::{Revision, images};
 use crate::plan::{CaseOutline, Phase, StepOutline};
 use crate::run::Run;
 use crate::sabotage::{Act, Breakage, Names, Sabotage};
-use crate::scenario::{Moment, Round, Scenario, length, moment_id};
+use crate::scenario::{Moment, Round, Scenario, TrafficWish, length, moment_id};
+use crate::traffic::{self, Traffic};
 use crate::wait;
 
 /// A round with the cases that it asks, in catalogue order.
@@ -28,12 +31,19 @@ pub fn rounds<'a>(request: &'a Request, catalogue: &[Case]) -> Vec<Asked<'a>> {
 }
 
 /// The cases of all rounds as reports tell them.
-pub fn outlines(rounds: &[Asked<'_>]) -> Vec<CaseOutline> {
+pub fn outlines(scenario: &Scenario, rounds: &[Asked<'_>]) -> Vec<CaseOutline> {
     let told = |round: &Round, case: &Case| {
         let outline = case.outline();
         CaseOutline { id: format!("{}/{}", round.name, outline.id), ..outline }
     };
-    rounds.iter().flat_map(|(round, cases)| cases.iter().map(|case| told(round, case))).collect()
+    let under_traffic = |name: &str| {
+        let at = scenario.timeline.iter().position(|moment| matches!(moment, Moment::Judge(round) if round.name == name));
+        at.is_some_and(|at| scenario.has_traffic(at)).then(|| traffic::outline(name))
+    };
+    let of = |(round, cases): &Asked<'_>| {
+        cases.iter().map(|case| told(round, case)).chain(under_traffic(&round.name)).collect::<Vec<_>>()
+    };
+    rounds.iter().flat_map(of).collect()
 }
 
 /// The moments as plans and reports show them.
@@ -51,7 +61,7 @@ pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
             guide: step.map_or("scenario", |step| step.guide).to_string(),
             role: step.map_or(moment.role(), |step| step.role),
             phase: Phase::Timeline,
-            commands: step.map(|step| step.outline().commands).unwrap_or_default(),
+            commands: step.map_or_else(|| commands(scenario, moment), |step| step.outline().commands),
             proof: step.map_or_else(|| "it could be done".to_string(), |step| step.proof.title()),
             after: Vec::new(),
             needs: Vec::new(),
@@ -59,6 +69,17 @@ pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
         }
     };
     scenario.timeline.iter().enumerate().map(outline).collect()
+}
+
+/// The commands of what is no step, as a person would type them.
+fn commands(scenario: &Scenario, moment: &Moment) -> Vec<String> {
+    match moment {
+        Moment::Istiod(wish) => revision::install_commands(scenario, wish),
+        Moment::Tag(wish) => revision::tag_commands(wish),
+        Moment::EastWestGateway(to) => revision::gateway_commands(scenario, &Revision::named(to)),
+        Moment::Uninstall(of) => revision::uninstall_commands(scenario, &Revision::named(of)),
+        _ => Vec::new(),
+    }
 }
 
 /// A timeline under way.
@@ -69,13 +90,15 @@ pub struct Timeline<'a> {
     steps: Vec<Step>,
     /// What was broken and not put back, with the id of its sabotage or moment, in order.
     broken: Vec<(String, Breakage<'a>)>,
+    /// The steady traffic, while there is one.
+    traffic: Option<Traffic>,
 }
 
 impl<'a> Timeline<'a> {
     /// The timeline of this run's scenario.
     pub fn new(run: &'a Run, sabotages: &'a [Sabotage], rounds: &'a [Asked<'a>]) -> Timeline<'a> {
         let steps = primary_remote::steps(run.context.scenario(), images::WORKLOAD_IN_NODE);
-        Timeline { run, sabotages, rounds, steps, broken: Vec::new() }
+        Timeline { run, sabotages, rounds, steps, broken: Vec::new(), traffic: None }
     }
 
     /// Goes through all moments, until one cannot be done or the run is cancelled; says whether all were done. `surprised`
@@ -88,13 +111,16 @@ impl<'a> Timeline<'a> {
             }
             if let Moment::Judge(_) = moment {
                 let (round, cases) = rounds.next().expect("each round has its cases");
-                let verdicts = run.within(&round.name).cases(cases, &BTreeMap::new()).await;
+                let verdicts = self.judge(index, round, cases).await;
                 if !run.cancel.is_cancelled() && !is_as_expected(run.context.scenario(), round, cases, &verdicts) {
                     surprised(round).await;
                 }
                 continue;
             }
             let id = moment_id(index);
+            if let Some(traffic) = &self.traffic {
+                traffic.moment(&format!("{id} ({})", moment.title()));
+            }
             // What is given up in its midst is never put back: the lab goes, or is left to a person as it is.
             let done = tokio::select! {
                 done = self.moment(moment, &id) => done,
@@ -105,6 +131,35 @@ impl<'a> Timeline<'a> {
             }
         }
         true
+    }
+
+    /// Asks the cases of a round, and then what became of the traffic since the round before.
+    async fn judge(&mut self, index: usize, round: &Round, cases: &[Case]) -> BTreeMap<String, Verdict> {
+        let run = self.run;
+        if let Some(traffic) = &self.traffic {
+            traffic.moment(&format!("round {}", round.name));
+        }
+        let control_planes = run.context.scenario().control_planes(index);
+        let usual = Revision::default();
+        let revision = round.revision.as_deref().unwrap_or(usual.name());
+        let mut within = run.within(&round.name);
+        within.context.mesh = within.context.mesh.judged_by(revision, &control_planes);
+        let mut verdicts = within.cases(cases, &BTreeMap::new()).await;
+        // A round that was given up says nothing of what is still under way.
+        let Some(mut traffic) = self.traffic.take_if(|_| !run.cancel.is_cancelled()) else { return verdicts };
+        let ends = run.context.scenario().timeline.get(index + 1) == Some(&Moment::Traffic(TrafficWish::Stop));
+        let told = within.context.told(traffic::ID);
+        run.context.recorder.emit(Event::CaseStarted { id: told.clone(), attempt: 1 });
+        // Its last requests are judged too: nothing else would tell of them.
+        if ends {
+            traffic.end().await;
+        }
+        let (verdict, seconds) = (decide(traffic.judged()), traffic.seconds());
+        let (id, failed_attempts) = (told, Vec::new());
+        run.context.recorder.emit(Event::CaseFinished { id, verdict: verdict.clone(), failed_attempts, seconds });
+        self.traffic = (!ends).then_some(traffic);
+        verdicts.insert(traffic::ID.to_string(), verdict);
+        verdicts
     }
 
     async fn moment(&mut self, moment: &Moment, id: &str) -> bool {
@@ -118,8 +173,23 @@ impl<'a> Timeline<'a> {
 
     /// Does what is no round and no step.
     async fn act(&mut self, moment: &Moment, id: &str, context: &Context) -> Result<Evidence, StepError> {
+        let scenario = context.scenario();
+        let istio = |revision: &str| self.istio_of(scenario, revision);
         match moment {
             Moment::Judge(_) | Moment::Step(_) => {}
+            Moment::Istiod(wish) => return revision::install(context, wish).await,
+            Moment::Tag(wish) => return revision::tag(context, wish, istio(&wish.revision)).await,
+            Moment::EastWestGateway(to) => {
+                return revision::gateway(context, &Revision::named(to), istio(to)).await;
+            }
+            Moment::Uninstall(of) => return revision::uninstall(context, &Revision::named(of), istio(of)).await,
+            Moment::Traffic(TrafficWish::Start) => {
+                let traffic = Traffic::start(context).await?;
+                traffic.moment(&format!("{id} ({})", moment.title()));
+                self.traffic = Some(traffic);
+            }
+            // It ended with the round before.
+            Moment::Traffic(TrafficWish::Stop) => {}
             Moment::Pause(text) => {
                 wait::pause(length(text).map_err(|(message, _)| StepError(message))?).await;
             }
@@ -142,6 +212,15 @@ impl<'a> Timeline<'a> {
         let mut evidence = Evidence::new();
         evidence.saw(id, "scenario", moment.title());
         Ok(evidence)
+    }
+
+    /// The version of Istio that a revision of this timeline has.
+    fn istio_of<'s>(&self, scenario: &'s Scenario, revision: &str) -> &'s str {
+        let wish = scenario.timeline.iter().find_map(|moment| match moment {
+            Moment::Istiod(wish) if wish.revision == revision => Some(wish.istio.as_str()),
+            _ => None,
+        });
+        wish.unwrap_or(&scenario.istio)
     }
 
     async fn inflict(&mut self, id: &str, acts: &[Act], context: &Context) -> Result<(), StepError> {
@@ -169,9 +248,9 @@ impl<'a> Timeline<'a> {
 }
 
 fn is_as_expected(scenario: &Scenario, round: &Round, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> bool {
-    cases.iter().all(|case| {
-        let expected = scenario.expected(&format!("{}/{}", round.name, case.id)).unwrap_or("passed");
-        let standing = Standing::of(verdicts.get(case.id), expected);
-        matches!(standing, Standing::AsExpected | Standing::Neutral)
+    let traffic = verdicts.contains_key(traffic::ID).then_some(traffic::ID);
+    cases.iter().map(|case| case.id).chain(traffic).all(|id| {
+        let expected = scenario.expected(&format!("{}/{id}", round.name)).unwrap_or("passed");
+        matches!(Standing::of(verdicts.get(id), expected), Standing::AsExpected | Standing::Neutral)
     })
 }

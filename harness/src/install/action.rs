@@ -147,16 +147,7 @@ impl Action {
                 pod_network::join(&context.lab.engine, cluster, &lab_pods, |what| context.wait(what, budget)).await?;
             }
             Action::PrimaryInstall(files) => {
-                let mut args = set(context.scenario().install.external_istiod.set());
-                args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
-                args.extend(["-f".to_string(), file(context, "lab.yaml", LAB_FILE)?]);
-                if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
-                    args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
-                }
-                if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
-                    args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
-                }
-                args.extend(overlay(context, role)?);
+                let args = primary_args(context, files)?;
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
                 // From here on everything waits for both clusters.
                 let remote = context.lab.file.topology.cluster(Role::Remote).node_names();
@@ -165,16 +156,7 @@ impl Action {
             }
             Action::EastWestGateway { network } => {
                 earlier_gateway_gone(context, cluster).await?;
-                let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
-                let operator =
-                    Tool::new(script).args(["--network", network]).works_for(&folder(context)).run().await?.stdout;
-                let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
-                let mut args = strings(&["-y", "-f", &overlay]);
-                if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
-                    args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
-                }
-                args.extend(set_namespace(istio));
-                istioctl(context, role, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
+                install_gateway(context, &context.lab.file.release, &["--network", network]).await?;
             }
             Action::AssignGatewayAddress => {
                 let address = context.lab.gateway_address();
@@ -195,11 +177,8 @@ impl Action {
                 cluster.apply(&manifest, "").await?;
             }
             Action::RemoteInstall(files) => {
-                let address = context.lab.gateway_address().to_string();
-                let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
-                let path = file(context, "cluster2.yaml", &operator)?;
-                let overlay = overlay(context, role)?;
-                istioctl(context, role, "install").args(["-y", "-f", &path]).args(overlay).run().await?;
+                let args = remote_args(context, files)?;
+                istioctl(context, role, "install").arg("-y").args(args).run().await?;
             }
             Action::RemoteSecret => {
                 let remote = context.remote();
@@ -230,6 +209,44 @@ impl Action {
         }
         Ok(())
     }
+}
+
+/// What `istioctl install` is told for the primary: the guide's file, and those of the lab and the scenario over it.
+pub(super) fn primary_args(context: &Context, files: &IstioFiles) -> Result<Vec<String>, StepError> {
+    let mut args = set(context.scenario().install.external_istiod.set());
+    args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
+    args.extend(["-f".to_string(), file(context, "lab.yaml", LAB_FILE)?]);
+    if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
+        args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
+    }
+    if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
+        args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
+    }
+    args.extend(overlay(context, Role::Primary)?);
+    Ok(args)
+}
+
+/// What `istioctl install` is told for the remote.
+pub(super) fn remote_args(context: &Context, files: &IstioFiles) -> Result<Vec<String>, StepError> {
+    let address = context.lab.gateway_address().to_string();
+    let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
+    let mut args = vec!["-f".to_string(), file(context, "cluster2.yaml", &operator)?];
+    args.extend(overlay(context, Role::Remote)?);
+    Ok(args)
+}
+
+/// Installs the east-west gateway by the script of a release, which is told `words`.
+pub(super) async fn install_gateway(context: &Context, release: &Path, words: &[&str]) -> Result<(), StepError> {
+    let script = release.join("samples/multicluster/gen-eastwest-gateway.sh");
+    let operator = Tool::new(script).args(words).works_for(&folder(context)).run().await?.stdout;
+    let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
+    let mut args = strings(&["-y", "-f", &overlay]);
+    if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
+        args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
+    }
+    args.extend(set_namespace(&context.primary().istio_namespace));
+    istioctl_of(release, context, Role::Primary, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
+    Ok(())
 }
 
 /// Pods of the Deployment that D7 scales: it does so in the remote cluster alone.
@@ -295,8 +312,13 @@ fn strings(words: &[&str]) -> Vec<String> {
 
 /// istioctl of the release under test, on one cluster of the lab.
 fn istioctl(context: &Context, role: Role, verb: &str) -> Tool {
+    istioctl_of(&context.lab.file.release, context, role, verb)
+}
+
+/// As [`istioctl`], of another release.
+pub(super) fn istioctl_of(release: &Path, context: &Context, role: Role, verb: &str) -> Tool {
     let cluster = context.cluster(role);
-    Tool::new(context.lab.file.release.join("bin/istioctl"))
+    Tool::new(release.join("bin/istioctl"))
         .arg(verb)
         .args(["--context", &cluster.context])
         .env("KUBECONFIG", cluster.kubeconfig.as_deref().unwrap_or(Path::new("")).to_string_lossy())

@@ -7,6 +7,7 @@ pub mod facts;
 pub mod inventory;
 pub mod primary_remote;
 pub mod proof;
+pub mod revision;
 pub mod step;
 mod token;
 

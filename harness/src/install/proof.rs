@@ -319,7 +319,7 @@ fn terminating(namespace: &Namespace) -> String {
         .unwrap_or_else(|| "it is being deleted".to_string())
 }
 
-async fn deployment_ready(
+pub(super) async fn deployment_ready(
     context: &Context,
     cluster: &Cluster,
     name: &str,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::images::FurtherIstio;
 use super::pod_network::Route;
 use crate::event::ClusterFacts;
 use crate::install::facts::Facts;
@@ -103,6 +104,9 @@ pub struct LabFile {
     pub workload_image: String,
     /// The unpacked Istio release under test: `bin/istioctl`, `samples/`.
     pub release: PathBuf,
+    /// Versions of Istio that the timeline may bring beside it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub further: BTreeMap<String, FurtherIstio>,
     /// What the install has learnt so far.
     pub facts: Facts,
     /// Steps that were proved, in the order in which they were.

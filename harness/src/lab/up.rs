@@ -130,6 +130,7 @@ pub async fn up<T>(
             data_plane: site.built.data_plane.clone(),
             workload_image: site.built.workload_image.clone(),
             release: site.built.release.clone(),
+            further: site.built.further.clone(),
             facts: Facts::default(),
             proved: Vec::new(),
             failed: BTreeMap::new(),

@@ -206,6 +206,7 @@ async fn open(
             nodes: BTreeMap::new(),
             istio_namespace: contexts.istio_namespace.clone(),
             revision: Revision::default(),
+            beside: Vec::new(),
         };
         Ok(((cluster, version.clone()), format!("context {context}, {server}, Kubernetes {version}")))
     })

@@ -7,11 +7,13 @@ use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 
 use super::Reader;
 use super::fields::{joined, one_of};
+use super::upgrade;
 use crate::plan::CaseOutline;
 use crate::problem::{any_of, nearest};
 use crate::scenario::tree::is_repeated;
 use crate::scenario::{CheckWish, Expected, Round, VERDICTS, names};
 use crate::select::{Selection, select};
+use crate::traffic;
 use crate::versions::Component;
 
 impl Reader<'_> {
@@ -35,7 +37,7 @@ impl Reader<'_> {
     /// A round of checks within the timeline.
     pub(super) fn round(&mut self, path: &str, node: &Node) -> Option<Round> {
         let round = self.as_mapping(path, node, "`name: late`")?;
-        self.fields(path, &round, &["name", "only", "skip", "expect"]);
+        self.fields(path, &round, &["name", "only", "skip", "revision", "expect"]);
         let name = self.read(path, &round, "name", |text| names::check_round_name(text).map(|()| text.to_string()));
         if round.get_node("name").is_none() {
             let message = format!("`{path}.name` is missing");
@@ -46,9 +48,11 @@ impl Reader<'_> {
         let only = self.patterns(path, &round, "only");
         let skip = self.patterns(path, &round, "skip");
         let selection = self.selection(path, &installed, &only, &skip);
+        let installed_now = self.scenario.control_planes(self.scenario.timeline.len());
+        let revision = self.read(path, &round, "revision", |text| upgrade::among(text, &installed_now));
         let expect = self.mapping(path, &round, "expect");
         let expect = expect.map(|expect| self.expect(&joined(path, "expect"), &expect, &installed, selection.as_ref()));
-        Some(Round { name: name?, only, skip, expect: expect.unwrap_or_default() })
+        Some(Round { name: name?, only, skip, revision, expect: expect.unwrap_or_default() })
     }
 
     fn patterns(&mut self, path: &str, node: &MarkedMappingNode, key: &str) -> Vec<String> {
@@ -82,7 +86,8 @@ impl Reader<'_> {
         let mut expected = BTreeMap::new();
         for (key, value) in expect.iter().filter(|(key, _)| !is_repeated(key)) {
             let id = key.as_str();
-            let known = ids.contains(&id);
+            let under_traffic = id == traffic::ID && path != "expect";
+            let known = ids.contains(&id) || under_traffic;
             let place = self.tree.place(key.span());
             if !known {
                 let by_slug = cases.iter().find(|case| case.slug == id).map(|case| case.id.as_str());
@@ -96,7 +101,10 @@ impl Reader<'_> {
                     None => format!("the id of a check: {}", any_of(&ids)),
                 };
                 self.tree.problems.push(place, format!("there is no check `{id}`"), instead);
-            } else if selection.is_some_and(|selection| !selection.contains(id)) {
+            } else if under_traffic && !self.scenario.has_traffic(self.scenario.timeline.len()) {
+                let instead = "`traffic: start` before it, or no expectation: where nobody calls, nothing is lost";
+                self.tree.problems.push(place, "there is no traffic in this round", instead);
+            } else if !under_traffic && selection.is_some_and(|selection| !selection.contains(id)) {
                 let instead = "it among those that are asked, or no expectation: what is not asked has no verdict";
                 self.tree.problems.push(place, format!("{id} is not asked here"), instead);
             }

@@ -1,0 +1,90 @@
+//! The parts of a timeline by which a control plane is upgraded: another one by revision, a tag that is set to it, and the
+//! traffic that goes on meanwhile.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Moment, Scenario};
+use crate::lab::Revision;
+use crate::role::Role;
+
+/// Another control plane, installed by revision beside those that are there: Istio's canary upgrade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct IstiodWish {
+    /// Its version of Istio.
+    pub istio: String,
+    /// Its revision, such as `1-31-1`.
+    pub revision: String,
+}
+
+/// A revision tag that is set, as by `istioctl tag set`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TagWish {
+    /// Where.
+    pub cluster: Role,
+    /// Its name; `default` is what namespaces with `istio-injection=enabled` go by.
+    pub name: String,
+    /// The revision that it stands for from now on.
+    pub revision: String,
+}
+
+/// What becomes of the steady traffic across clusters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TrafficWish {
+    /// It begins, and goes on through all that follows; each round judges it too.
+    Start,
+    /// It ends.
+    Stop,
+}
+
+impl TrafficWish {
+    /// Both, by the names that scenario files use.
+    pub const NAMES: [(&'static str, TrafficWish); 2] = [("start", TrafficWish::Start), ("stop", TrafficWish::Stop)];
+}
+
+impl Scenario {
+    /// The control planes after so many moments of the timeline: version of Istio by revision, the guide's own among them.
+    pub fn control_planes(&self, moments: usize) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::from([(Revision::default().name().to_string(), self.istio.clone())]);
+        for moment in self.timeline.iter().take(moments) {
+            match moment {
+                Moment::Istiod(wish) => {
+                    all.insert(wish.revision.clone(), wish.istio.clone());
+                }
+                Moment::Uninstall(revision) => {
+                    all.remove(revision);
+                }
+                _ => {}
+            }
+        }
+        all
+    }
+
+    /// Whether there is steady traffic after so many moments of the timeline.
+    pub fn has_traffic(&self, moments: usize) -> bool {
+        let said = self.timeline.iter().take(moments).rev().find_map(|moment| match moment {
+            Moment::Traffic(wish) => Some(*wish),
+            _ => None,
+        });
+        said == Some(TrafficWish::Start)
+    }
+
+    /// Versions of Istio that the timeline needs beside the first.
+    pub fn further_istio(&self) -> Vec<&str> {
+        let mut further: Vec<&str> = Vec::new();
+        for moment in &self.timeline {
+            if let Moment::Istiod(wish) = moment
+                && wish.istio != self.istio
+                && !further.contains(&wish.istio.as_str())
+            {
+                further.push(&wish.istio);
+            }
+        }
+        further
+    }
+}
