@@ -25,7 +25,7 @@ mod upgrade;
 mod value;
 
 pub use expected::Expected;
-pub use install::{ExternalIstiod, InstallWish, ManifestWish};
+pub use install::{Ca, ExternalIstiod, InstallWish, ManifestWish};
 pub use names::check_lab_name;
 pub use namespace::IstioNamespace;
 pub use read::Known;

@@ -4,7 +4,7 @@ use harness::install::primary_remote::{data_plane_deviations, deviations, steps}
 use harness::install::step::check_order;
 use harness::plan::Phase;
 use harness::role::Role;
-use harness::scenario::{IstioNamespace, Scenario};
+use harness::scenario::{Ca, IstioNamespace, Scenario};
 use harness::versions::Versions;
 use rstest::{fixture, rstest};
 
@@ -120,4 +120,15 @@ fn several_replicas_are_deviations_that_name_their_number(mut scenario: Scenario
     assert_eq!(more.len(), 2, "{more:?}");
     assert!(more[0].contains("values.pilot") && more[0].contains("replicaCount: 2"), "{more:?}");
     assert!(more[1].contains("istio-ingressgateway") && more[1].contains("replicaCount: 3"), "{more:?}");
+}
+
+#[rstest]
+fn a_plugged_in_ca_is_there_before_istiod_is_installed(mut scenario: Scenario) {
+    assert!(steps(&scenario, "image").iter().all(|step| step.id != "plug-in-ca"));
+    scenario.install.ca = Ca::PluggedIn;
+    let steps = steps(&scenario, "image");
+    assert_eq!(check_order(&steps), Ok(()));
+    let install = steps.iter().find(|step| step.id == "primary-install").expect("the step is there");
+    assert_eq!(install.after, ["plug-in-ca"]);
+    assert!(deviations(&scenario).iter().any(|row| row.what.contains("Secret cacerts")));
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::json;
 
 use super::step::StepError;
-use super::{cleanup, primary_remote, token};
+use super::{ca, cleanup, primary_remote, token};
 use crate::context::Context;
 use crate::lab::{Cluster, load_balancer, pod_network, up};
 use crate::role::Role;
@@ -70,6 +70,8 @@ pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
 pub enum Action {
     /// The nodes of a cluster are given their pod network.
     JoinPodNetwork,
+    /// A CA is made, and given to istiod by Secret cacerts, unless one is there.
+    PlugInCa,
     /// istioctl installs the primary control plane.
     PrimaryInstall(IstioFiles),
     /// The release's own script generates the east-west gateway, istioctl installs it.
@@ -146,6 +148,7 @@ impl Action {
                 let budget = context.budgets.cluster_ready();
                 pod_network::join(&context.lab.engine, cluster, &lab_pods, |what| context.wait(what, budget)).await?;
             }
+            Action::PlugInCa => ca::plug_in(cluster).await?,
             Action::PrimaryInstall(files) => {
                 let args = primary_args(context, files)?;
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;

@@ -6,7 +6,7 @@ use crate::context::Context;
 use crate::plan::Deviation;
 use crate::role::Role;
 use crate::sabotage::Names;
-use crate::scenario::{ExternalIstiod, ManifestWish, Scenario};
+use crate::scenario::{Ca, ExternalIstiod, ManifestWish, Scenario};
 
 /// The further words of `istioctl install` for this cluster, as a person would type them.
 pub(super) fn overlay_words(scenario: &Scenario, role: Role) -> Vec<String> {
@@ -81,6 +81,9 @@ pub(super) fn deviations(scenario: &Scenario) -> Vec<Deviation> {
             rows.push(row("values.global.externalIstiod in the place of values.pilot.env.EXTERNAL_ISTIOD".to_string()));
         }
         ExternalIstiod::None => rows.push(row("istiod is not told that it serves other clusters".to_string())),
+    }
+    if scenario.install.ca == Ca::PluggedIn {
+        rows.push(row("Secret cacerts has a CA under a root of the harness, before istiod is installed".to_string()));
     }
     rows.extend(scenario.install.without.iter().map(|step| row(format!("step {step} is left out of the install"))));
     for (role, wish) in scenario.clusters.iter().filter(|(_, wish)| wish.overlay.is_some()) {

@@ -2,6 +2,7 @@
 
 pub mod action;
 pub mod beside;
+mod ca;
 mod cleanup;
 pub mod facts;
 pub mod inventory;

@@ -7,7 +7,7 @@ use super::proof::Proof;
 use super::step::Step;
 use crate::plan::{Deviation, Phase};
 use crate::role::Role;
-use crate::scenario::{IstioNamespace, Scenario};
+use crate::scenario::{Ca, IstioNamespace, Scenario};
 
 /// The guide's page.
 pub const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/";
@@ -19,6 +19,7 @@ const SET_CONTROL_PLANE: &str = "#set-the-control-plane-cluster-for-cluster2";
 const CONFIGURE_REMOTE: &str = "#configure-cluster2-as-a-remote";
 const ATTACH: &str = "#attach-cluster2-as-a-remote-cluster-of-cluster1";
 const CLEAN_UP: &str = "#cleanup";
+const PLUG_IN_CA: &str = "https://istio.io/latest/docs/tasks/security/cert-management/plugin-ca-cert/";
 const HARNESS: &str = "harness";
 
 /// The last steps of the lab, the steps of the install and, after them, of the clean-up.
@@ -102,7 +103,25 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             },
         )
     };
-    vec![
+    let plug_in = (scenario.install.ca == Ca::PluggedIn).then(|| Step {
+        commands: vec![
+            format!("make -f tools/certs/Makefile.selfsigned.mk root-ca {primary}-cacerts"),
+            format!("kubectl --context=\"${{CTX_CLUSTER1}}\" create namespace {istio1}"),
+            format!(
+                "(cd {primary} && kubectl --context=\"${{CTX_CLUSTER1}}\" -n {istio1} create secret generic cacerts \
+                 --from-file=ca-cert.pem --from-file=ca-key.pem --from-file=root-cert.pem --from-file=cert-chain.pem)"
+            ),
+        ],
+        ..base(
+            "plug-in-ca",
+            format!("{primary} has a CA that istiod did not make"),
+            PLUG_IN_CA,
+            Role::Primary,
+            Action::PlugInCa,
+            Proof::Nothing,
+        )
+    });
+    let guide = vec![
         Step {
             commands: vec![
                 format!("cat <<EOF > cluster1.yaml\n{}EOF", files.primary),
@@ -112,6 +131,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                     &overlay_words(scenario, Role::Primary),
                 ),
             ],
+            after: if plug_in.is_some() { &["plug-in-ca"] } else { &[] },
             teaches: &[Fact::RootCert],
             ..base(
                 "primary-install",
@@ -255,7 +275,8 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         // Beside the gateway, not after it: an Envoy that hears of two changes of its endpoints' health within a second
         // keeps the second one back for a second (its update_merge_window), so the pods of the two clusters come apart.
         Step { after: &["primary-install"], ..workloads("workloads-primary", Role::Primary, "v1") },
-    ]
+    ];
+    plug_in.into_iter().chain(guide).collect()
 }
 
 /// The guide's command that exposes istiod, in the cluster that this flag of kubectl names.

@@ -7,6 +7,7 @@ use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
+use super::ca;
 use super::facts::Fact;
 use super::step::StepError;
 use crate::budget::Limit;
@@ -15,6 +16,7 @@ use crate::context::Context;
 use crate::lab::cluster::pod_ready;
 use crate::lab::{Cluster, pod_network};
 use crate::role::Role;
+use crate::scenario::Ca;
 use crate::wait::Look;
 
 /// What must hold before another step may rely on a step.
@@ -111,6 +113,14 @@ impl Proof {
                         }
                     })
                     .await?;
+                if context.scenario().install.ca == Ca::PluggedIn {
+                    ca::is_used(cluster, &root).await?;
+                    evidence.saw(
+                        cluster.object("ConfigMap", &format!("{istio}/istio-ca-root-cert")),
+                        "its root",
+                        "that of Secret cacerts",
+                    );
+                }
                 context.facts.learn(Fact::RootCert, root);
             }
             Proof::DeploymentAvailable { name } => {

@@ -13,6 +13,9 @@ pub struct InstallWish {
     /// How istiod is told that it serves other clusters.
     #[serde(skip_serializing_if = "ExternalIstiod::is_default")]
     pub external_istiod: ExternalIstiod,
+    /// Who made istiod's CA.
+    #[serde(skip_serializing_if = "Ca::is_default")]
+    pub ca: Ca,
     /// Steps of the guide that are left out; the timeline may carry them out later.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
@@ -62,6 +65,27 @@ impl ExternalIstiod {
             ExternalIstiod::Value => Some("values.global.externalIstiod=true"),
             ExternalIstiod::None => None,
         }
+    }
+}
+
+/// Whose CA istiod signs with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ca {
+    /// The one that istiod makes for itself.
+    #[default]
+    SelfSigned,
+    /// An intermediate one under a root of the harness, in Secret cacerts, as
+    /// <https://istio.io/latest/docs/tasks/security/cert-management/plugin-ca-cert/> says.
+    PluggedIn,
+}
+
+impl Ca {
+    /// All of them, by the names that scenario files use.
+    pub const NAMES: [(&'static str, Ca); 2] = [("self-signed", Ca::SelfSigned), ("plugged-in", Ca::PluggedIn)];
+
+    fn is_default(&self) -> bool {
+        *self == Ca::SelfSigned
     }
 }
 

@@ -4,28 +4,27 @@ use marked_yaml::Node;
 use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 use serde_json::Value;
 
-use super::Reader;
 use super::fields::joined;
+use super::{Reader, Refusal};
 use crate::problem::{all_of, any_of, nearest};
 use crate::role::Role;
 use crate::sabotage::PLANNED;
-use crate::scenario::{ExternalIstiod, InstallWish, ManifestWish, value};
+use crate::scenario::{Ca, ExternalIstiod, InstallWish, ManifestWish, value};
 
 impl Reader<'_> {
     pub(super) fn install(&mut self, install: &MarkedMappingNode) {
-        self.fields("install", install, &["externalIstiod", "without", "manifests"]);
-        let external_istiod = self.read("install", install, "externalIstiod", |text| {
-            let names = ExternalIstiod::NAMES.map(|(name, _)| name);
-            let found = ExternalIstiod::NAMES.into_iter().find(|(name, _)| *name == text);
-            found.map(|(_, wish)| wish).ok_or_else(|| (format!("`{text}` is no way to say it"), any_of(&names)))
-        });
+        self.fields("install", install, &["externalIstiod", "ca", "without", "manifests"]);
+        let external_istiod =
+            self.read("install", install, "externalIstiod", |text| one_of(text, ExternalIstiod::NAMES));
+        let ca = self.read("install", install, "ca", |text| one_of(text, Ca::NAMES));
         let without = self.texts("install", install, "without");
         let without = without.iter().filter_map(|node| self.step_of(node)).collect();
         let manifests = self.list("install", install, "manifests");
         let manifests = manifests.iter().enumerate();
         let manifests =
             manifests.filter_map(|(index, node)| self.manifest(&format!("install.manifests[{index}]"), node)).collect();
-        let install = InstallWish { external_istiod: external_istiod.unwrap_or_default(), without, manifests };
+        let (external_istiod, ca) = (external_istiod.unwrap_or_default(), ca.unwrap_or_default());
+        let install = InstallWish { external_istiod, ca, without, manifests };
         for wish in install.manifests.iter().filter(|wish| install.without.iter().any(|step| step == wish.step())) {
             let message = format!("step {} is left out, and {} goes with it", wish.step(), wish.object());
             let place = self.tree.places().get("install.manifests").cloned().unwrap_or_default();
@@ -109,4 +108,12 @@ impl Reader<'_> {
             Node::Mapping(fields) => fields.values().for_each(|value| self.variables(value, known)),
         }
     }
+}
+
+/// The value of this name.
+fn one_of<T, const N: usize>(text: &str, names: [(&'static str, T); N]) -> Result<T, Refusal> {
+    let known: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+    let instead = any_of(&known);
+    let found = names.into_iter().find(|(name, _)| *name == text);
+    found.map(|(_, value)| value).ok_or_else(|| (format!("`{text}` is no way to do it"), instead))
 }
