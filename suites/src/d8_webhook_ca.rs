@@ -101,10 +101,8 @@ async fn all_patched(mesh: &Mesh, root: &str, evidence: &mut Evidence) -> Result
         fingerprint(root),
     );
     let mut labelled = labelled(remote).await?;
-    if !remote.is_of_lab() {
-        // Another control plane writes those of its own revision.
-        labelled.retain(|found| found.labels().get(REVISION).is_some_and(|label| label == remote.revision.name()));
-    }
+    // Another control plane writes those of its own revision.
+    labelled.retain(|found| found.labels().get(REVISION).is_some_and(|label| !remote.is_of_another(label)));
     let mut matching = 0;
     let mut written = Vec::new();
     for configuration in &labelled {

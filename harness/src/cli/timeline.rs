@@ -174,7 +174,7 @@ impl<'a> Timeline<'a> {
     /// Does what is no round and no step.
     async fn act(&mut self, moment: &Moment, id: &str, context: &Context) -> Result<Evidence, StepError> {
         let scenario = context.scenario();
-        let istio = |revision: &str| self.istio_of(scenario, revision);
+        let istio = |revision: &str| scenario.istio_of(revision);
         match moment {
             Moment::Judge(_) | Moment::Step(_) => {}
             Moment::Istiod(wish) => return revision::install(context, wish).await,
@@ -212,15 +212,6 @@ impl<'a> Timeline<'a> {
         let mut evidence = Evidence::new();
         evidence.saw(id, "scenario", moment.title());
         Ok(evidence)
-    }
-
-    /// The version of Istio that a revision of this timeline has.
-    fn istio_of<'s>(&self, scenario: &'s Scenario, revision: &str) -> &'s str {
-        let wish = scenario.timeline.iter().find_map(|moment| match moment {
-            Moment::Istiod(wish) if wish.revision == revision => Some(wish.istio.as_str()),
-            _ => None,
-        });
-        wish.unwrap_or(&scenario.istio)
     }
 
     async fn inflict(&mut self, id: &str, acts: &[Act], context: &Context) -> Result<(), StepError> {

@@ -241,7 +241,7 @@ pub(super) fn remote_args(context: &Context, files: &IstioFiles) -> Result<Vec<S
 /// Installs the east-west gateway by the script of a release, which is told `words`.
 pub(super) async fn install_gateway(context: &Context, release: &Path, words: &[&str]) -> Result<(), StepError> {
     let script = release.join("samples/multicluster/gen-eastwest-gateway.sh");
-    let operator = Tool::new(script).args(words).works_for(&folder(context)).run().await?.stdout;
+    let operator = Tool::new(script).args(words.iter().copied()).works_for(&folder(context)).run().await?.stdout;
     let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
     let mut args = strings(&["-y", "-f", &overlay]);
     if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {

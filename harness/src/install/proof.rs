@@ -357,16 +357,17 @@ pub fn external_address(service: &Service) -> Option<String> {
     ingress.ip.clone().or_else(|| ingress.hostname.clone())
 }
 
-/// Addresses behind the Service istiod of a cluster.
+/// Addresses behind the Service of a cluster by which its proxies ask for the istiod that is judged.
 ///
 /// # Errors
 /// [`crate::lab::cluster::ClusterError`] when EndpointSlices cannot be listed.
 pub async fn istiod_addresses(cluster: &Cluster) -> Result<Vec<String>, crate::lab::cluster::ClusterError> {
     let slices: Api<EndpointSlice> = cluster.api(&cluster.istio_namespace);
+    let name = cluster.revision.istiod();
     let list = slices
-        .list(&ListParams::default().labels("kubernetes.io/service-name=istiod"))
+        .list(&ListParams::default().labels(&format!("kubernetes.io/service-name={name}")))
         .await
-        .map_err(cluster.refused(format!("list the EndpointSlices of Service {}/istiod", cluster.istio_namespace)))?;
+        .map_err(cluster.refused(format!("list the EndpointSlices of Service {}/{name}", cluster.istio_namespace)))?;
     Ok(list.items.into_iter().flat_map(|slice| slice.endpoints.into_iter().flat_map(|end| end.addresses)).collect())
 }
 

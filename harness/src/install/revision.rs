@@ -4,10 +4,11 @@
 //! release's `samples/multicluster/expose-istiod-rev.yaml.tmpl`, and its charts: the remote profile of a revision makes
 //! Service `istiod-<revision>`, by which proxies of that revision ask for their istiod through the gateway.
 
+use std::path::{Path, PathBuf};
+
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::ResourceExt;
 use kube::api::ListParams;
-use std::path::{Path, PathBuf};
 
 use super::action::{
     IstioFiles, install_gateway, istio_namespace, istioctl_of, primary_args, remote_args,
@@ -111,8 +112,8 @@ async fn proved(
 }
 
 fn has_ca(configuration: &MutatingWebhookConfiguration) -> bool {
-    let webhooks = configuration.webhooks.iter().flatten();
-    webhooks.into_iter().all(|webhook| webhook.client_config.ca_bundle.as_ref().is_some_and(|ca| !ca.0.is_empty()))
+    let mut webhooks = configuration.webhooks.iter().flatten();
+    webhooks.all(|webhook| webhook.client_config.ca_bundle.as_ref().is_some_and(|ca| !ca.0.is_empty()))
 }
 
 /// The command of [`tag`].

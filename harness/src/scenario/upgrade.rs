@@ -65,6 +65,15 @@ impl Scenario {
         all
     }
 
+    /// The version of Istio of a revision that the timeline installs, or of the guide's own.
+    pub fn istio_of(&self, revision: &str) -> &str {
+        let installed = self.timeline.iter().find_map(|moment| match moment {
+            Moment::Istiod(wish) if wish.revision == revision => Some(wish.istio.as_str()),
+            _ => None,
+        });
+        installed.unwrap_or(&self.istio)
+    }
+
     /// Whether there is steady traffic after so many moments of the timeline.
     pub fn has_traffic(&self, moments: usize) -> bool {
         let said = self.timeline.iter().take(moments).rev().find_map(|moment| match moment {

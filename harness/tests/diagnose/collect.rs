@@ -49,6 +49,7 @@ async fn dead_lab(home: &Path) -> Lab {
         data_plane: "none".to_string(),
         workload_image: "none".to_string(),
         release: Default::default(),
+        further: Default::default(),
         facts,
         proved: Vec::new(),
         failed: Default::default(),

@@ -75,7 +75,7 @@ pub(super) async fn are_built(site: &Site<'_>) -> bool {
 /// [`BringError`] where the archive cannot be read, or a node refuses it.
 pub async fn bring(engine: &Engine, istio: &FurtherIstio, nodes: &[String]) -> Result<(), BringError> {
     let import = ["ctr", "--namespace", "k8s.io", "images", "import", "--local", "--digests=false", "-"];
-    let each = nodes.iter().map(async |node| {
+    let each = nodes.iter().map(|node| async move {
         let archive = tokio::fs::File::open(&istio.images).await;
         let archive = archive.map_err(|source| BringError::Archive { path: istio.images.clone(), source })?;
         Ok::<_, BringError>(engine.exec_reading(node, &import, archive).await?)
