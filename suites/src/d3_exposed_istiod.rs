@@ -10,8 +10,8 @@ use std::sync::Mutex;
 
 use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::{primary_remote, revision};
 use harness::install::proof::{external_address, raw};
+use harness::install::{primary_remote, revision};
 use harness::lab::probe::{Certificate, Probe, ProbeError, Tls};
 use harness::problem::all_of;
 use harness::wait::Look;

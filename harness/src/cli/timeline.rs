@@ -37,7 +37,8 @@ pub fn outlines(scenario: &Scenario, rounds: &[Asked<'_>]) -> Vec<CaseOutline> {
         CaseOutline { id: format!("{}/{}", round.name, outline.id), ..outline }
     };
     let under_traffic = |name: &str| {
-        let at = scenario.timeline.iter().position(|moment| matches!(moment, Moment::Judge(round) if round.name == name));
+        let at =
+            scenario.timeline.iter().position(|moment| matches!(moment, Moment::Judge(round) if round.name == name));
         at.is_some_and(|at| scenario.has_traffic(at)).then(|| traffic::outline(name))
     };
     let of = |(round, cases): &Asked<'_>| {

@@ -10,9 +10,7 @@ use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use super::action::{
-    IstioFiles, install_gateway, istio_namespace, istioctl_of, primary_args, remote_args,
-};
+use super::action::{IstioFiles, install_gateway, istio_namespace, istioctl_of, primary_args, remote_args};
 use super::proof::{deployment_ready, sync_status};
 use super::step::StepError;
 use crate::check::Evidence;
@@ -37,9 +35,15 @@ pub fn install_commands(scenario: &Scenario, wish: &IstiodWish) -> Vec<String> {
     let (istio, revision) = (scenario.istio_namespace_of(Role::Primary), &wish.revision);
     let (file, name) = EXPOSE;
     vec![
-        format!("istioctl-{} install --context=\"${{CTX_CLUSTER1}}\" -f cluster1.yaml --revision {revision}", wish.istio),
+        format!(
+            "istioctl-{} install --context=\"${{CTX_CLUSTER1}}\" -f cluster1.yaml --revision {revision}",
+            wish.istio
+        ),
         format!("sed 's/{name}/{revision}/' {file} | kubectl apply --context=\"${{CTX_CLUSTER1}}\" -n {istio} -f -"),
-        format!("istioctl-{} install --context=\"${{CTX_CLUSTER2}}\" -f cluster2.yaml --revision {revision}", wish.istio),
+        format!(
+            "istioctl-{} install --context=\"${{CTX_CLUSTER2}}\" -f cluster2.yaml --revision {revision}",
+            wish.istio
+        ),
     ]
 }
 
@@ -92,7 +96,8 @@ async fn proved(
         let object = primary.object("pod", &format!("{istio}/{pod}"));
         evidence.saw(object, format!("/debug/clusterz of {}", remote.name), status);
     }
-    let wait = context.wait(format!("the CA in the webhooks of {revision} in {}", remote.name), context.budgets.converge());
+    let wait =
+        context.wait(format!("the CA in the webhooks of {revision} in {}", remote.name), context.budgets.converge());
     let webhooks = remote.all::<MutatingWebhookConfiguration>();
     let labelled = ListParams::default().labels(&format!("{LABEL}={revision}"));
     let patched = wait.until(|| async {
@@ -168,17 +173,19 @@ pub async fn gateway(context: &Context, revision: &Revision, istio: &str) -> Res
     let primary = context.primary();
     let name = "istio-eastwestgateway";
     let ready = deployment_ready(context, primary, name, context.budgets.gateway_ready()).await?;
-    evidence.saw(primary.object("Deployment", &format!("{}/{name}", primary.istio_namespace)), "status.readyReplicas", ready);
+    evidence.saw(
+        primary.object("Deployment", &format!("{}/{name}", primary.istio_namespace)),
+        "status.readyReplicas",
+        ready,
+    );
     Ok(evidence)
 }
 
 /// The commands of [`uninstall`].
 pub fn uninstall_commands(scenario: &Scenario, revision: &Revision) -> Vec<String> {
     let istio = scenario.istio_namespace_of(Role::Primary);
-    let mut commands = vec![format!(
-        "kubectl delete virtualservice {} --context=\"${{CTX_CLUSTER1}}\" -n {istio}",
-        exposed(revision)
-    )];
+    let mut commands =
+        vec![format!("kubectl delete virtualservice {} --context=\"${{CTX_CLUSTER1}}\" -n {istio}", exposed(revision))];
     commands.extend(Role::ALL.map(|role| {
         format!("istioctl uninstall --context=\"${{{}}}\" -y --revision {revision}", role.context_variable())
     }));

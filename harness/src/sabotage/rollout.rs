@@ -45,7 +45,9 @@ pub(super) async fn restart(context: &Context, cluster: &Cluster, namespace: &st
         let done = |found: Option<&Deployment>| {
             let (wanted, status) = match found {
                 None => return Look::NotYet("it is not there".to_string()),
-                Some(found) => (found.spec.as_ref().and_then(|spec| spec.replicas), found.status.clone().unwrap_or_default()),
+                Some(found) => {
+                    (found.spec.as_ref().and_then(|spec| spec.replicas), found.status.clone().unwrap_or_default())
+                }
             };
             let seen = status.observed_generation >= found.and_then(|found| found.metadata.generation);
             rolled(wanted, seen, [status.replicas, status.updated_replicas, status.ready_replicas])

@@ -42,18 +42,8 @@ pub enum Moment {
 
 impl Moment {
     /// Names of the moments that are no acts.
-    pub const NAMES: [&'static str; 10] = [
-        "judge",
-        "step",
-        "pause",
-        "sabotage",
-        "putBack",
-        "istiod",
-        "tag",
-        "eastWestGateway",
-        "uninstall",
-        "traffic",
-    ];
+    pub const NAMES: [&'static str; 10] =
+        ["judge", "step", "pause", "sabotage", "putBack", "istiod", "tag", "eastWestGateway", "uninstall", "traffic"];
 
     /// The cluster on which it acts; the primary for what acts on none or on both.
     pub fn role(&self) -> Role {

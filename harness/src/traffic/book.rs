@@ -84,8 +84,7 @@ impl Book {
             Ok(calls) => {
                 let lost = calls.sent - calls.answered;
                 if lost > 0 {
-                    let line =
-                        format!("{when}: {lost} of {} of {}: {}", calls.sent, row.caller, calls.failure_line());
+                    let line = format!("{when}: {lost} of {} of {}: {}", calls.sent, row.caller, calls.failure_line());
                     stretch.losses.push(line);
                 }
                 stretch.calls.add(calls);
@@ -129,7 +128,11 @@ impl Book {
             let object = format!("{cluster}, {moment}");
             let what = format!("answers to {} requests by cluster", calls.sent);
             evidence.saw(&object, what, split(&calls.by_cluster()));
-            evidence.saw(&object, "longest time between two rows of requests", format!("{:.1} s", silence.as_secs_f64()));
+            evidence.saw(
+                &object,
+                "longest time between two rows of requests",
+                format!("{:.1} s", silence.as_secs_f64()),
+            );
             for loss in &stretch.losses {
                 evidence.saw(&object, "lost", loss);
             }
@@ -145,11 +148,16 @@ impl Book {
             stretches.iter().for_each(|stretch| failures.add(stretch.calls.clone()));
             let others = lost.iter().any(|(other, _)| other != moment);
             let others = if others { " and later" } else { "" };
-            let cause = format!("{all} of {sent} requests across clusters were lost, in {moment}{others}: {}", failures.failure_line());
+            let cause = format!(
+                "{all} of {sent} requests across clusters were lost, in {moment}{others}: {}",
+                failures.failure_line()
+            );
             let lines: Vec<&str> = stretches.iter().flat_map(|stretch| &stretch.losses).map(String::as_str).collect();
             return Err(Finding::new(cause)
                 .expected_got("an answer to each request", lines.join("; "))
-                .hint(format!("see what {moment} does to the endpoints, proxies and certificates of whom these requests met"))
+                .hint(format!(
+                    "see what {moment} does to the endpoints, proxies and certificates of whom these requests met"
+                ))
                 .evidence(&evidence)
                 .into());
         }
@@ -305,7 +313,8 @@ mod tests {
     fn a_silence_that_is_too_long_leaves_the_verdict_open() {
         let mut book = book();
         book.add(row("cluster1", "timeline-1", calls(&BOTH, &[])));
-        let late = Row { began: Instant::now() + Duration::from_secs(11), ..row("cluster2", "timeline-1", calls(&BOTH, &[])) };
+        let late =
+            Row { began: Instant::now() + Duration::from_secs(11), ..row("cluster2", "timeline-1", calls(&BOTH, &[])) };
         book.add(late);
         let (name, cause) = verdict(book.judged());
         assert_eq!(name, "inconclusive");

@@ -41,12 +41,15 @@ pub(super) async fn ensure(site: &Site<'_>, is_local: bool) -> Result<BTreeMap<S
             return Err(Problems::from(Problem::new("images", message, "`images: local`")).into());
         }
         let present = ensure_recipes(site, picked, &RECIPES).await?;
-        all.insert(version.clone(), FurtherIstio {
-            release: present["istio"].folder.clone(),
-            images: present["istio-images"].folder.join("images.tar"),
-            data_plane: data_plane(picked),
-            digests: present.values().flat_map(|one| one.manifest.images.clone()).collect(),
-        });
+        all.insert(
+            version.clone(),
+            FurtherIstio {
+                release: present["istio"].folder.clone(),
+                images: present["istio-images"].folder.join("images.tar"),
+                data_plane: data_plane(picked),
+                digests: present.values().flat_map(|one| one.manifest.images.clone()).collect(),
+            },
+        );
     }
     Ok(all)
 }

@@ -34,14 +34,15 @@ impl Reader<'_> {
         self.fields(path, &wish, &["istio", "revision"]);
         self.all_said(path, node, &wish, &["istio", "revision"]);
         let versions = self.known.versions;
-        let istio = self.read(path, &wish, "istio", |text| {
-            versions.check(Component::Istio, text).map(|()| text.to_string())
-        });
+        let istio =
+            self.read(path, &wish, "istio", |text| versions.check(Component::Istio, text).map(|()| text.to_string()));
         let there = self.control_planes();
         let revision = self.read(path, &wish, "revision", |text| {
             names::check_revision(text)?;
             match there.contains_key(text) {
-                true => Err((format!("revision `{text}` is installed already"), format!("`uninstall: {text}` before it"))),
+                true => {
+                    Err((format!("revision `{text}` is installed already"), format!("`uninstall: {text}` before it")))
+                }
                 false => Ok(text.to_string()),
             }
         });
@@ -68,7 +69,8 @@ impl Reader<'_> {
     /// A revision that can be uninstalled at this moment.
     pub(super) fn further_revision(&self, text: &str) -> Result<String, Refusal> {
         if text == Revision::default().name() {
-            let instead = "`scale` to 0 replicas, or leave it to the clean-up, which judges the guide's own control plane";
+            let instead =
+                "`scale` to 0 replicas, or leave it to the clean-up, which judges the guide's own control plane";
             return Err((format!("revision `{text}` is the guide's own"), instead.to_string()));
         }
         self.installed_revision(text)
@@ -79,11 +81,18 @@ impl Reader<'_> {
         let wish = self.one(path, key, node, |_, text| {
             let found = TrafficWish::NAMES.into_iter().find(|(name, _)| *name == text);
             let Some((_, wish)) = found else {
-                return Err((format!("`{text}` is nothing that traffic does"), any_of(&TrafficWish::NAMES.map(|(name, _)| name))));
+                return Err((
+                    format!("`{text}` is nothing that traffic does"),
+                    any_of(&TrafficWish::NAMES.map(|(name, _)| name)),
+                ));
             };
             match (wish, now) {
-                (TrafficWish::Start, true) => Err(("there is traffic already".to_string(), "`traffic: stop` before it".to_string())),
-                (TrafficWish::Stop, false) => Err(("there is no traffic".to_string(), "`traffic: start` before it".to_string())),
+                (TrafficWish::Start, true) => {
+                    Err(("there is traffic already".to_string(), "`traffic: stop` before it".to_string()))
+                }
+                (TrafficWish::Stop, false) => {
+                    Err(("there is no traffic".to_string(), "`traffic: start` before it".to_string()))
+                }
                 _ => Ok(wish),
             }
         })?;
