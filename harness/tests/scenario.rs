@@ -214,7 +214,7 @@ fn what_the_committed_scenario_offers_in_comments_can_be_taken() {
     assert_eq!(scenario.expected("D8"), Some("failed"));
     assert_eq!(scenario.clusters[&Role::Primary].pod_subnet, Some("10.10.0.0/16".parse().unwrap()));
     assert!(scenario.clusters[&Role::Primary].overlay.is_some());
-    assert_eq!((scenario.install.manifests.len(), scenario.timeline.len(), scenario.threads.len()), (1, 7, 1));
+    assert_eq!((scenario.install.manifests.len(), scenario.timeline.len(), scenario.threads.len()), (1, 15, 1));
     let others = Scenario { istio: scenario.istio.clone(), kubernetes: scenario.kubernetes.clone(), ..default.clone() };
     let others = Scenario { images: scenario.images, mesh_id: scenario.mesh_id, network: scenario.network, ..others };
     let others = Scenario { istiod: scenario.istiod, gateway: scenario.gateway, lab: scenario.lab, ..others };

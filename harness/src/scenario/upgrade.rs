@@ -97,3 +97,56 @@ impl Scenario {
         further
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::{fixture, rstest};
+
+    use super::{IstiodWish, TrafficWish};
+    use crate::scenario::{Moment, Scenario};
+    use crate::versions::Versions;
+
+    #[fixture]
+    fn upgrade() -> Scenario {
+        let versions = Versions::parse(include_str!("../../../kind/versions.toml")).expect("the project's own");
+        let mut scenario = Scenario::default_primary_remote(&versions);
+        scenario.istio = "1.29.2".to_string();
+        let istiod = |istio: &str, revision: &str| {
+            Moment::Istiod(IstiodWish { istio: istio.to_string(), revision: revision.to_string() })
+        };
+        scenario.timeline = vec![
+            Moment::Traffic(TrafficWish::Start),
+            istiod("1.31.1", "1-31-1"),
+            istiod("1.29.2", "again"),
+            Moment::Traffic(TrafficWish::Stop),
+            Moment::Uninstall("1-31-1".to_string()),
+        ];
+        scenario
+    }
+
+    #[rstest]
+    #[case::before(1, &[("default", "1.29.2")])]
+    #[case::beside(3, &[("1-31-1", "1.31.1"), ("again", "1.29.2"), ("default", "1.29.2")])]
+    #[case::after(5, &[("again", "1.29.2"), ("default", "1.29.2")])]
+    fn control_planes_are_those_that_came_and_did_not_go(
+        upgrade: Scenario,
+        #[case] moments: usize,
+        #[case] wanted: &[(&str, &str)],
+    ) {
+        let found = upgrade.control_planes(moments);
+        let found: Vec<_> = found.iter().map(|(revision, istio)| (revision.as_str(), istio.as_str())).collect();
+        assert_eq!(found, wanted);
+    }
+
+    #[rstest]
+    fn only_another_version_has_to_be_brought(upgrade: Scenario) {
+        assert_eq!(upgrade.further_istio(), ["1.31.1"]);
+        assert_eq!((upgrade.istio_of("1-31-1"), upgrade.istio_of("default")), ("1.31.1", "1.29.2"));
+    }
+
+    #[rstest]
+    fn traffic_goes_on_from_its_start_to_its_stop(upgrade: Scenario) {
+        let told: Vec<bool> = (0..=upgrade.timeline.len()).map(|moments| upgrade.has_traffic(moments)).collect();
+        assert_eq!(told, [false, true, true, true, false, false]);
+    }
+}
