@@ -42,6 +42,13 @@ impl Exit {
         if summary.left_over() { Exit::LeftOver } else { Exit::Green }
     }
 
+    /// How several runs end: by a signal, else as the worst of them.
+    pub fn worst(exits: impl IntoIterator<Item = Exit>) -> Exit {
+        let order = [Exit::Interrupted, Exit::Red, Exit::NoVerdict, Exit::Usage, Exit::LeftOver];
+        let exits: Vec<Exit> = exits.into_iter().collect();
+        order.into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Green)
+    }
+
     /// The process' exit code.
     pub fn code(self) -> u8 {
         self as u8

@@ -10,6 +10,7 @@ pub mod event;
 pub mod exit;
 pub mod install;
 pub mod lab;
+pub mod matrix;
 pub mod mesh;
 pub mod milestone;
 pub mod plan;

@@ -55,6 +55,15 @@ impl Problems {
         }
     }
 
+    /// Adds those of another that are not among them yet.
+    pub fn take(&mut self, Problems(more): Problems) {
+        for problem in more {
+            if !self.0.contains(&problem) {
+                self.0.push(problem);
+            }
+        }
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -7,10 +7,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod matrix;
 mod own;
 mod request;
 mod versions;
 
+pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
@@ -74,6 +76,15 @@ pub enum Verb {
     ///
     /// Example: `meshproof run --pause-after annotate-namespace --keep on-failure`
     Run(Run),
+    /// Run combinations of versions and scenarios one after the other, and print one table of them.
+    ///
+    /// Does what `run` does for each, and goes on whatever comes of it. Leaves a table (`table.txt`, `table.md`), one
+    /// `junit.xml` with each run as a testsuite, and a folder for each run. The exit code is that of the worst run.
+    ///
+    /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --kubernetes v1.36.3,v1.34.4`
+    ///
+    /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --scenario env.yaml,value.yaml --pairwise --shard 1/2`
+    Matrix(MatrixArgs),
     /// Print what a run would do, in the guide's own commands, and do nothing.
     ///
     /// Example: `meshproof plan --scenario suites/scenarios/primary-remote.yaml`
@@ -484,6 +495,7 @@ impl Verb {
             Verb::Down(_) => "down",
             Verb::Status(_) => "status",
             Verb::Run(_) => "run",
+            Verb::Matrix(_) => "matrix",
             Verb::Plan(_) => "plan",
             Verb::Prove(_) => "prove",
             Verb::List(_) => "list",
@@ -505,6 +517,7 @@ impl Verb {
             Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
+            Verb::Matrix(args) => Some(&args.common),
             Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }

@@ -3,6 +3,7 @@
 pub mod args;
 mod claim;
 mod interrupt;
+mod matrix;
 mod own;
 mod preflight;
 mod prove;

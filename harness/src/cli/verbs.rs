@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{own, preflight, prove, repeat, scenarios, timeline, versions};
+use super::{matrix, own, preflight, prove, repeat, scenarios, timeline, versions};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -73,6 +73,12 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         ci,
         kubeconfig,
     };
+    if let Verb::Matrix(args) = &cli.verb {
+        problems.or(())?;
+        log(args.common.verbose.min(2));
+        let ground = matrix::Ground { catalogue, home: &Home::from_environment(), root: &root };
+        return Box::pin(matrix::verb(args, &around, ground)).await;
+    }
     let request = problems.keep(cli.request(&around));
     let sabotages = match &cli.verb {
         Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue, &names)),
@@ -82,11 +88,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     problems.or(())?;
     log(request.verbose);
     let home = Home::from_environment();
-    let scenario = cli.verb.common().and_then(|common| common.scenario.as_ref());
-    let mut flags: Vec<String> =
-        scenario.iter().map(|file| format!("--scenario {}", crate::tool::quote(&file.to_string_lossy()))).collect();
-    flags.extend(cli.verb.versions().typed());
-    let picked = known.pick(request.scenario()).by_flags(flags.join(" "));
+    let picked = known.pick(request.scenario()).by_flags(typed(&cli.verb));
     let base = Base { catalogue, home: &home, root: &root, picked: &picked };
     let phases = Phases::default();
     match &cli.verb {
@@ -134,6 +136,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             }
             remove_labs(&engine, &home, &labs, &request.budgets).await
         }
+        Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
         Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,
         Verb::Up(_) => with_session(&request, base, Phases { up: true, ..phases }).await,
@@ -144,6 +147,15 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Check(_) => with_session(&request, base, Phases { check: true, ..phases }).await,
         Verb::Uninstall(_) => with_session(&request, base, Phases { clean_up: true, ..phases }).await,
     }
+}
+
+/// The flags by which another verb gets the same versions, as they are typed.
+pub fn typed(verb: &Verb) -> String {
+    let scenario = verb.common().and_then(|common| common.scenario.as_ref());
+    let mut flags: Vec<String> =
+        scenario.iter().map(|file| format!("--scenario {}", crate::tool::quote(&file.to_string_lossy()))).collect();
+    flags.extend(verb.versions().typed());
+    flags.join(" ")
 }
 
 /// Prints to standard output. Who reads no further, as `head` does, must not end the program.

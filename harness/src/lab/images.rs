@@ -12,6 +12,7 @@ mod overview;
 mod pull;
 pub mod record;
 mod release;
+mod share;
 mod store;
 mod upkeep;
 
@@ -36,6 +37,7 @@ pub use origin::Origins;
 pub use overview::{BuiltParts, OfficialImages, Overview, Pair, VersionRow, overview, print_overview};
 pub use pull::hint;
 pub use release::{Asset, Fetched, images_of, published_sum};
+pub use share::{disk, prune_combination};
 pub use store::{Manifest, Present};
 pub use upkeep::{
     Freed, Health, Pruned, Row, Verified, list, print_list, print_prune, print_verify, prune, prune_files,

@@ -67,8 +67,7 @@ impl History {
 
     /// The exit code of all: that of a signal, else that of the worst run.
     pub fn exit(&self) -> Exit {
-        let order = [Exit::Interrupted, Exit::Red, Exit::NoVerdict, Exit::LeftOver];
-        order.into_iter().find(|exit| self.exits.contains(exit)).unwrap_or(Exit::Green)
+        Exit::worst(self.exits.iter().copied())
     }
 
     /// As lines for a terminal.

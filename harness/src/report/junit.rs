@@ -23,14 +23,20 @@ const UNKNOWN: &str = "meshproof";
 /// Renders the JUnit file of a run, whole or not.
 pub fn render(records: &[Record]) -> String {
     let summary = Summary::of(records);
+    let name = summary.plan.as_ref().map_or(UNKNOWN.to_string(), Plan::name);
+    written([suite(&summary, &name)])
+}
+
+/// The file of these suites.
+pub(crate) fn written(suites: impl IntoIterator<Item = TestSuite>) -> String {
     let mut bytes = Vec::new();
-    let report = ReportBuilder::new().add_testsuite(suite(&summary)).build();
+    let report = ReportBuilder::new().add_testsuites(suites).build();
     report.write_xml(&mut bytes).expect("writing into memory does not fail");
     String::from_utf8(bytes).expect("every part of it is UTF-8")
 }
 
-fn suite(summary: &Summary) -> TestSuite {
-    let name = &summary.plan.as_ref().map_or(UNKNOWN.to_string(), Plan::name);
+/// A run, whole or not, under this name.
+pub(crate) fn suite(summary: &Summary, name: &str) -> TestSuite {
     let mut suite = TestSuite::new(&attribute(name));
     suite.set_timestamp(started(summary));
     suite.add_testcases(summary.cases.iter().map(|case| testcase(summary, case, name)));
@@ -38,6 +44,14 @@ fn suite(summary: &Summary) -> TestSuite {
         suite.add_testcases(untold(summary).iter().map(synthetic));
     }
     suite.set_system_out(&cdata(&super::facts::lines(summary).join("\n")));
+    suite
+}
+
+/// A run of this name that never began, and why.
+pub(crate) fn suite_of_nothing(name: &str, why: &str) -> TestSuite {
+    let mut suite = TestSuite::new(&attribute(name));
+    suite.set_timestamp(OffsetDateTime::UNIX_EPOCH);
+    suite.add_testcase(synthetic(&Trouble::of_run("begun", why)));
     suite
 }
 

@@ -4,6 +4,7 @@ pub mod facts;
 pub mod history;
 pub mod jsonl;
 pub mod junit;
+pub mod letters;
 pub mod open;
 pub mod plan;
 pub mod summary;

@@ -36,3 +36,27 @@ fn picture(c: char) -> char {
         _ => c,
     }
 }
+
+/// Bytes as people read them.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64 / 1000.0;
+    let mut unit = 0;
+    while size >= 999.5 && unit + 1 < UNITS.len() {
+        size /= 1000.0;
+        unit += 1;
+    }
+    if size < 9.95 { format!("{size:.1} {}", UNITS[unit]) } else { format!("{size:.0} {}", UNITS[unit]) }
+}
+
+/// Lines of cells, each column as wide as its widest cell.
+pub fn columns(lines: &[Vec<String>]) -> String {
+    let width = |column: usize| lines.iter().filter_map(|line| Some(line.get(column)?.len())).max().unwrap_or(0);
+    let mut text = String::new();
+    for line in lines {
+        let cells: Vec<String> = line.iter().enumerate().map(|(at, cell)| format!("{cell:0$}", width(at))).collect();
+        text += cells.join("  ").trim_end();
+        text += "\n";
+    }
+    text
+}

@@ -4,22 +4,11 @@ use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestSuite};
 
 use super::{Layer, Trial};
 use crate::report::junit::{attribute, cdata, duration};
-
-/// What the letters of a cell mean.
-pub const LEGEND: &str =
-    ". passed, R red, b blocked, ? could not tell, - not asked; with ! it is not what was expected";
+use crate::report::letters::{LEGEND, letter};
 
 /// The letter of a verdict, with `!` where another was expected.
 fn cell(trial: &Trial, id: &str, verdict: &str) -> String {
-    let letter = match verdict {
-        "passed" => ".",
-        "failed" => "R",
-        "blocked" => "b",
-        "inconclusive" => "?",
-        _ => "-",
-    };
-    let wanted = trial.expected.get(id).map_or("passed", String::as_str);
-    if verdict == wanted || verdict == "skipped" { letter.to_string() } else { format!("{letter}!") }
+    letter(verdict, trial.expected.get(id).map_or("passed", String::as_str))
 }
 
 /// The clauses, as the trial that asked most of them has them.

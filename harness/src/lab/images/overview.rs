@@ -10,6 +10,7 @@ use super::{ImageError, LAB, Site, is_built, official, pull, release, upkeep};
 use crate::lab::engine::Engine;
 use crate::lab::recipe::{Recipes, Wanted};
 use crate::lab::state::Home;
+use crate::report::text::columns;
 use crate::versions::{self, Component, Versions};
 
 /// What can be told of the versions that are known.
@@ -267,16 +268,5 @@ pub fn print_overview(overview: &Overview) -> String {
         true => writeln!(text, "ready: a lab of the two needs nothing built or pulled"),
         false => writeln!(text, "no Docker engine answers: what is in one is not known"),
     };
-    text
-}
-
-/// Lines of cells, each column as wide as its widest cell.
-fn columns(lines: &[Vec<String>]) -> String {
-    let width = |column: usize| lines.iter().filter_map(|line| Some(line.get(column)?.len())).max().unwrap_or(0);
-    let mut text = String::new();
-    for line in lines {
-        let cells: Vec<String> = line.iter().enumerate().map(|(at, cell)| format!("{cell:0$}", width(at))).collect();
-        let _ = writeln!(text, "{}", cells.join("  ").trim_end());
-    }
     text
 }

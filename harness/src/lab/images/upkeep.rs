@@ -13,8 +13,9 @@ use super::store::{self, There};
 use super::{ImageError, LAB, Site, build, official, required};
 use crate::lab::engine::{Engine, EngineError};
 use crate::lab::recipe::{Makes, Recipes, Wanted};
-use crate::lab::state::LabFile;
+use crate::lab::state::{Home, LabFile};
 use crate::problem::{Problem, Problems};
+pub(super) use crate::report::text::bytes;
 use crate::scenario::{ImageSource, Scenario};
 use crate::versions::{Component, Versions};
 
@@ -174,13 +175,19 @@ pub fn prune_files(site: &Site<'_>) -> Result<Pruned, ImageError> {
         cache: home.cache.clone(),
         waited: std::time::Duration::ZERO,
     })?;
-    let releases: BTreeSet<PathBuf> = home.labs().iter().filter_map(|lab| LabFile::release_of(home, lab)).collect();
     let ids: BTreeSet<String> = wanted.iter().map(Wanted::id).chain(assets).collect();
     let mut pruned = Pruned::default();
     let mut paths = unwanted(&store::artefacts(&home.cache), ["", ""], &ids);
     paths.extend(unwanted(&store::works(&home.cache), ["", ".out"], &ids));
     paths.extend(torn(&store::works(&home.cache)));
     paths.extend(unwanted(&store::logs(&home.cache), [".log", ".log"], &ids));
+    remove_files(home, paths, &mut pruned)?;
+    Ok(pruned)
+}
+
+/// Removes these files and folders of the cache; the release of a lab that is up stays.
+pub(super) fn remove_files(home: &Home, paths: Vec<PathBuf>, pruned: &mut Pruned) -> Result<(), ImageError> {
+    let releases: BTreeSet<PathBuf> = home.labs().iter().filter_map(|lab| LabFile::release_of(home, lab)).collect();
     for path in paths {
         if releases.contains(&path) {
             pruned.kept.push(format!("{}: a lab that is up uses it", path.display()));
@@ -191,7 +198,7 @@ pub fn prune_files(site: &Site<'_>) -> Result<Pruned, ImageError> {
         removed.map_err(ImageError::files("remove", &path))?;
         pruned.freed.push(Freed { what: path.display().to_string(), bytes });
     }
-    Ok(pruned)
+    Ok(())
 }
 
 /// Containers that a killed recipe left: each ends by itself within the hour. One that runs may be of another user's build.
@@ -225,17 +232,26 @@ async fn prune_images(engine: &Engine, wanted: &BTreeSet<String>, pruned: &mut P
     images.sort_by_key(|image| std::cmp::Reverse(image.created));
     for image in images {
         for name in unwanted_images(&image.repo_tags, wanted) {
-            match engine.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
-                Ok(_) => pruned.freed.push(Freed { what: name.clone(), bytes: u64::try_from(image.size).unwrap_or(0) }),
-                // The engine names the container that still uses it.
-                Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, message }) => {
-                    pruned.kept.push(format!("{name}: {message}"));
-                }
-                Err(source) => {
-                    return Err(EngineError::Docker { what: format!("remove the image {name}"), source }.into());
-                }
-            }
+            remove_image(engine, name, u64::try_from(image.size).unwrap_or(0), pruned).await?;
         }
+    }
+    Ok(())
+}
+
+/// Removes an image of this size from the engine, unless a container uses it.
+pub(super) async fn remove_image(
+    engine: &Engine,
+    name: &str,
+    bytes: u64,
+    pruned: &mut Pruned,
+) -> Result<(), ImageError> {
+    match engine.docker.remove_image(name, None::<RemoveImageOptions>, None).await {
+        Ok(_) => pruned.freed.push(Freed { what: name.to_string(), bytes }),
+        // The engine names the container that still uses it.
+        Err(bollard::errors::Error::DockerResponseServerError { status_code: 409, message }) => {
+            pruned.kept.push(format!("{name}: {message}"));
+        }
+        Err(source) => return Err(EngineError::Docker { what: format!("remove the image {name}"), source }.into()),
     }
     Ok(())
 }
@@ -378,18 +394,6 @@ pub fn print_prune(pruned: &Pruned) -> String {
         let _ = writeln!(text, "{:>8} to remove", "Nothing");
     }
     text
-}
-
-/// Bytes as people read them.
-pub(super) fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-    let mut size = bytes as f64 / 1000.0;
-    let mut unit = 0;
-    while size >= 999.5 && unit + 1 < UNITS.len() {
-        size /= 1000.0;
-        unit += 1;
-    }
-    if size < 9.95 { format!("{size:.1} {}", UNITS[unit]) } else { format!("{size:.0} {}", UNITS[unit]) }
 }
 
 #[cfg(test)]
