@@ -19,6 +19,14 @@ impl Default for Budgets {
     }
 }
 
+impl Budgets {
+    /// The limits of a lab of so many clusters: they are measured with two, and more have to do with the same cores.
+    #[must_use]
+    pub fn shared_by(self, clusters: usize) -> Budgets {
+        Budgets { slow: self.slow * (clusters as f64 / 2.0).max(1.0) }
+    }
+}
+
 /// One time limit, by its name in this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limit {

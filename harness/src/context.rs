@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::budget::Budgets;
 use crate::event::Recorder;
+use crate::field::Symptoms;
 use crate::install::facts::{Fact, Facts};
 use crate::lab::Lab;
 use crate::mesh::{Mesh, Wanted};
@@ -35,6 +36,13 @@ impl Deref for Context {
     }
 }
 
+/// The id by which events and reports tell a case of a round, on a remote after the first: `late/cluster3/D8`. Without either it
+/// is the id itself.
+pub fn told(round: &str, further: Option<&str>, id: &str) -> String {
+    let parts = [round, further.unwrap_or_default(), id];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
+}
+
 fn nonce() -> String {
     format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32)
 }
@@ -53,6 +61,7 @@ impl Context {
                 wanted: Arc::new(Wanted::of(&lab.file.scenario)),
                 recorder,
                 budgets,
+                symptoms: Arc::default(),
                 scope: String::new(),
                 hurry: Hurry::default(),
             },
@@ -63,10 +72,23 @@ impl Context {
         }
     }
 
-    /// The same, for another step or case.
+    /// The same, where red checks name the field issues that they look like.
+    pub fn knowing(mut self, symptoms: &Symptoms) -> Context {
+        self.mesh.symptoms = Arc::new(symptoms.clone());
+        self
+    }
+
+    /// The same, for another case.
     pub fn scoped(&self, scope: &str) -> Context {
         let mut context = self.clone();
         context.mesh.scope = self.told(scope);
+        context
+    }
+
+    /// The same, for a step that is told by this id.
+    pub fn for_step(&self, id: &str) -> Context {
+        let mut context = self.clone();
+        context.mesh.scope = id.to_string();
         context
     }
 
@@ -75,9 +97,26 @@ impl Context {
         Context { round: round.to_string(), nonce: nonce(), ..self.clone() }
     }
 
-    /// The id by which events and reports tell a case: with its round, as `late/D8`.
+    /// The same, for the primary and its remote of this number.
+    pub fn seen_from(&self, at: usize) -> Context {
+        let lab = self.lab.seen_from(at);
+        let mesh = Mesh {
+            clusters: lab.clusters.clone(),
+            wanted: Arc::new(Wanted::of(&lab.file.scenario)),
+            ..self.mesh.clone()
+        };
+        Context { mesh, facts: self.facts.of(lab.file.scenario.clusters.further()), lab: Arc::new(lab), ..self.clone() }
+    }
+
+    /// The same, for the primary and each of its remotes in turn.
+    pub fn pairs(&self) -> Vec<Context> {
+        (0..self.scenario().clusters.remotes().len()).map(|at| self.seen_from(at)).collect()
+    }
+
+    /// The id by which events and reports tell a case: with its round, as `late/D8`, and with the name of its remote where
+    /// that is not the first, as `cluster3/D8`.
     pub fn told(&self, id: &str) -> String {
-        if self.round.is_empty() { id.to_string() } else { format!("{}/{id}", self.round) }
+        told(&self.round, self.scenario().clusters.further().as_deref(), id)
     }
 
     /// What was asked for.

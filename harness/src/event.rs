@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::check::{Evidence, Verdict};
+use crate::per_cluster::{Named, PerCluster};
 use crate::plan::{Deviation, Plan};
 use crate::role::Role;
 use crate::usage::Usage;
@@ -57,10 +58,10 @@ pub enum Event {
         /// Seconds it took.
         seconds: f64,
     },
-    /// Both clusters are up: what they are, for every report.
+    /// All clusters are up: what they are, for every report.
     LabReady {
         /// One entry a cluster.
-        clusters: BTreeMap<Role, ClusterFacts>,
+        clusters: PerCluster<ClusterFacts>,
         /// Image name to digest or content hash, as used in this lab.
         images: BTreeMap<String, String>,
         /// Where they come from, such as `local, built here`.
@@ -188,6 +189,12 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         usage: Option<Usage>,
     },
+}
+
+impl Named for ClusterFacts {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// What a cluster is.

@@ -2,17 +2,21 @@
 //! reports. It knows no check by name; the catalogue is in the crate `suites`.
 
 pub mod budget;
+pub mod bundle;
 pub mod check;
 pub mod cli;
 pub mod context;
 pub mod diagnose;
 pub mod event;
 pub mod exit;
+pub mod field;
+pub mod inspect;
 pub mod install;
 pub mod lab;
 pub mod matrix;
 pub mod mesh;
 pub mod milestone;
+pub mod per_cluster;
 pub mod plan;
 pub mod problem;
 pub mod reading;

@@ -8,6 +8,7 @@ use kube::core::{Selector, SelectorExt};
 
 use crate::budget::{Budgets, Limit};
 use crate::event::Recorder;
+use crate::field::Symptoms;
 use crate::lab::{Cluster, Clusters, Revision};
 use crate::role::Role;
 use crate::scenario::Scenario;
@@ -24,6 +25,8 @@ pub struct Mesh {
     pub recorder: Recorder,
     /// Time limits.
     pub budgets: Budgets,
+    /// What red checks say in the field issues that are known.
+    pub symptoms: Arc<Symptoms>,
     /// Id of the step or case that this is for.
     pub scope: String,
     /// Hurries the waits of a check that another already takes the blame for.
@@ -141,6 +144,11 @@ impl Mesh {
         }
         let istio = control_planes.get(revision).cloned();
         Mesh { clusters, wanted: Arc::new(Wanted { istio, ..(*self.wanted).clone() }), ..self.clone() }
+    }
+
+    /// The namespace of the sample workloads by which the two are judged.
+    pub fn sample(&self) -> &str {
+        &self.primary().sample
     }
 
     /// A wait that shows on the live line.

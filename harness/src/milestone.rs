@@ -18,11 +18,12 @@ pub const FIRST_ANSWERS: &str = "first-answers";
 /// How long the checks wait for first answers, which they would take the processor from.
 pub const HEAD_START: Duration = Duration::from_millis(500);
 
-/// Calls the sample service from both clusters until each has heard of both, and says when that was.
+/// Calls the sample service of the primary and each remote from both of them until each has heard of both, and says when that
+/// was.
 pub async fn first_answers(context: &Context) {
-    let context = context.scoped(FIRST_ANSWERS);
-    let (primary, remote) = tokio::join!(hears_both(&context, Role::Primary), hears_both(&context, Role::Remote));
-    if primary && remote {
+    let pairs: Vec<Context> = context.pairs().iter().map(|pair| pair.for_step(FIRST_ANSWERS)).collect();
+    let callers = pairs.iter().flat_map(|pair| Role::ALL.map(|role| hears_both(pair, role)));
+    if futures::future::join_all(callers).await.into_iter().all(|heard| heard) {
         context.recorder.emit(Event::Reached {
             id: FIRST_ANSWERS.to_string(),
             title: "The caller of each cluster has been answered by both".to_string(),
@@ -32,13 +33,13 @@ pub async fn first_answers(context: &Context) {
 
 async fn hears_both(context: &Context, role: Role) -> bool {
     let cluster = context.cluster(role);
-    let url = format!("http://echo.meshproof-sample:8080/{}/first-answers/{role}", context.nonce);
+    let url = format!("http://echo.{}:8080/{}/first-answers/{role}", cluster.sample, context.nonce);
     let wanted: BTreeSet<&str> = Role::ALL.iter().map(|role| context.cluster(*role).name.as_str()).collect();
     let heard = Mutex::new(BTreeSet::new());
     let wait = context.wait(format!("answers of both clusters in {}", cluster.name), context.budgets.converge());
     let look = || async {
         // One caller will do: whether each of several is answered, the clauses judge.
-        let asked = match Probe::find(cluster, "meshproof-sample", "caller", &context.budgets).await.as_deref() {
+        let asked = match Probe::find(cluster, &cluster.sample, "caller", &context.budgets).await.as_deref() {
             Ok([caller, ..]) => caller.call(&[&url, "--count", "4"]).await.map_err(|error| error.to_string()),
             Ok([]) => Err("there is no caller".to_string()),
             Err(error) => Err(error.to_string()),

@@ -42,6 +42,13 @@ pub enum Target {
         #[serde(default)]
         istio_namespace: IstioNamespace,
     },
+    /// What was written down of clusters. They are not asked.
+    Archives {
+        /// The archive of each.
+        archives: BTreeMap<Role, String>,
+        /// The namespace in which Istio is looked for.
+        istio_namespace: IstioNamespace,
+    },
 }
 
 impl Plan {
@@ -49,15 +56,17 @@ impl Plan {
     pub fn scenario(&self) -> Option<&Scenario> {
         match &self.target {
             Target::Lab { scenario, .. } => Some(scenario),
-            Target::Contexts { .. } => None,
+            Target::Contexts { .. } | Target::Archives { .. } => None,
         }
     }
 
-    /// Its name in reports: that of the scenario, or of the contexts.
+    /// Its name in reports: that of the scenario, or of the contexts or archives.
     pub fn name(&self) -> String {
         match &self.target {
             Target::Lab { scenario, .. } => scenario.name.clone(),
-            Target::Contexts { contexts, .. } => all_of(&contexts.values().collect::<Vec<_>>()),
+            Target::Contexts { contexts: names, .. } | Target::Archives { archives: names, .. } => {
+                all_of(&names.values().collect::<Vec<_>>())
+            }
         }
     }
 
@@ -67,8 +76,8 @@ impl Plan {
     }
 }
 
-/// To which part of a run a step belongs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// To which part of a run a step belongs, in the order of the parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// What the clusters of the lab still need when their API servers answer; the install need not wait for it.

@@ -14,7 +14,7 @@ use crate::check::verdict::{Fault, decide};
 use crate::check::{Evidence, Verdict};
 use crate::context::Context;
 use crate::event::{Event, StepOutcome};
-use crate::install::{Step, StepError, beside};
+use crate::install::{Step, StepError, beside, per_remote};
 use crate::lab::{Home, LabFile};
 use crate::plan::Phase;
 use crate::role::Role;
@@ -25,8 +25,10 @@ pub type Pause = Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Runs steps and cases on one lab, and keeps `lab.json` true.
 pub struct Run {
-    /// What steps and cases are given.
+    /// What steps and cases are given; a step of a remote after the first is given the context of that remote.
     pub context: Context,
+    /// The context for each remote.
+    contexts: Vec<Context>,
     /// Cancelled by a signal or the deadline: what is under way is given up.
     pub cancel: CancellationToken,
     home: Home,
@@ -50,13 +52,23 @@ impl Run {
     /// A run on the lab of this context.
     pub fn new(context: Context, home: &Home, cancel: CancellationToken) -> Run {
         let book = Arc::new(Mutex::new(Book { file: context.lab.file.clone(), whole: true }));
-        Run { context, cancel, home: home.clone(), book }
+        let contexts = context.pairs();
+        Run { context, contexts, cancel, home: home.clone(), book }
+    }
+
+    /// The same run for each remote: its cases are those of that remote and the primary.
+    pub fn pairs(&self) -> Vec<Run> {
+        self.contexts.iter().map(|context| self.in_context(context.clone())).collect()
+    }
+
+    fn in_context(&self, context: Context) -> Run {
+        let contexts = context.pairs();
+        Run { context, contexts, cancel: self.cancel.clone(), home: self.home.clone(), book: Arc::clone(&self.book) }
     }
 
     /// The same run, whose cases are told under the name of a round.
     pub fn within(&self, round: &str) -> Run {
-        let context = self.context.within(round);
-        Run { context, cancel: self.cancel.clone(), home: self.home.clone(), book: Arc::clone(&self.book) }
+        self.in_context(self.context.within(round))
     }
 
     /// What `lab.json` says now.
@@ -66,7 +78,7 @@ impl Run {
 
     /// Applies and proves these steps; says whether all were proved.
     ///
-    /// Where there is a `rest`, the remote cluster is still being made: what acts on it waits for the rest. Where that
+    /// Where there is a `rest`, the remote clusters are still being made: what acts on them waits for the rest. Where that
     /// never comes, no further step begins.
     pub async fn steps(
         &self,
@@ -88,12 +100,12 @@ impl Run {
                     continue;
                 }
                 // A step of another phase was proved, or not, before these began.
-                let in_plan = |id: &&&str| steps.iter().any(|other| other.id == **id);
-                let blocker = step.after.iter().filter(in_plan).find(|id| ended.get(**id) == Some(&false));
+                let in_plan = |id: &&String| steps.iter().any(|other| other.id == **id);
+                let blocker = step.after.iter().filter(in_plan).find(|id| ended.get(id.as_str()) == Some(&false));
                 if let Some(blocker) = blocker {
                     started[index] = true;
-                    ended.insert(step.id, false);
-                    self.note_step(step.id, Err(format!("blocked by step {blocker}")));
+                    ended.insert(&step.id, false);
+                    self.note_step(&step.id, Err(format!("blocked by step {blocker}")));
                     self.context.recorder.emit(Event::StepFinished {
                         id: step.id.to_string(),
                         outcome: StepOutcome::Blocked { by: blocker.to_string() },
@@ -101,11 +113,11 @@ impl Run {
                     });
                     continue;
                 }
-                let proved = step.after.iter().filter(in_plan).all(|id| ended.get(*id) == Some(&true));
-                let followed = step.follows.iter().filter(in_plan).all(|id| ended.contains_key(*id));
+                let proved = step.after.iter().filter(in_plan).all(|id| ended.get(id.as_str()) == Some(&true));
+                let followed = step.follows.iter().filter(in_plan).all(|id| ended.contains_key(id.as_str()));
                 if proved && followed {
                     started[index] = true;
-                    running.push(self.step(step, step.id));
+                    running.push(self.step(step, &step.id));
                 }
             }
             if running.is_empty() && rest.is_none() {
@@ -156,25 +168,15 @@ impl Run {
         let noted = async |context: &Context| {
             let result = beside::carry_out(step, context).await;
             let told = result.as_ref().map(|_| ()).map_err(|error| first_line(&error.0));
-            self.note_step(step.id, told);
+            self.note_step(&step.id, told);
             result
         };
-        (step.id, self.doing(told, noted).await)
+        (&step.id, doing(&self.contexts[step.at], told, noted).await)
     }
 
     /// Does something between the two events of a step; says whether that could be done.
     pub async fn doing(&self, told: &str, work: impl AsyncFnOnce(&Context) -> Result<Evidence, StepError>) -> bool {
-        let context = self.context.scoped(told);
-        let began = Instant::now();
-        context.recorder.emit(Event::StepStarted { id: told.to_string() });
-        let outcome = match work(&context).await {
-            Ok(evidence) => StepOutcome::Proved { evidence },
-            Err(StepError(error)) => StepOutcome::Failed { error },
-        };
-        let proved = matches!(outcome, StepOutcome::Proved { .. });
-        let seconds = began.elapsed().as_secs_f64();
-        context.recorder.emit(Event::StepFinished { id: told.to_string(), outcome, seconds });
-        proved
+        doing(&self.context, told, work).await
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -299,7 +301,7 @@ impl Run {
 
     fn tell(&self, judged: Judged<'_>, verdicts: &mut BTreeMap<String, Verdict>) {
         let Judged { case, verdict, failed_attempts, seconds, .. } = judged;
-        let verdict = blamed(case, verdict, verdicts);
+        let verdict = self.context.symptoms.noted(case.id, blamed(case, verdict, verdicts));
         verdicts.insert(case.id.to_string(), verdict.clone());
         let id = self.context.told(case.id);
         self.context.recorder.emit(Event::CaseFinished { id, verdict, failed_attempts, seconds });
@@ -308,8 +310,11 @@ impl Run {
     fn readiness(&self, case: &Case, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> Readiness {
         let file = &self.book().file;
         let mut readiness = Readiness::Ready;
+        // Of several remotes each has its own steps.
+        let further = self.context.scenario().clusters.further();
+        let own = |step: &str| per_remote::id(step, further.as_deref());
         let ended = |step: &str| file.proved.iter().any(|proved| proved == step) || file.failed.contains_key(step);
-        if let Some(step) = case.follows.iter().find(|step| !ended(step)) {
+        if let Some(step) = case.follows.iter().map(|step| own(step)).find(|step| !ended(step)) {
             return Readiness::Blocked(Verdict::Blocked { by: format!("step {step}"), reason: UNPROVED.to_string() });
         }
         for need in case.needs {
@@ -319,9 +324,10 @@ impl Run {
                 }
             } else if cases.iter().any(|other| other.id == *need) {
                 readiness = Readiness::Waits;
-            } else if !file.proved.iter().any(|step| step == need) {
-                let reason = file.failed.get(*need).cloned().unwrap_or_else(|| UNPROVED.to_string());
-                return Readiness::Blocked(Verdict::Blocked { by: format!("step {need}"), reason });
+            } else if !file.proved.contains(&own(need)) {
+                let step = own(need);
+                let reason = file.failed.get(&step).cloned().unwrap_or_else(|| UNPROVED.to_string());
+                return Readiness::Blocked(Verdict::Blocked { by: format!("step {step}"), reason });
             }
         }
         readiness
@@ -352,6 +358,21 @@ impl Run {
         };
         Judged { case, verdict: decide(result), failed_attempts, began, seconds: began.elapsed().as_secs_f64() }
     }
+}
+
+/// Does something between the two events of a step, told under this id; says whether that could be done.
+async fn doing(context: &Context, told: &str, work: impl AsyncFnOnce(&Context) -> Result<Evidence, StepError>) -> bool {
+    let context = context.for_step(told);
+    let began = Instant::now();
+    context.recorder.emit(Event::StepStarted { id: told.to_string() });
+    let outcome = match work(&context).await {
+        Ok(evidence) => StepOutcome::Proved { evidence },
+        Err(StepError(error)) => StepOutcome::Failed { error },
+    };
+    let proved = matches!(outcome, StepOutcome::Proved { .. });
+    let seconds = began.elapsed().as_secs_f64();
+    context.recorder.emit(Event::StepFinished { id: told.to_string(), outcome, seconds });
+    proved
 }
 
 fn first_line(text: &str) -> String {

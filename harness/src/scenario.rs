@@ -1,16 +1,18 @@
 //! What a user asks for: a scenario file, read and judged as a whole before anything is made.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::per_cluster::{Member, Named, PerCluster};
 use crate::problem::{Problems, any_of, nearest};
 use crate::role::Role;
 use crate::versions::{Component, Versions};
 
+mod candidate;
 mod cidr;
 mod expected;
 mod install;
@@ -24,15 +26,19 @@ mod tree;
 mod upgrade;
 mod value;
 
+pub use candidate::{Candidate, Mistake};
 pub use expected::Expected;
 pub use install::{Ca, ExternalIstiod, InstallWish, ManifestWish};
-pub use names::check_lab_name;
+pub use names::{check_cluster_name, check_lab_name, check_label_value};
 pub use namespace::IstioNamespace;
 pub use read::Known;
 pub use schema::schema;
 pub use thread::Thread;
 pub use timeline::{CheckWish, Moment, Round, length, moment_id};
 pub use upgrade::{IstiodWish, TagWish, TrafficWish};
+
+/// The namespace of the sample workloads of the primary and its first remote.
+pub const SAMPLE_NAMESPACE: &str = "meshproof-sample";
 
 /// The verdicts that can be expected of a check.
 pub const VERDICTS: [&str; 5] = ["passed", "failed", "inconclusive", "skipped", "blocked"];
@@ -49,6 +55,10 @@ pub struct Scenario {
     /// Issue threads and pages in which users met what it shows: `istio/istio#41389`, or an address.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub threads: Vec<Thread>,
+    /// What a red check says where it is this: its id, and its cause line as a glob such as `* has no sidecar`. Where a check
+    /// of any other run says so, its hint names the threads.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub symptom: BTreeMap<String, String>,
     /// Name of the lab that it runs in.
     pub lab: String,
     /// Kubernetes version, as `v1.36.3`.
@@ -57,6 +67,9 @@ pub struct Scenario {
     pub istio: String,
     /// Where images come from.
     pub images: ImageSource,
+    /// What is judged in the place of the release's own images and istioctl.
+    #[serde(default, skip_serializing_if = "Candidate::is_default")]
+    pub candidate: Candidate,
     /// The guide's `values.global.meshID`.
     pub mesh_id: String,
     /// The guide's `values.global.network`.
@@ -64,8 +77,9 @@ pub struct Scenario {
     /// The namespace of Istio, the same in both clusters, as the guide demands.
     #[serde(default, skip_serializing_if = "IstioNamespace::is_default")]
     pub istio_namespace: IstioNamespace,
-    /// What is asked of each cluster, by its role: `primary` or `remote`.
-    pub clusters: BTreeMap<Role, ClusterWish>,
+    /// What is asked of each cluster: of the `primary`, and of its `remote` or several `remotes`.
+    #[schemars(with = "BTreeMap<Role, ClusterWish>")]
+    pub clusters: PerCluster<ClusterWish>,
     /// How many istiod run in the primary cluster.
     #[serde(default, skip_serializing_if = "Replicas::is_default")]
     pub istiod: Replicas,
@@ -204,17 +218,16 @@ impl Scenario {
             name: "primary-remote".to_string(),
             description: String::new(),
             threads: Vec::new(),
+            symptom: BTreeMap::new(),
             lab: "meshproof".to_string(),
             kubernetes: versions.default_kubernetes().to_string(),
             istio: versions.default_istio().to_string(),
             images: ImageSource::Auto,
+            candidate: Candidate::default(),
             mesh_id: "mesh1".to_string(),
             network: "network1".to_string(),
             istio_namespace: IstioNamespace::default(),
-            clusters: BTreeMap::from([
-                (Role::Primary, ClusterWish::named("cluster1")),
-                (Role::Remote, ClusterWish::named("cluster2")),
-            ]),
+            clusters: PerCluster::new(ClusterWish::named("cluster1"), vec![ClusterWish::named("cluster2")]),
             istiod: Replicas::default(),
             gateway: Replicas::default(),
             install: InstallWish::default(),
@@ -246,19 +259,50 @@ impl Scenario {
         own.unwrap_or(&self.istio_namespace)
     }
 
-    /// Nodes of the larger cluster: so many pods of each sample workload run in both, that each node has one.
+    /// The namespace of Istio in this cluster of the mesh.
+    pub fn istio_namespace_in(&self, member: &Member) -> &IstioNamespace {
+        let own = self.clusters.iter().find(|(other, _)| other == member);
+        own.and_then(|(_, wish)| wish.istio_namespace.as_ref()).unwrap_or(&self.istio_namespace)
+    }
+
+    /// Nodes of the largest cluster: so many pods of each sample workload run in all, that each node has one.
     pub fn most_nodes(&self) -> u32 {
         self.clusters.values().map(|wish| wish.nodes).max().unwrap_or(1)
     }
 
-    /// The verdict that is expected of a check in the end (`D8`), or in a round of the timeline (`late/D8`); none where it
-    /// is a pass with this version of Istio.
+    /// The verdict that is expected of a check in the end (`D8`), or in a round of the timeline (`late/D8`), on a remote after
+    /// the first with its name (`cluster3/D8`, `late/cluster3/D8`); none where it is a pass with this version of Istio.
     pub fn expected(&self, told: &str) -> Option<&str> {
-        let expected = match told.split_once('/') {
-            None => self.expect.get(told),
-            Some((name, id)) => self.rounds().find(|round| round.name == name).and_then(|round| round.expect.get(id)),
-        };
-        expected?.with(&self.istio)
+        let in_round = told.split_once('/').and_then(|(name, id)| {
+            let round = self.rounds().find(|round| round.name == name)?;
+            Some(round.expect.get(id))
+        });
+        in_round.unwrap_or_else(|| self.expect.get(told))?.with(&self.istio)
+    }
+
+    /// The same mesh, seen from its remote of this number: it is the one that [`Role::Remote`] means.
+    pub fn seen_from(&self, at: usize) -> Scenario {
+        Scenario { clusters: self.clusters.seen_from(at), ..self.clone() }
+    }
+
+    /// The same mesh, seen from each of its remotes in turn.
+    pub fn pairs(&self) -> Vec<Scenario> {
+        (0..self.clusters.remotes().len()).map(|at| self.seen_from(at)).collect()
+    }
+
+    /// The namespace of the sample workloads by which this remote and the primary are judged. Each remote has its own, so that
+    /// what is judged of one pair takes no part in the other's.
+    pub fn sample_namespace(&self) -> String {
+        match self.clusters.further() {
+            None => SAMPLE_NAMESPACE.to_string(),
+            Some(name) => format!("{SAMPLE_NAMESPACE}-{name}"),
+        }
+    }
+
+    /// The checks that are expected to be red at some time, with some version of Istio.
+    pub fn expected_red(&self) -> BTreeSet<&str> {
+        let all = self.expect.iter().chain(self.rounds().flat_map(|round| &round.expect));
+        all.filter(|(_, expected)| expected.names("failed")).map(|(id, _)| id.as_str()).collect()
     }
 
     /// The rounds of checks within the timeline.
@@ -272,12 +316,23 @@ impl Scenario {
     /// This scenario on a lab that another made: by which a lab is made and installed is that one's, what is done to it then,
     /// what is judged, and how that is told, is this one's.
     pub fn on_lab_of(&self, made: &Scenario) -> Scenario {
-        let Scenario { name, description, threads, timeline, checks, expect, .. } = self.clone();
-        Scenario { name, description, threads, timeline, checks, expect, ..made.clone() }
+        let Scenario { name, description, threads, symptom, timeline, checks, expect, .. } = self.clone();
+        Scenario { name, description, threads, symptom, timeline, checks, expect, ..made.clone() }
+    }
+}
+
+impl Named for ClusterWish {
+    fn name(&self) -> &str {
+        &self.name
     }
 }
 
 impl ClusterWish {
+    /// The remote of this number where nothing is said of it: `cluster2` is the first.
+    pub fn remote(number: usize) -> ClusterWish {
+        ClusterWish::named(&format!("cluster{}", number + 2))
+    }
+
     /// A cluster of this name, with subnets to be chosen.
     pub fn named(name: &str) -> ClusterWish {
         ClusterWish {
@@ -310,20 +365,31 @@ impl ScenarioFile {
         Ok(ScenarioFile { scenario, places })
     }
 
-    /// Whether it asks for a lab that was made as `made` says. Number of nodes, namespace of Istio and source of images do
-    /// not count: `up` takes them by flag or from the environment too, and verbs on a lab that is there take what it has.
+    /// Whether it asks for a lab that was made as `made` says. Number of remotes and nodes, namespace of Istio and source of images
+    /// do not count, nor do a candidate and overlays where the file names none: `up` takes them by flag or from the environment too,
+    /// and verbs on a lab that is there take what it has.
     /// Versions count where the file names them. What is judged and how it is told makes no lab.
     pub fn asks_for_lab(&self, made: &Scenario) -> bool {
         let mut asked = made.on_lab_of(&self.scenario);
         asked.images = made.images;
+        if !self.says("candidate") {
+            asked.candidate.clone_from(&made.candidate);
+        }
         asked.istio_namespace.clone_from(&made.istio_namespace);
         for component in Component::ALL.into_iter().filter(|component| !self.says(component.key())) {
             made.version(component).clone_into(asked.version_mut(component));
         }
-        for (role, wish) in &mut asked.clusters {
-            let Some(made) = made.clusters.get(role) else { continue };
+        let (remotes, more) = (asked.clusters.remotes_mut(), made.clusters.remotes());
+        remotes.truncate(more.len());
+        remotes.extend_from_slice(&more[remotes.len()..]);
+        let fields = cluster_fields(&self.scenario);
+        let places = fields.iter().map(Some).chain(std::iter::repeat(None));
+        for ((wish, made), place) in asked.clusters.values_mut().zip(made.clusters.values()).zip(places) {
             wish.nodes = made.nodes;
             wish.istio_namespace.clone_from(&made.istio_namespace);
+            if place.is_none_or(|place| !self.says(&format!("{place}.overlay"))) {
+                wish.overlay.clone_from(&made.overlay);
+            }
         }
         asked == *made
     }
@@ -349,7 +415,11 @@ impl ScenarioFile {
     }
 }
 
-/// The path of a cluster's field, as in `clusters.primary.podSubnet`.
-pub fn cluster_field(role: Role, field: &str) -> String {
-    format!("clusters.{role}.{field}")
+/// Where the fields of each cluster stand in a file, as `clusters.primary`: in the order of the clusters.
+pub fn cluster_fields(scenario: &Scenario) -> Vec<String> {
+    let remotes = match scenario.clusters.remotes().len() {
+        1 => vec!["clusters.remote".to_string()],
+        several => (0..several).map(|number| format!("clusters.remotes[{number}]")).collect(),
+    };
+    std::iter::once("clusters.primary".to_string()).chain(remotes).collect()
 }

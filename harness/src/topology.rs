@@ -1,13 +1,14 @@
 //! Clusters, networks and addresses that follow from a scenario and from what the host has taken already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use crate::per_cluster::{Named, PerCluster};
 use crate::problem::{Problem, Problems, all_of};
 use crate::role::Role;
-use crate::scenario::{ClusterWish, Scenario, cluster_field, is_one, one};
+use crate::scenario::{ClusterWish, Scenario, cluster_fields, is_one, one};
 
 /// The lab as it will be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,10 +16,10 @@ use crate::scenario::{ClusterWish, Scenario, cluster_field, is_one, one};
 pub struct Topology {
     /// The lab's name.
     pub lab: String,
-    /// The Docker network that both clusters share.
+    /// The Docker network that all clusters share.
     pub network: NetworkPlan,
     /// One entry a cluster.
-    pub clusters: BTreeMap<Role, ClusterPlan>,
+    pub clusters: PerCluster<ClusterPlan>,
 }
 
 /// The Docker network of a lab.
@@ -52,6 +53,12 @@ pub struct ClusterPlan {
     /// Its nodes: one control plane, the others workers.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub nodes: u32,
+}
+
+impl Named for ClusterPlan {
+    fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 impl ClusterPlan {
@@ -106,8 +113,8 @@ impl Topology {
     pub fn choose(scenario: &Scenario, taken: &[Taken]) -> Result<Topology, Problems> {
         let mut problems = Problems::new();
         let mut used: Vec<Ipv4Net> = taken.iter().map(|taken| taken.net).collect();
-        for role in Role::ALL {
-            let wish = &scenario.clusters[&role];
+        let paths = cluster_fields(scenario);
+        for (wish, path) in scenario.clusters.values().zip(&paths) {
             for (field, net) in [("podSubnet", wish.pod_subnet), ("serviceSubnet", wish.service_subnet)] {
                 let Some(net) = net else { continue };
                 let owners: BTreeSet<String> = taken
@@ -123,11 +130,11 @@ impl Topology {
                         None => "leave it out, and one is chosen".to_string(),
                     };
                     let message = format!("`{net}` is taken on this host: {}", all_of(&owners));
-                    problems.push(cluster_field(role, field), message, instead);
+                    problems.push(format!("{path}.{field}"), message, instead);
                 }
                 used.push(net);
             }
-            problems.0.extend(too_small(role, wish));
+            problems.0.extend(too_small(path, wish));
         }
         let mut choice = Choice::make(scenario, &used, 16);
         if !choice.missing.is_empty() {
@@ -145,30 +152,30 @@ impl Topology {
             );
         }
         problems.or(())?;
-        let clusters = Role::ALL.map(|role| {
-            let name = scenario.clusters[&role].name.clone();
+        let subnets = choice.pods.iter().zip(&choice.services);
+        let mut plans = scenario.clusters.values().zip(subnets).map(|(wish, (pod_subnet, service_subnet))| {
+            let (name, nodes) = (wish.name.clone(), wish.nodes);
             let kind_name = format!("{}-{name}", scenario.lab);
             let context = format!("kind-{kind_name}");
-            let (pod_subnet, service_subnet) = (choice.pods[index(role)], choice.services[index(role)]);
-            let nodes = scenario.clusters[&role].nodes;
-            (role, ClusterPlan { name, kind_name, context, pod_subnet, service_subnet, nodes })
+            ClusterPlan { name, kind_name, context, pod_subnet: *pod_subnet, service_subnet: *service_subnet, nodes }
         });
+        let primary = plans.next().expect("a scenario has a primary");
         Ok(Topology {
             lab: scenario.lab.clone(),
             network: NetworkPlan::new(network_name(&scenario.lab), choice.network),
-            clusters: BTreeMap::from(clusters),
+            clusters: PerCluster::new(primary, plans.collect()),
         })
     }
 }
 
 /// What is wrong with a given pod subnet that has not room for all nodes: kubeadm gives each a /24 of it.
-fn too_small(role: Role, wish: &ClusterWish) -> Option<Problem> {
+fn too_small(path: &str, wish: &ClusterWish) -> Option<Problem> {
     let net = wish.pod_subnet?;
     let room = 1u32 << 24u8.saturating_sub(net.prefix_len());
     (wish.nodes > room).then(|| {
         let larger = 24 - u8::try_from(wish.nodes.next_power_of_two().trailing_zeros()).unwrap_or(4);
         let message = format!("`{net}` has room for {room} nodes, and {} has {}", wish.name, wish.nodes);
-        Problem::new(cluster_field(role, "podSubnet"), message, format!("a /{larger}: each node takes a /24"))
+        Problem::new(format!("{path}.podSubnet"), message, format!("a /{larger}: each node takes a /24"))
     })
 }
 
@@ -190,12 +197,13 @@ pub fn network_name(lab: &str) -> String {
 /// A private subnet of this length that overlaps none of these.
 pub fn free_subnet(length: u8, taken: &[Ipv4Net]) -> Option<Ipv4Net> {
     let fits = |net: &Ipv4Net| !taken.iter().any(|taken| overlap(*taken, *net));
-    subnets(POD_FIRST[0], length).find(fits)
+    subnets(POD_FIRST, length).find(fits)
 }
 
-/// The first choice of the second octet in 10.0.0.0/8, by role.
-const POD_FIRST: [u8; 2] = [10, 20];
-const SERVICE_FIRST: [u8; 2] = [110, 120];
+/// The first choice of the second octet in 10.0.0.0/8 for the primary; each further cluster begins [`FURTHER`] later.
+const POD_FIRST: u8 = 10;
+const SERVICE_FIRST: u8 = 110;
+const FURTHER: u8 = 10;
 
 /// A stand-in where nothing is free; the problem that says so keeps it from being used.
 const NOTHING: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 16);
@@ -204,25 +212,25 @@ const NOTHING: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 16
 struct Choice {
     used: Vec<Ipv4Net>,
     missing: Vec<String>,
-    pods: [Ipv4Net; 2],
-    services: [Ipv4Net; 2],
+    pods: Vec<Ipv4Net>,
+    services: Vec<Ipv4Net>,
     network: Ipv4Net,
 }
 
 impl Choice {
     fn make(scenario: &Scenario, used: &[Ipv4Net], length: u8) -> Choice {
         let (used, missing) = (used.to_vec(), Vec::new());
-        let mut choice = Choice { used, missing, pods: [NOTHING; 2], services: [NOTHING; 2], network: NOTHING };
-        choice.pods = Role::ALL.map(|role| {
-            let wish = &scenario.clusters[&role];
-            let from = subnets(POD_FIRST[index(role)], length);
-            choice.keep_or_take(wish.pod_subnet, &format!("pods of {}", wish.name), from)
-        });
-        choice.services = Role::ALL.map(|role| {
-            let wish = &scenario.clusters[&role];
-            let from = subnets(SERVICE_FIRST[index(role)], length);
-            choice.keep_or_take(wish.service_subnet, &format!("services of {}", wish.name), from)
-        });
+        let mut choice = Choice { used, missing, pods: Vec::new(), services: Vec::new(), network: NOTHING };
+        let each = |first| scenario.clusters.values().zip((first..=u8::MAX).step_by(usize::from(FURTHER)));
+        for (wish, first) in each(POD_FIRST) {
+            let pods = choice.keep_or_take(wish.pod_subnet, &format!("pods of {}", wish.name), subnets(first, length));
+            choice.pods.push(pods);
+        }
+        for (wish, first) in each(SERVICE_FIRST) {
+            let what = format!("services of {}", wish.name);
+            let services = choice.keep_or_take(wish.service_subnet, &what, subnets(first, length));
+            choice.services.push(services);
+        }
         choice.network = choice.take("the Docker network", docker_networks());
         choice
     }
@@ -263,10 +271,6 @@ fn docker_networks() -> impl Iterator<Item = Ipv4Net> {
         .into_iter()
         .flat_map(|[a, b]| (0..=255).map(move |c| Ipv4Net::new_assert([a, b, c, 0].into(), 24)))
         .chain(subnets(0, 24))
-}
-
-fn index(role: Role) -> usize {
-    role as usize
 }
 
 fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {

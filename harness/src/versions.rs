@@ -130,6 +130,8 @@ impl Versions {
         }
         // What official images are is learnt when they are pulled; until then the component is known, and empty.
         values.insert("official".to_string(), String::new());
+        // Nor does any file know what a candidate is.
+        values.insert("candidate".to_string(), String::new());
         Picked { values, flags: String::new(), further: BTreeMap::new() }
     }
 }

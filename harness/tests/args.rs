@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser};
 use harness::cli::args::{Cli, EngineUse, Keep, Request, Surroundings};
 use harness::exit::Exit;
+use harness::field::Symptoms;
 use harness::problem::Problems;
 use harness::reading::KubeconfigFiles;
+use harness::role::Role;
 use harness::versions::Versions;
 use rstest::rstest;
 
@@ -36,6 +38,7 @@ fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Probl
         catalogue: &catalogue,
         steps: &steps,
         sabotages: &[],
+        symptoms: &Symptoms::default(),
         terminal,
         ci,
         kubeconfig,
@@ -325,4 +328,106 @@ fn rights_can_be_printed_without_a_cluster() {
     let request = request(&["check", "--print-rbac", "remote", "--istio-namespace", "mesh"]).unwrap();
     let rbac = request.rbac.expect("they are asked for");
     assert_eq!((rbac.role.as_str(), rbac.istio_namespace.to_string().as_str()), ("remote", "mesh"));
+}
+
+#[rstest]
+#[case::nowhere_to(&["capture", "--contexts", "a,b"], "--out", "no folder is given")]
+#[case::into_a_folder_that_is_full(&["capture", "--contexts", "a,b", "-o", "src"], "--out", "is not empty")]
+#[case::into_a_file(&["capture", "--contexts", "a,b", "-o", "Cargo.toml"], "--out", "is no folder")]
+#[case::below_nothing(&["capture", "--contexts", "a,b", "-o", "nowhere/bundle"], "--out", "there is no folder")]
+#[case::of_nothing(&["capture", "-o", "bundle"], "--contexts", "no context is given")]
+#[case::of_two_kinds(&["capture", "--contexts", "a,b", "--lab", "mine", "-o", "bundle"], "--lab", "--contexts names clusters")]
+#[case::of_a_lab_elsewhere(&["capture", "--lab", "Mine", "-o", "bundle"], "--lab", "cannot be a lab's name")]
+#[case::a_secret_of_no_name(&["capture", "--contexts", "a,b", "-o", "bundle", "--remote-secret", "a/b"], "--remote-secret", "no name")]
+#[case::rights_of_nobody(&["capture", "--print-rbac", "both"], "--print-rbac", "no part")]
+#[case::no_bundle(&["run", "nowhere"], "nowhere", "is not there")]
+#[case::a_bundle_and_a_scenario(&["plan", "nowhere", "--scenario", "/nowhere"], "--scenario", "says already")]
+#[case::no_archives(&["inspect", "a.tar.gz", "b.tar.gz"], "b.tar.gz", "is not there")]
+fn what_is_wrong_with_captures_and_archives_is_said(
+    #[case] flags: &[&str],
+    #[case] place: &str,
+    #[case] message: &str,
+) {
+    let problems = request(flags).unwrap_err();
+    let said = problems.0.iter().any(|problem| problem.place == place && problem.message.contains(message));
+    assert!(said, "{problems}");
+}
+
+/// The healthy capture, rebuilt by `run` on another version and with other nodes than were captured.
+#[test]
+fn flags_go_before_what_a_bundle_says() {
+    let bundle = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/bundles/guide");
+    let request = request(&["run", bundle, "--istio", "1.29.2", "--nodes", "2", "--lab", "mine"]).unwrap();
+    let scenario = request.scenario();
+    assert_eq!((scenario.istio.as_str(), scenario.lab.as_str()), ("1.29.2", "mine"));
+    assert!(scenario.clusters.values().all(|wish| wish.nodes == 2));
+    assert!(request.not_rebuilt.iter().any(|row| row.what == "not rebuilt: Istio 1.31.1"), "{:?}", request.not_rebuilt);
+}
+
+#[test]
+fn what_is_wrong_with_a_candidate_is_said_all_at_once() {
+    let flags = "run --hub https://registry.example.com --tag a/b --images-tar /nowhere/a.tar --istioctl /nowhere/istioctl \
+                 --overlay mesh.yaml --overlay third=mesh.yaml --overlay primary=/nowhere/mesh.yaml";
+    let problems = request(&flags.split_whitespace().collect::<Vec<_>>()).unwrap_err();
+    let places: Vec<&str> = problems.0.iter().map(|problem| problem.place.as_str()).collect();
+    let overlay = "--overlay primary=/nowhere/mesh.yaml";
+    assert_eq!(places, ["--hub", "--tag", "--istioctl", "--images-tar", "--overlay", "--overlay", overlay]);
+}
+
+#[test]
+fn a_candidate_goes_before_what_the_scenario_says_of_it_and_an_overlay_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [scenario, mesh] = ["scenario.yaml", "mesh.yaml"].map(|name| folder.path().join(name).display().to_string());
+    fs::write(&scenario, "name: mine\ncandidate: {hub: localhost/theirs, tag: a}\n").unwrap();
+    fs::write(&mesh, "apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nspec: {meshConfig: {}}\n").unwrap();
+    let overlay = format!("primary={mesh}");
+    let flags = ["up", "--scenario", &scenario, "--hub", "localhost/mine", "--overlay", &overlay];
+    let asked = request(&flags).unwrap();
+    let images = asked.scenario().candidate.images().unwrap();
+    assert_eq!(images, ["localhost/mine/pilot:a", "localhost/mine/proxyv2:a"]);
+    let laid_over = |role| asked.scenario().clusters[&role].overlay.clone();
+    assert_eq!(laid_over(Role::Primary), Some(serde_json::json!({"meshConfig": {}})));
+    assert_eq!(laid_over(Role::Remote), None);
+    let twice = [&flags[..], &["--overlay", &overlay]].concat();
+    assert!(request(&twice).unwrap_err().to_string().contains("primary: it has an overlay already"));
+    fs::write(&scenario, "name: mine\ncandidate: {tag: a}\n").unwrap();
+    let place = format!("{scenario}:2:18");
+    let problems = request(&["up", "--scenario", &scenario]).unwrap_err();
+    assert_eq!((problems.0.len(), &problems.0[0].place), (1, &place), "{problems}");
+}
+
+#[test]
+fn all_that_is_wrong_with_a_row_of_field_issues_is_shown_together() {
+    let flags =
+        ["field", "run", "f02", "--istio", "9.9.9,1.29.2", "--keep", "maybe", "--deadline", "soon", "--lab", "L"];
+    let places: Vec<String> = request(&flags).unwrap_err().0.into_iter().map(|problem| problem.place).collect();
+    assert_eq!(places, ["--lab", "--keep", "--deadline", "--istio"]);
+    let said = request(&["field", "run", "--scenario", "/nowhere"]).unwrap_err().to_string();
+    assert!(said.contains("meshproof field run FILE"), "{said}");
+}
+
+#[rstest]
+#[case::run(&["run", "--remotes", "3"], &["cluster2", "cluster3", "cluster4"])]
+#[case::up(&["up", "--remotes", "1"], &["cluster2"])]
+#[case::not_said(&["plan"], &["cluster2"])]
+fn remotes_are_counted_as_the_guide_counts(#[case] flags: &[&str], #[case] names: &[&str]) {
+    let request = request(flags).unwrap();
+    let remotes: Vec<&str> = request.scenario().clusters.remotes().iter().map(|wish| wish.name.as_str()).collect();
+    assert_eq!(remotes, names);
+}
+
+#[rstest]
+#[case::none("0", "0 is too few")]
+#[case::no_number("many", "`many` is no number")]
+fn a_number_of_remotes_that_cannot_be_is_refused(#[case] remotes: &str, #[case] said: &str) {
+    let problems = request(&["run", "--remotes", remotes]).unwrap_err().0;
+    assert_eq!((problems[0].place.as_str(), problems[0].message.as_str()), ("--remotes", said));
+}
+
+#[test]
+fn a_proof_of_several_remotes_is_refused_before_anything_is_made() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&file, "name: several\nclusters: {remotes: [{name: cluster2}, {name: cluster3}]}\n").unwrap();
+    let problems = request(&["prove", "--scenario", &file.path().to_string_lossy()]).unwrap_err().0;
+    assert_eq!(problems[0].message, "`prove` knows of one remote, and lab meshproof has cluster2 and cluster3");
 }

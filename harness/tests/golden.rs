@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use harness::event::{Event, Record};
 use harness::exit::Exit;
+use harness::matrix;
 use harness::report::{Summary, jsonl, junit, plan, terminal};
 use harness::sabotage::{self, Trial};
 use harness::scenario::Scenario;
@@ -111,4 +112,14 @@ fn a_recorded_proof_gives_the_table_on_file() {
     assert_eq!(names, planned.iter().map(|(id, _)| *id).collect::<Vec<_>>());
     let errors = |text: &str| text.matches("not carried out: interrupted").count();
     assert_eq!((errors(&junit(&trials)), errors(&junit(&trials[1..]))), (0, 1), "what was not carried out is an error");
+}
+
+#[test]
+fn a_recorded_matrix_gives_the_tables_on_file() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs/matrix");
+    let found = matrix::find(&[path]).expect("a matrix was recorded");
+    let [matrix::Found { matrix: recorded, .. }] = &found[..] else { panic!("it is one") };
+    is_on_file("matrix.table.txt", &matrix::text(recorded));
+    is_on_file("matrix.table.md", &matrix::markdown(recorded));
+    assert_eq!(recorded.exit(), Exit::Green);
 }

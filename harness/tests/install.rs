@@ -94,7 +94,7 @@ fn two_namespaces_are_kept_apart(mut scenario: Scenario, #[case] command: &str) 
 fn the_annotation_comes_before_the_remote_secret(scenario: Scenario) {
     let all = steps(&scenario, "image");
     let secret = all.iter().find(|step| step.id == "remote-secret").expect("the step is there");
-    assert!(secret.after.contains(&"annotate-namespace"), "istiod asks once, when it reads the secret");
+    assert!(secret.after.contains(&"annotate-namespace".to_string()), "istiod asks once, when it reads the secret");
 }
 
 #[rstest]

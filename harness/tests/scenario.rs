@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use harness::problem::Problems;
 use harness::role::Role;
 use harness::sabotage::Sabotage;
-use harness::scenario::{ExternalIstiod, ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile};
+use harness::scenario::{
+    ClusterWish, ExternalIstiod, ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile,
+};
 use harness::versions::{Component, Versions};
 use rstest::rstest;
 use serde_json::json;
@@ -280,6 +282,7 @@ fn every_mistake_of_the_versions_has_its_line(#[case] text: &str, #[case] shown:
 
 #[rstest]
 #[case::as_it_is("", |_: &mut Scenario| {}, true)]
+#[case::made_with_remotes("", |made: &mut Scenario| made.clusters.remotes_mut().push(ClusterWish::remote(1)), true)]
 #[case::made_with_nodes("", |made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.nodes = 3), true)]
 #[case::made_with_images("", |made: &mut Scenario| made.images = ImageSource::Official, true)]
 #[case::made_with_a_namespace("", |made: &mut Scenario| made.istio_namespace = IstioNamespace::named("mesh").unwrap(), true)]

@@ -22,7 +22,7 @@ use crate::shared::deployment::{Pods, scale, settled};
 use crate::shared::envoy::Proxy;
 use crate::shared::listed;
 use crate::shared::rows::split;
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 
 /// The check.
 pub const CASE: Case = Case {
@@ -59,6 +59,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 }
 
 async fn moves(context: &Context, callers: &[Probe], proxies: &[Proxy]) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let mut evidence = Evidence::new();
     // An earlier run may have been killed in between.
     let (here, there) = futures::join!(there(context, Role::Primary), there(context, Role::Remote));
@@ -68,7 +69,7 @@ async fn moves(context: &Context, callers: &[Probe], proxies: &[Proxy]) -> Resul
     let (known, answered) = futures::join!(listed::exactly(context, proxies, NAME, &both), answered);
     known?;
     answered.into_iter().collect::<Result<(), Fault>>()?;
-    let traffic = Traffic::of(context, format!("http://{NAME}.{NAMESPACE}:8080/{}/b10/moved", context.nonce), callers);
+    let traffic = Traffic::of(context, format!("http://{NAME}.{namespace}:8080/{}/b10/moved", context.nonce), callers);
     let moved = async {
         let moved = from_place_to_place(context, &here, proxies, &traffic).await;
         traffic.end();
@@ -103,15 +104,16 @@ async fn moves(context: &Context, callers: &[Probe], proxies: &[Proxy]) -> Resul
 }
 
 fn lost(caller: &Probe, calls: &Calls) -> Finding {
+    let namespace = &*caller.cluster.sample;
     Finding::new(format!(
-        "{} of {} calls from {} to Service {NAMESPACE}/{NAME} were lost while it moved from cluster to cluster: {}",
+        "{} of {} calls from {} to Service {namespace}/{NAME} were lost while it moved from cluster to cluster: {}",
         calls.sent - calls.answered,
         calls.sent,
         caller.object(),
         calls.failure_line()
     ))
     .expected_got(format!("{} answers", calls.sent), format!("{}, and {}", split(&calls.by_cluster()), calls.failure_line()))
-    .hint(format!("see VirtualServices and DestinationRules for {NAME} that name a cluster or a version, and its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{NAMESPACE}", caller.cluster.context, caller.pod))
+    .hint(format!("see VirtualServices and DestinationRules for {NAME} that name a cluster or a version, and its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context, caller.pod))
 }
 
 /// Both places, then the primary alone, both again, and the remote alone; returns also the seconds after which every
@@ -122,6 +124,7 @@ async fn from_place_to_place(
     proxies: &[Proxy],
     traffic: &Traffic<'_>,
 ) -> Result<(Evidence, f64), Fault> {
+    let namespace = context.sample();
     let mut evidence = Evidence::new();
     let left = leaves(context, Role::Remote, proxies, here, &mut evidence).await?;
     let began = Instant::now();
@@ -130,7 +133,7 @@ async fn from_place_to_place(
     listed::exactly(context, proxies, NAME, &here.clone().into_iter().chain(there.clone()).collect()).await?;
     let listed = began.elapsed().as_secs_f64();
     evidence.saw(
-        context.remote().object("Deployment", &format!("{NAMESPACE}/{NAME}")),
+        context.remote().object("Deployment", &format!("{namespace}/{NAME}")),
         "scaled from 0 to 1",
         format!("ready after {ready:.1} s, listed by every caller's proxy after {listed:.1} s"),
     );
@@ -147,19 +150,21 @@ async fn leaves(
     stays: &Pods,
     evidence: &mut Evidence,
 ) -> Result<f64, Fault> {
+    let namespace = context.sample();
     let cluster = context.cluster(role);
     let told = Instant::now();
     scale(cluster, NAME, 0).await?;
     listed::exactly(context, proxies, NAME, stays).await?;
     let seconds = told.elapsed().as_secs_f64();
-    let object = cluster.object("Deployment", &format!("{NAMESPACE}/{NAME}"));
+    let object = cluster.object("Deployment", &format!("{namespace}/{NAME}"));
     evidence.saw(object, "scaled from 1 to 0", format!("dropped by every caller's proxy after {seconds:.1} s"));
     Ok(seconds)
 }
 
 /// The control: without it nothing can be said of what is lost later.
 async fn answers(context: &Context, caller: &Probe) -> Result<(), Fault> {
-    let url = format!("http://{NAME}.{NAMESPACE}:8080/{}/b10/first", context.nonce);
+    let namespace = context.sample();
+    let url = format!("http://{NAME}.{namespace}:8080/{}/b10/first", context.nonce);
     let wait = context.wait(format!("{NAME} to answer {}", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
         match caller.call(&[&url, "--count", "5"]).await {
@@ -171,7 +176,7 @@ async fn answers(context: &Context, caller: &Probe) -> Result<(), Fault> {
     match seen.await {
         Ok(()) => Ok(()),
         Err(timeout) => Err(Finding::new(format!(
-            "calls from {} to Service {NAMESPACE}/{NAME} are not answered before it moves: {}",
+            "calls from {} to Service {namespace}/{NAME} are not answered before it moves: {}",
             caller.object(),
             timeout.last()?
         ))

@@ -13,7 +13,7 @@ use kube::ResourceExt;
 use crate::shared::chain::{Certificate, root_of};
 use crate::shared::envoy::{Proxy, Secrets};
 use crate::shared::leading::root_of_primary;
-use crate::shared::sample::{NAMESPACE, in_the_mesh};
+use crate::shared::sample::in_the_mesh;
 
 /// The check.
 pub const CASE: Case = Case {
@@ -31,6 +31,7 @@ pub const CASE: Case = Case {
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let primary = context.primary();
     let roots = root_of_primary(context).await?;
     let roots = Certificate::all(roots.as_bytes()).map_err(Fault::unknown)?;
@@ -44,7 +45,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         let cluster = context.cluster(role);
         let found = in_the_mesh(cluster).await?;
         if found.is_empty() {
-            return Err(Fault::unknown(format!("{} has no ready pod with a proxy in {NAMESPACE}", cluster.name)));
+            return Err(Fault::unknown(format!("{} has no ready pod with a proxy in {namespace}", cluster.name)));
         }
         pods.extend(found.into_iter().map(|pod| (cluster, pod)));
     }
@@ -65,10 +66,11 @@ async fn held(
     pod: &Pod,
     roots: &[Certificate],
 ) -> Result<Result<Evidence, Finding>, Fault> {
+    let namespace = context.sample();
     let name = pod.name_any();
     let account = pod.spec.as_ref().and_then(|spec| spec.service_account_name.clone()).unwrap_or_default();
-    let identity = format!("spiffe://cluster.local/ns/{NAMESPACE}/sa/{account}");
-    let proxy = Proxy::open(cluster, NAMESPACE, &name).await?;
+    let identity = format!("spiffe://cluster.local/ns/{namespace}/sa/{account}");
+    let proxy = Proxy::open(cluster, namespace, &name).await?;
     // What istiod gives anew on a change reaches a proxy a moment later.
     let wait = context.wait(format!("the certificate of {}", proxy.object()), context.budgets.converge());
     let found = wait.until(|| async {
@@ -97,7 +99,8 @@ async fn held(
 }
 
 async fn is_ending(cluster: &Cluster, pod: &str) -> bool {
-    match cluster.api::<Pod>(NAMESPACE).get_opt(pod).await {
+    let namespace = &*cluster.sample;
+    match cluster.api::<Pod>(namespace).get_opt(pod).await {
         Ok(Some(pod)) => pod.metadata.deletion_timestamp.is_some(),
         Ok(None) => true,
         Err(_) => false,

@@ -20,7 +20,7 @@ use kube::api::DeleteParams;
 use crate::shared::deployment::{Pods, settled};
 use crate::shared::envoy::Proxy;
 use crate::shared::rows::{self, CALLS, host, split};
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 use crate::shared::shards::{shards, wrong};
 use crate::shared::{headless, listed, peers};
 
@@ -73,7 +73,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     // From the source on: what istiod holds is what proxies are told.
     let (istiod, all) =
         (context.primary().object("istiod", &context.primary().istio_namespace), "the proxies of all callers");
-    let shard = format!("/debug/endpointShardz of {} holds the new address and not the old one after", host(ANY));
+    let shard = format!(
+        "/debug/endpointShardz of {} holds the new address and not the old one after",
+        host(ANY, context.sample())
+    );
     evidence.saw(istiod, shard, held?);
     evidence.saw(all, format!("list the new address and not the old one behind {ANY} after"), listed?);
     evidence.saw(all, format!("have dropped listener {}:9000 after", before.address), forgotten?);
@@ -87,9 +90,10 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 
 /// Deletes the pod in the remote cluster, and waits for the one that takes its name.
 async fn comes_back(context: &Context, before: &Probe) -> Result<Probe, Fault> {
+    let namespace = context.sample();
     let remote = context.remote();
-    let deleted = remote.api::<Pod>(NAMESPACE).delete(POD, &DeleteParams::default()).await;
-    deleted.map_err(remote.refused(format!("delete pod {NAMESPACE}/{POD}")))?;
+    let deleted = remote.api::<Pod>(namespace).delete(POD, &DeleteParams::default()).await;
+    deleted.map_err(remote.refused(format!("delete pod {namespace}/{POD}")))?;
     let after = ready(context, Role::Remote).await?;
     if after.address == before.address {
         return Err(Fault::unknown(format!("{} came back under its old address {}", after.object(), after.address)));
@@ -112,27 +116,29 @@ async fn timed(since: Instant, what: impl Future<Output = Result<(), Fault>>) ->
 
 /// Waits for the one pod of the StatefulSet in this cluster.
 async fn ready(context: &Context, role: Role) -> Result<Probe, Fault> {
+    let namespace = context.sample();
     let cluster = context.cluster(role);
     let pods = settled(context, role, NAME, 1).await?;
-    let found = Probe::find(cluster, NAMESPACE, NAME, &context.budgets).await?;
+    let found = Probe::find(cluster, namespace, NAME, &context.budgets).await?;
     let found = found.into_iter().find(|pod| pods.contains_key(&pod.address));
-    found.ok_or_else(|| Fault::unknown(format!("pod {NAMESPACE}/{POD} of {} changed meanwhile", cluster.name)))
+    found.ok_or_else(|| Fault::unknown(format!("pod {namespace}/{POD} of {} changed meanwhile", cluster.name)))
 }
 
 /// Waits until each replica of istiod holds exactly these pods, each in the shard of its cluster.
 async fn held(context: &Context, pods: &Pods) -> Result<(), Fault> {
-    let host = host(ANY);
+    let namespace = context.sample();
+    let host = host(ANY, namespace);
     let wait = context.wait(format!("istiod to hold the pods of {ANY}"), context.budgets.endpoints());
     let held = wait.until(|| async {
-        match shards(context, &host, NAMESPACE, 8080).await {
+        match shards(context, &host, namespace, 8080).await {
             Ok(replicas) => wrong(pods, &replicas).map_or(Look::Yes(()), Look::NotYet),
             Err(fault) => fault.into(),
         }
     });
     let Err(timeout) = held.await else { return Ok(()) };
-    Err(Finding::new(format!("{} behind Service {NAMESPACE}/{ANY}", timeout.last()?))
+    Err(Finding::new(format!("{} behind Service {namespace}/{ANY}", timeout.last()?))
         .expected_got(all_of(&pods.iter().map(|(ip, pod)| format!("{ip} of {pod}")).collect::<Vec<_>>()), timeout.last()?)
-        .hint(format!("compare the EndpointSlices of Service {NAMESPACE}/{ANY} in that cluster with its pods; where they are right, see istiod's /debug/clusterz and its log"))
+        .hint(format!("compare the EndpointSlices of Service {namespace}/{ANY} in that cluster with its pods; where they are right, see istiod's /debug/clusterz and its log"))
         .into())
 }
 
@@ -148,12 +154,13 @@ async fn answered(context: &Context, caller: &Probe) -> Result<(), Fault> {
 }
 
 fn unshared(caller: &Probe, clusters: &[&str], why: &str) -> Finding {
+    let namespace = &*caller.cluster.sample;
     Finding::new(format!(
-        "calls from {} to Service {NAMESPACE}/{ANY} are not shared by the pods of both clusters: {why}",
+        "calls from {} to Service {namespace}/{ANY} are not shared by the pods of both clusters: {why}",
         caller.object(),
     ))
     .expected_got(format!("{CALLS} answers, of {}", all_of(clusters)), why)
-    .hint(format!("see VirtualServices and DestinationRules for {ANY}, and istioctl --context {} proxy-config endpoint {}.{NAMESPACE}", caller.cluster.context, caller.pod))
+    .hint(format!("see VirtualServices and DestinationRules for {ANY}, and istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context, caller.pod))
 }
 
 /// A row that is judged as it is.
@@ -181,7 +188,11 @@ async fn followed(context: &Context, caller: &Probe, servers: &[Probe]) -> Resul
     let (by_any, by_name, at) = futures::join!(by_any, by_name(context, caller, &mark), at);
     let (by_any, by_name) = (by_any?, by_name?);
     evidence.saw(caller.object(), format!("{} calls of {ANY}", by_any.sent), split(&by_any.by_cluster()));
-    evidence.saw(caller.object(), format!("{} calls of {}", by_name.sent, own_name()), split(&by_name.by_cluster()));
+    evidence.saw(
+        caller.object(),
+        format!("{} calls of {}", by_name.sent, own_name(context)),
+        split(&by_name.by_cluster()),
+    );
     let mut answered = Calls::default();
     for (server, row) in servers.iter().zip(at) {
         let said = format!("all answered by {}", server.object());
@@ -197,16 +208,17 @@ async fn followed(context: &Context, caller: &Probe, servers: &[Probe]) -> Resul
 }
 
 /// The pod's name as DNS knows it.
-fn own_name() -> String {
-    format!("{POD}.{}", host(NAME))
+fn own_name(context: &Context) -> String {
+    format!("{POD}.{}", host(NAME, context.sample()))
 }
 
 /// By the pod's own DNS name a caller reaches the pod of its own cluster.
 async fn by_name(context: &Context, caller: &Probe, mark: &str) -> Result<Calls, Fault> {
-    let call = |path: &str| format!("http://{}:8080{path}", own_name());
+    let namespace = context.sample();
+    let call = |path: &str| format!("http://{}:8080{path}", own_name(context));
     let (first, marked) = (call(&format!("/{}/{NAME}/named", context.nonce)), call(&format!("{mark}named")));
     let cluster = &caller.cluster.name;
-    let wait = context.wait(format!("{} to answer {}", own_name(), caller.object()), context.budgets.converge());
+    let wait = context.wait(format!("{} to answer {}", own_name(context), caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
         rows::look(caller.call(&[&first, "--count", "3", "--fresh-connection"]).await, |calls| {
             headless::astray(calls, cluster, POD)
@@ -216,10 +228,10 @@ async fn by_name(context: &Context, caller: &Probe, mark: &str) -> Result<Calls,
         Finding::new(format!(
             "calls from {} to {} do not reach the pod of that name in {cluster}: {why}",
             caller.object(),
-            own_name(),
+            own_name(context),
         ))
         .expected_got(format!("every call answered by {POD} of {cluster}"), why)
-        .hint(format!("see the EndpointSlices of Service {NAMESPACE}/{NAME} in {cluster} (they carry the pod's hostname), and VirtualServices and DestinationRules for it"))
+        .hint(format!("see the EndpointSlices of Service {namespace}/{NAME} in {cluster} (they carry the pod's hostname), and VirtualServices and DestinationRules for it"))
     };
     match seen.await {
         Ok(_) => {

@@ -18,7 +18,7 @@ use crate::shared::deployment::Pods;
 use crate::shared::envoy::Proxy;
 use crate::shared::listed::upstream;
 use crate::shared::rows::{self, CALLS, host, split};
-use crate::shared::sample::{NAMESPACE, callers, echoes, echoes_of};
+use crate::shared::sample::{callers, echoes, echoes_of};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -84,8 +84,8 @@ async fn stays(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
     let (role, mut evidence) = (caller.cluster.role, Evidence::new());
     let proxy = Proxy::of(caller).await?;
     let by_setting = Kept {
-        host: &host(LOCAL),
-        upstream: &upstream(LOCAL),
+        host: &host(LOCAL, context.sample()),
+        upstream: &upstream(LOCAL, context.sample()),
         meant: Meant::Echo,
         hint: "see meshConfig.serviceSettings in ConfigMap istio of the primary: settings.clusterLocal must be true for this host, and no entry after it say otherwise",
     };
@@ -156,6 +156,7 @@ async fn answers(
     clusters: &[&str],
     hint: &str,
 ) -> Result<String, Fault> {
+    let namespace = context.sample();
     let path = format!("/{}/b13/{}/{}", context.nonce, caller.cluster.role, caller.pod);
     let wait = context.wait(format!("{service} to answer {}", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
@@ -164,7 +165,7 @@ async fn answers(
     match seen.await {
         Ok(calls) => Ok(split(&calls.by_cluster())),
         Err(timeout) => Err(Finding::new(format!(
-            "calls from {} to Service {NAMESPACE}/{service} are not answered by {} alone: {}",
+            "calls from {} to Service {namespace}/{service} are not answered by {} alone: {}",
             caller.object(),
             all_of(clusters),
             timeout.last()?

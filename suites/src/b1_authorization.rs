@@ -10,7 +10,7 @@ use harness::problem::all_of;
 use harness::role::Role;
 
 use crate::shared::rows::{self, unanswered};
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 
 /// The check.
 pub const CASE: Case = Case {
@@ -40,25 +40,32 @@ struct Rule {
     denies: bool,
 }
 
+impl Rule {
+    fn source(&self, context: &Context) -> String {
+        self.from.replace("${NAMESPACE}", context.sample())
+    }
+}
+
 const RULES: [Rule; 4] = [
-    Rule { path: "principal", from: r#"principals: ["cluster.local/ns/meshproof-sample/sa/caller"]"#, denies: true },
-    Rule { path: "namespace", from: "namespaces: [meshproof-sample]", denies: true },
-    Rule { path: "others", from: r#"notPrincipals: ["cluster.local/ns/meshproof-sample/sa/caller"]"#, denies: false },
-    Rule { path: "elsewhere", from: "notNamespaces: [meshproof-sample]", denies: false },
+    Rule { path: "principal", from: r#"principals: ["cluster.local/ns/${NAMESPACE}/sa/caller"]"#, denies: true },
+    Rule { path: "namespace", from: "namespaces: [${NAMESPACE}]", denies: true },
+    Rule { path: "others", from: r#"notPrincipals: ["cluster.local/ns/${NAMESPACE}/sa/caller"]"#, denies: false },
+    Rule { path: "elsewhere", from: "notNamespaces: [${NAMESPACE}]", denies: false },
 ];
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let (primary, remote) = (context.primary(), context.remote());
     let mut evidence = Evidence::new();
     let callers = callers(context).await?;
     // Only this run's paths are denied, so nobody else's calls are. Without the port all of TCP would be: where there are no
     // paths, they are left out of the rule. One that a killed run left is written over.
     let ours = policy(context, "primary");
-    primary.apply(&ours, NAMESPACE).await?;
+    primary.apply(&ours, namespace).await?;
     let theirs = policy(context, "remote");
-    let applied = match remote.apply(&theirs, NAMESPACE).await {
+    let applied = match remote.apply(&theirs, namespace).await {
         Err(error) if !is_unknown_kind(&error) => {
-            primary.delete(&ours, NAMESPACE).await?;
+            primary.delete(&ours, namespace).await?;
             return Err(error.into());
         }
         applied => applied,
@@ -74,8 +81,8 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
             Ok(evidence)
         }
     };
-    let deleted = primary.delete(&ours, NAMESPACE).await;
-    let theirs_deleted = if applied.is_ok() { remote.delete(&theirs, NAMESPACE).await } else { Ok(()) };
+    let deleted = primary.delete(&ours, namespace).await;
+    let theirs_deleted = if applied.is_ok() { remote.delete(&theirs, namespace).await } else { Ok(()) };
     for part in held.into_iter().chain([ignored]) {
         evidence.extend(part?);
     }
@@ -99,7 +106,7 @@ fn path(context: &Context, place: &str, rule: &Rule) -> String {
 
 fn policy(context: &Context, place: &str) -> String {
     let rules = RULES.map(|rule| {
-        let (from, path) = (rule.from, path(context, place, &rule));
+        let (from, path) = (rule.source(context), path(context, place, &rule));
         format!(
             "  - from: [{{source: {{{from}}}}}]\n    to: [{{operation: {{ports: [\"8080\"], paths: [\"{path}*\"]}}}}]\n"
         )
@@ -112,12 +119,14 @@ fn policy(context: &Context, place: &str) -> String {
 }
 
 fn object(cluster: &Cluster) -> String {
-    cluster.object("AuthorizationPolicy", &format!("{NAMESPACE}/{NAME}"))
+    let namespace = &*cluster.sample;
+    cluster.object("AuthorizationPolicy", &format!("{namespace}/{NAME}"))
 }
 
 async fn row(caller: &Probe, path: &str) -> Result<Calls, ProbeError> {
+    let namespace = &*caller.cluster.sample;
     // By the second name, so that these calls do not skew the counts of D11.
-    let url = format!("http://second-echo.{NAMESPACE}:8080{path}");
+    let url = format!("http://second-echo.{namespace}:8080{path}");
     caller.call(&[&url, "--count", &CALLS.to_string()]).await
 }
 
@@ -149,7 +158,7 @@ async fn in_both(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
             Ok(calls) => {
                 evidence.saw(
                     caller.object(),
-                    format!("{} calls of second-echo{path}, denied to `{}`", calls.sent, rule.from),
+                    format!("{} calls of second-echo{path}, denied to `{}`", calls.sent, rule.source(context)),
                     said,
                 );
             }
@@ -159,7 +168,7 @@ async fn in_both(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
                         caller.object(),
                         timeout.last()?
                     ))
-                    .expected_got(format!("calls denied to `{}` all {said}", rule.from), timeout.last()?)
+                    .expected_got(format!("calls denied to `{}` all {said}", rule.source(context)), timeout.last()?)
                     .hint("see the RBAC filters of echo's proxies in both clusters (istioctl proxy-config listener), EnvoyFilters, and whether mutual TLS gives the caller's identity")
                     .evidence(&evidence)
                     .into());

@@ -7,7 +7,7 @@ use harness::role::Role;
 use harness::wait::Look;
 
 use crate::shared::rows::{self, split, unanswered};
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 
 /// The check.
 pub const CASE: Case = Case {
@@ -30,24 +30,25 @@ const POLICY: &str = "apiVersion: security.istio.io/v1\nkind: PeerAuthentication
 const CALLS: u32 = 10;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let primary = context.primary();
     let mut evidence = Evidence::new();
     // Each server is asked from the other cluster: what is refused there crossed.
     let mut pairs = Vec::new();
     for role in Role::ALL {
         let outside = Probe::outside(context.cluster(role.other()), &context.budgets).await?;
-        for server in Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await? {
+        for server in Probe::find(context.cluster(role), namespace, "echo", &context.budgets).await? {
             pairs.push((outside.clone(), server));
         }
     }
     // An earlier run may have been killed in between.
-    primary.delete(POLICY, NAMESPACE).await?;
+    primary.delete(POLICY, namespace).await?;
     for (outside, server) in &pairs {
         becomes(context, outside, server, true, &mut evidence).await?;
     }
-    primary.apply(POLICY, NAMESPACE).await?;
+    primary.apply(POLICY, namespace).await?;
     let judged = refused(context, &pairs, &mut evidence).await;
-    let deleted = primary.delete(POLICY, NAMESPACE).await;
+    let deleted = primary.delete(POLICY, namespace).await;
     judged?;
     deleted?;
     for (outside, server) in &pairs {
@@ -75,6 +76,7 @@ async fn becomes(
     answered: bool,
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
+    let namespace = context.sample();
     let url = format!("http://{}:8080/{}/b2/plain", server.address, context.nonce);
     let what = if answered { "answered" } else { "refused" };
     let wait = context.wait(format!("plain text to {} to be {what}", server.object()), context.budgets.converge());
@@ -100,7 +102,7 @@ async fn becomes(
             Err(Fault::unknown(format!("plain text to {} is not answered even without STRICT: {}", server.object(), timeout.last()?)))
         }
         (Err(timeout), false) => Err(Finding::new(format!(
-            "{} answers plain text from {} although PeerAuthentication {NAMESPACE}/{NAME} of {} is STRICT",
+            "{} answers plain text from {} although PeerAuthentication {namespace}/{NAME} of {} is STRICT",
             server.object(),
             outside.object(),
             context.primary().name
@@ -114,7 +116,8 @@ async fn becomes(
 
 /// Calls inside the mesh are answered by both clusters all the same.
 async fn goes_on(context: &Context, caller: &Probe, evidence: &mut Evidence) -> Result<(), Fault> {
-    let url = format!("http://echo.{NAMESPACE}:8080/{}/b2/mesh", context.nonce);
+    let namespace = context.sample();
+    let url = format!("http://echo.{namespace}:8080/{}/b2/mesh", context.nonce);
     let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
     let wait = context.wait(format!("{} to be answered by both clusters", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {

@@ -13,9 +13,9 @@ use harness::role::Role;
 use harness::wait::Look;
 
 use crate::shared::access_log::{self, Entry};
-use crate::shared::peers::IDENTITY;
+use crate::shared::peers::CALLER;
 use crate::shared::rows::{self, CALLS, otherwise, split};
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::{callers, identity};
 
 /// The check.
 pub const CASE: Case = Case {
@@ -81,8 +81,9 @@ struct Row<'a> {
 type Logs = BTreeMap<String, Vec<Entry>>;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let callers = callers(context).await?;
-    let newest = Role::ALL.map(|role| access_log::newest(context.cluster(role), NAMESPACE, "app=echo"));
+    let newest = Role::ALL.map(|role| access_log::newest(context.cluster(role), namespace, "app=echo"));
     let before: BTreeMap<_, _> = try_join_all(newest).await?.into_iter().flatten().collect();
     let cells: Vec<(&Probe, &Protocol)> =
         callers.iter().flat_map(|caller| PROTOCOLS.iter().map(move |protocol| (caller, protocol))).collect();
@@ -133,12 +134,14 @@ async fn came_in(
     role: Role,
     before: &BTreeMap<String, k8s_openapi::jiff::Timestamp>,
 ) -> Result<(String, Vec<Entry>), ClusterError> {
+    let namespace = context.sample();
     let cluster = context.cluster(role);
-    Ok((cluster.name.clone(), access_log::came_in_after(cluster, NAMESPACE, "app=echo", before).await?))
+    Ok((cluster.name.clone(), access_log::came_in_after(cluster, namespace, "app=echo", before).await?))
 }
 
 /// Calls by one protocol until a row of them is answered as a whole, and by both clusters.
 async fn row<'a>(context: &Context, caller: &'a Probe, protocol: &'static Protocol) -> Result<Row<'a>, Fault> {
+    let namespace = context.sample();
     let clusters = Role::ALL.map(|role| context.cluster(role).name.as_str());
     let what = format!("{} calls of {} to be answered by both clusters", protocol.name, caller.object());
     let wait = context.wait(what, context.budgets.converge());
@@ -149,7 +152,7 @@ async fn row<'a>(context: &Context, caller: &'a Probe, protocol: &'static Protoc
         let mark = format!("{}/b6/{}/{word}-{body_kib}/{attempt}/", context.nonce, caller.pod);
         async move {
             let place = protocol.marked.map(|before| format!("{before}{mark}")).unwrap_or_default();
-            let url = format!("http://{SERVICE}.{NAMESPACE}:{port}{place}");
+            let url = format!("http://{SERVICE}.{namespace}:{port}{place}");
             let (count, body) = (CALLS.to_string(), body_kib.to_string());
             let call = [url.as_str(), "--protocol", word, "--count", &count, "--body-kib", &body, "--fresh-connection"];
             let said = |calls: &Calls, why| format!("not answered by {}: {why}", silent(calls, &clusters));
@@ -160,7 +163,7 @@ async fn row<'a>(context: &Context, caller: &'a Probe, protocol: &'static Protoc
     match answered.await {
         Ok(row) => Ok(row),
         Err(timeout) => Err(Finding::new(format!(
-            "{name} calls from {} to Service {NAMESPACE}/{SERVICE} are {}",
+            "{name} calls from {} to Service {namespace}/{SERVICE} are {}",
             caller.cluster.name,
             timeout.last()?
         ))
@@ -205,10 +208,12 @@ fn lacking(row: &Row, logs: &Logs) -> Option<String> {
 /// Every call of a row came to the servers' proxies from the caller's pod, under its identity, by its protocol.
 fn seen_by_servers(row: &Row, logs: &Logs, evidence: &mut Evidence) -> Result<(), Fault> {
     let (name, caller) = (row.protocol.name, row.caller.object());
+    let namespace = &*row.caller.cluster.sample;
+    let identity = identity(namespace, CALLER);
     for (cluster, answers) in &row.answers {
         for entry in lines(row, logs, cluster) {
-            if let Some((expected, got)) = stranger(entry, &row.caller.address, row.protocol.spoken) {
-                let proxy = format!("{cluster} proxy {NAMESPACE}/{}", entry.pod);
+            if let Some((expected, got)) = stranger(entry, &identity, &row.caller.address, row.protocol.spoken) {
+                let proxy = format!("{cluster} proxy {namespace}/{}", entry.pod);
                 return Err(Finding::new(format!("{proxy} sees {got} behind {name} calls of {caller}, not {expected}"))
                     .expected_got(expected, got)
                     .hint("on one network calls go straight from pod to pod, under mutual TLS: see PeerAuthentication, DestinationRules and the endpoint's TLS mode")
@@ -217,16 +222,16 @@ fn seen_by_servers(row: &Row, logs: &Logs, evidence: &mut Evidence) -> Result<()
             }
         }
         let spoken = if row.protocol.spoken.is_empty() { "TCP" } else { row.protocol.spoken };
-        let seen = format!("{answers} answers; the proxies there saw {IDENTITY} at {} by {spoken}", row.caller.address);
+        let seen = format!("{answers} answers; the proxies there saw {identity} at {} by {spoken}", row.caller.address);
         evidence.saw(&caller, format!("{name} from {} to {cluster}", row.caller.cluster.name), seen);
     }
     Ok(())
 }
 
 /// What is otherwise in a line than the call of this caller should leave: expected and got.
-fn stranger(entry: &Entry, address: &str, spoken: &str) -> Option<(String, String)> {
+fn stranger(entry: &Entry, identity: &str, address: &str, spoken: &str) -> Option<(String, String)> {
     let seen = [
-        (IDENTITY, &entry.identity, "no identity"),
+        (identity, &entry.identity, "no identity"),
         (address, &entry.peer, "no address"),
         (spoken, &entry.protocol, "no HTTP"),
     ];
@@ -241,7 +246,9 @@ mod tests {
     use harness::lab::probe::Calls;
     use rstest::rstest;
 
-    use super::{Entry, IDENTITY, PROTOCOLS, silent, stranger};
+    use super::{Entry, PROTOCOLS, silent, stranger};
+
+    const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/caller";
 
     #[rstest]
     #[case::one(&["cluster1/v1/a"], "cluster2")]
@@ -270,7 +277,7 @@ mod tests {
             identity: identity.to_string(),
             ..Entry::default()
         };
-        assert_eq!(stranger(&entry, "10.10.0.9", "HTTP/2").map(|(_, got)| got).as_deref(), got);
+        assert_eq!(stranger(&entry, IDENTITY, "10.10.0.9", "HTTP/2").map(|(_, got)| got).as_deref(), got);
     }
 
     #[test]

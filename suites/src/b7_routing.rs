@@ -11,7 +11,7 @@ use harness::problem::all_of;
 use harness::role::Role;
 
 use crate::shared::rows::{self, otherwise};
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 
 /// The check.
 pub const CASE: Case = Case {
@@ -81,10 +81,11 @@ impl Route {
 }
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let callers = callers(context).await?;
     let config = config(context);
     let judged = made_and_steered(context, &config, &callers).await;
-    let deleted = context.primary().delete(&config, NAMESPACE).await;
+    let deleted = context.primary().delete(&config, namespace).await;
     let services = try_join_all(Role::ALL.map(|role| delete(context.cluster(role)))).await;
     let evidence = judged?;
     deleted?;
@@ -93,28 +94,31 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 }
 
 async fn made_and_steered(context: &Context, config: &str, callers: &[Probe]) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     // What a killed run has left is written over.
     endpoints_gone(context, None).await?;
-    context.primary().apply(config, NAMESPACE).await?;
+    context.primary().apply(config, namespace).await?;
     steered(context, callers).await
 }
 
 async fn delete(cluster: &Cluster) -> Result<(), ClusterError> {
-    cluster.delete(&rows::service(NAME, Some(SERVERS)), NAMESPACE).await
+    let namespace = &*cluster.sample;
+    cluster.delete(&rows::service(NAME, Some(SERVERS)), namespace).await
 }
 
 /// Has the Service select nobody in this cluster, and echo elsewhere.
 async fn endpoints_gone(context: &Context, gone: Option<Role>) -> Result<(), ClusterError> {
+    let namespace = context.sample();
     let applied = Role::ALL.map(|role| async move {
         let selector = if Some(role) == gone { NOBODY } else { SERVERS };
-        context.cluster(role).apply(&rows::service(NAME, Some(selector)), NAMESPACE).await
+        context.cluster(role).apply(&rows::service(NAME, Some(selector)), namespace).await
     });
     try_join_all(applied).await.map(drop)
 }
 
 /// Every route in one VirtualService, so that a proxy that knows one knows all.
 fn config(context: &Context) -> String {
-    let host = rows::host(NAME);
+    let host = rows::host(NAME, context.sample());
     let subset = |route: Route| match route {
         Route::To(role) => {
             format!("{{name: {}, labels: {{topology.istio.io/cluster: {}}}}}", route.name(), context.cluster(role).name)
@@ -182,6 +186,7 @@ async fn each_route(context: &Context, caller: &Probe) -> Result<Evidence, Fault
 
 /// A row of calls by this route is answered by the clusters that it names, soon.
 async fn holds(context: &Context, caller: &Probe, route: Route, gone: Option<Role>) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let by: Vec<&str> = route
         .answered_by(caller.cluster.role, gone)
         .into_iter()
@@ -200,7 +205,7 @@ async fn holds(context: &Context, caller: &Probe, route: Route, gone: Option<Rol
             Ok(evidence)
         }
         Err(timeout) => Err(Finding::new(format!(
-            "calls of {} to Service {NAMESPACE}/{NAME}, sent {} by VirtualService and DestinationRule {NAME} of {}{without}, \
+            "calls of {} to Service {namespace}/{NAME}, sent {} by VirtualService and DestinationRule {NAME} of {}{without}, \
              are not answered by {} alone: {}",
             caller.object(),
             route.says(context),

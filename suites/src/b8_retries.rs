@@ -9,7 +9,7 @@ use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 
 use crate::shared::rows::{self, otherwise};
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 
 /// The check.
 pub const CASE: Case = Case {
@@ -30,6 +30,7 @@ pub const CASE: Case = Case {
 const CLOSED: u16 = 9;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let callers = callers(context).await?;
     // What a killed run has left is written over.
     let mut objects = Vec::new();
@@ -38,12 +39,12 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
         objects.push((context.cluster(dead.other()), rows::service(name(dead), Some("app: echo"))));
         objects.push((context.primary(), config(context, dead)));
     }
-    let applied = join_all(objects.iter().map(|(cluster, object)| cluster.apply(object, NAMESPACE))).await;
+    let applied = join_all(objects.iter().map(|(cluster, object)| cluster.apply(object, namespace))).await;
     let judged = match applied.into_iter().collect::<Result<Vec<_>, ClusterError>>() {
         Ok(_) => all_retried(context, &callers).await,
         Err(error) => Err(error.into()),
     };
-    let deleted = try_join_all(objects.iter().map(|(cluster, object)| cluster.delete(object, NAMESPACE))).await;
+    let deleted = try_join_all(objects.iter().map(|(cluster, object)| cluster.delete(object, namespace))).await;
     let evidence = judged?;
     deleted?;
     Ok(evidence)
@@ -73,7 +74,7 @@ async fn refusing(context: &Context, dead: Role) -> Result<String, Fault> {
 
 /// One path with the retries that Istio gives where none are said, and one without.
 fn config(context: &Context, dead: Role) -> String {
-    let (name, host, off) = (name(dead), rows::host(name(dead)), path(context, false));
+    let (name, host, off) = (name(dead), rows::host(name(dead), context.sample()), path(context, false));
     format!(
         "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\nspec:\n  hosts: [{host}]\n  \
          http:\n  - match: [{{uri: {{prefix: {off}}}}}]\n    route: [{{destination: {{host: {host}}}}}]\n    \
@@ -95,6 +96,7 @@ async fn all_retried(context: &Context, callers: &[Probe]) -> Result<Evidence, F
 }
 
 async fn retried(context: &Context, caller: &Probe, dead: Role) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let (service, refuses, live) =
         (name(dead), &context.cluster(dead).name, context.cluster(dead.other()).name.as_str());
     let mut evidence = Evidence::new();
@@ -112,7 +114,7 @@ async fn retried(context: &Context, caller: &Probe, dead: Role) -> Result<Eviden
         }
     };
     let calls_of = format!(
-        "calls of {} to Service {NAMESPACE}/{service}, whose endpoint in {refuses} refuses connections,",
+        "calls of {} to Service {namespace}/{service}, whose endpoint in {refuses} refuses connections,",
         caller.object()
     );
     match row(false).await {

@@ -11,7 +11,7 @@ use harness::check::{Context, Evidence, Fault, Finding};
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 use crate::shared::{headless, peers, rows};
 
 /// The check.
@@ -39,9 +39,10 @@ const HEADLESS: &str = "echo-pods";
 const CALLS: u32 = 20;
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let (callers, mut servers) = (callers(context).await?, Vec::new());
     for role in Role::ALL {
-        servers.extend(Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await?);
+        servers.extend(Probe::find(context.cluster(role), namespace, "echo", &context.budgets).await?);
     }
     let remote = join_all(callers.iter().map(|caller| by_remote_alone(context, caller)));
     let headless = join_all(callers.iter().map(|caller| pod_by_pod(context, caller, &servers)));
@@ -55,8 +56,9 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 
 /// Every call of the Service is answered, by the remote cluster.
 async fn by_remote_alone(context: &Context, caller: &Probe) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let (name, remote) = (&caller.cluster.name, &context.remote().name);
-    let url = format!("http://{REMOTE}.{NAMESPACE}:8080/{}/b9/{}/{}", context.nonce, caller.cluster.role, caller.pod);
+    let url = format!("http://{REMOTE}.{namespace}:8080/{}/b9/{}/{}", context.nonce, caller.cluster.role, caller.pod);
     let wait = context.wait(format!("{} to be answered by {remote}", caller.object()), context.budgets.converge());
     let seen = wait.until(|| async {
         rows::look(caller.call(&[&url, "--count", &CALLS.to_string()]).await, |calls| otherwise(calls, remote))
@@ -68,11 +70,11 @@ async fn by_remote_alone(context: &Context, caller: &Probe) -> Result<Evidence, 
             Ok(evidence)
         }
         Err(timeout) => Err(Finding::new(format!(
-            "calls from {name} to Service {NAMESPACE}/{REMOTE}, whose pods are all in {remote}, are not served: {}",
+            "calls from {name} to Service {namespace}/{REMOTE}, whose pods are all in {remote}, are not served: {}",
             timeout.last()?
         ))
         .expected_got(format!("{CALLS} answers of {remote}"), timeout.last()?)
-        .hint(format!("compare Service {NAMESPACE}/{REMOTE} of both clusters (it must be in the caller's too, and be exported: annotation networking.istio.io/exportTo), and see its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{NAMESPACE}", caller.cluster.context, caller.pod))
+        .hint(format!("compare Service {namespace}/{REMOTE} of both clusters (it must be in the caller's too, and be exported: annotation networking.istio.io/exportTo), and see its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context, caller.pod))
         .into()),
     }
 }
@@ -89,6 +91,7 @@ fn otherwise(calls: &Calls, remote: &str) -> Option<String> {
 
 /// The caller's proxy knows each pod of the headless Service, and calls of a pod reach it under mutual TLS.
 async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let mut evidence = Evidence::new();
     headless::known(context, caller, HEADLESS, servers, &mut evidence).await?;
     let mark = format!("/{}/b9/{}/{}/pods/", context.nonce, caller.cluster.role, caller.pod);
@@ -103,7 +106,7 @@ async fn pod_by_pod(context: &Context, caller: &Probe, servers: &[Probe]) -> Res
         );
         answered.add(calls);
     }
-    let url = format!("http://{HEADLESS}.{NAMESPACE}:8080/{}/b9/named", context.nonce);
+    let url = format!("http://{HEADLESS}.{namespace}:8080/{}/b9/named", context.nonce);
     // A caller of each cluster is told its own pods; nothing hangs on it.
     let named = caller.call(&[&url, "--count", "5", "--fresh-connection"]).await?;
     let said = match named.answered {

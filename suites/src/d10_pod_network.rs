@@ -169,8 +169,8 @@ impl Trouble {
 /// Notes every route between nodes; returns a cause line for each that is not as it should be, and the commands that
 /// put them back.
 async fn routes(context: &Context, evidence: &mut Evidence) -> (Vec<String>, Vec<String>) {
-    let expected = &context.lab.file.routes;
-    let missing = match missing_routes(&context.lab.engine, expected).await {
+    let expected = context.lab.routes();
+    let missing = match missing_routes(&context.lab.engine, &expected).await {
         Ok(missing) => missing,
         Err(error) => {
             evidence.note(format!("the routes of the nodes could not be read: {error}"));
@@ -184,7 +184,7 @@ async fn routes(context: &Context, evidence: &mut Evidence) -> (Vec<String>, Vec
             .find(|cluster| cluster.nodes.values().any(|node| node == address))
             .map(|cluster| cluster.name.clone())
     };
-    for route in expected {
+    for route in &expected {
         let got = missing.iter().find(|(lost, _)| lost == route).map(|(_, got)| got.clone());
         let node = context.cluster(route.role).object("node", &route.node);
         evidence.saw(node, format!("route to {}", route.pods), got.unwrap_or_else(|| format!("via {}", route.via)));

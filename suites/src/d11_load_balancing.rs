@@ -20,7 +20,7 @@ use kube::ResourceExt;
 
 use crate::shared::access_log::{self, Way, tally};
 use crate::shared::rows::split;
-use crate::shared::sample::{NAMESPACE, callers, has_proxy};
+use crate::shared::sample::{callers, has_proxy};
 use crate::shared::{ladder, peers};
 
 /// The clause.
@@ -40,7 +40,6 @@ pub const CASE: Case = Case {
 
 /// So many calls end in time on a busy machine, before the question itself is given up.
 const ROW: u32 = 50;
-const SERVICE: &str = "Service meshproof-sample/echo";
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {
     match served(context).await {
@@ -83,6 +82,11 @@ async fn served(context: &Context) -> Result<Evidence, Fault> {
     Ok(evidence)
 }
 
+/// The Service that is called, for people.
+fn service(caller: &Probe) -> String {
+    format!("Service {}/echo", caller.cluster.sample)
+}
+
 /// The part of the path that only the sample of this caller has.
 fn mark(context: &Context, caller: &Probe) -> String {
     format!("/{}/d11/{}/{}/sample", context.nonce, caller.cluster.role, caller.pod)
@@ -90,9 +94,10 @@ fn mark(context: &Context, caller: &Probe) -> String {
 
 /// Pods of echo that are ready: name, and `cluster1 pod x/y on node z`.
 async fn servers(context: &Context) -> Result<BTreeMap<String, String>, Fault> {
+    let namespace = context.sample();
     let mut servers = BTreeMap::new();
     for role in Role::ALL {
-        for server in Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await? {
+        for server in Probe::find(context.cluster(role), namespace, "echo", &context.budgets).await? {
             servers.insert(server.pod.clone(), format!("{} on node {}", server.object(), server.node));
         }
     }
@@ -101,16 +106,17 @@ async fn servers(context: &Context) -> Result<BTreeMap<String, String>, Fault> {
 
 /// Every ready pod of echo has a sidecar: without one requests are answered, but nobody knows who asked.
 async fn in_the_mesh(context: &Context) -> Result<(), Fault> {
+    let namespace = context.sample();
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        for pod in cluster.pods(NAMESPACE, "app=echo").await? {
+        for pod in cluster.pods(namespace, "app=echo").await? {
             if pod_ready(&pod) != Look::Yes(()) || has_proxy(&pod) {
                 continue;
             }
-            let object = cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any()));
-            return Err(Finding::new(format!("{object} behind {SERVICE} has no sidecar"))
+            let object = cluster.object("pod", &format!("{namespace}/{}", pod.name_any()));
+            return Err(Finding::new(format!("{object} behind Service {namespace}/echo has no sidecar"))
                 .expected_got("the annotation sidecar.istio.io/status, which the injection webhook sets", "absent")
-                .hint(format!("see the label istio-injection of namespace {NAMESPACE}, the label sidecar.istio.io/inject of the pod, and whether the webhook is called (D8)"))
+                .hint(format!("see the label istio-injection of namespace {namespace}, the label sidecar.istio.io/inject of the pod, and whether the webhook is called (D8)"))
                 .into());
         }
     }
@@ -137,10 +143,11 @@ fn every_server_answers(
     let answered = |pod: &str| calls.by.keys().any(|who| who.rsplit('/').next() == Some(pod));
     let Some((_, silent)) = servers.iter().find(|(pod, _)| !answered(pod)) else { return Ok(()) };
     Err(Finding::new(format!(
-        "{silent} answered none of {} requests from {} on node {} to {SERVICE}",
+        "{silent} answered none of {} requests from {} on node {} to {}",
         calls.sent,
         caller.object(),
-        caller.node
+        caller.node,
+        service(caller)
     ))
     .expected_got("answers of every ready pod of echo", all_of(&calls.by.keys().collect::<Vec<_>>()))
     .hint("see whether the caller's proxy lists that endpoint as healthy (D7), and DestinationRules for echo")
@@ -156,11 +163,11 @@ async fn sample(
     evidence: &mut Evidence,
 ) -> Result<Calls, Fault> {
     let name = &caller.cluster.name;
-    let base = "http://echo.meshproof-sample:8080";
+    let (base, service) = (format!("http://echo.{}:8080", context.sample()), service(caller));
     let first = format!("{base}/{}/d11/{}/first", context.nonce, caller.cluster.role);
     if let Err(timeout) = converge(context, caller, &[&first]).await? {
         return Err(Finding::new(format!(
-            "no three requests in a row from {name} to {SERVICE} are answered: {}",
+            "no three requests in a row from {name} to {service} are answered: {}",
             timeout.last()?
         ))
         .expected_got("answers", timeout.to_string())
@@ -184,7 +191,7 @@ async fn sample(
         evidence.saw(caller.object(), "failures", calls.failure_line());
         let at = failed_at(context, caller, &mark).await;
         let line = format!(
-            "{} of {} requests from {name} to {SERVICE} failed: {}",
+            "{} of {} requests from {name} to {service} failed: {}",
             calls.sent - calls.answered,
             calls.sent,
             calls.failure_line()
@@ -199,7 +206,7 @@ async fn sample(
     let expected: Vec<String> = Role::ALL.iter().map(|role| context.cluster(*role).name.clone()).collect();
     let judgement = design.judge(&calls.by_cluster(), &expected);
     evidence.saw(caller.object(), "verdict on its sample", &judgement);
-    match cause(&judgement, name, calls.sent) {
+    match cause(&judgement, name, &service, calls.sent) {
         None if judgement.is_even() => Ok(calls),
         None => Err(Fault::unknown(judgement)),
         Some(cause) => Err(Finding::new(cause)
@@ -220,17 +227,17 @@ fn why_refused(context: &Context, failures: &str) -> String {
 }
 
 /// The cause line of an uneven split; none for an even one, and for too few answers.
-fn cause(judgement: &Judgement, from: &str, sent: u32) -> Option<String> {
+fn cause(judgement: &Judgement, from: &str, service: &str, sent: u32) -> Option<String> {
     match judgement {
         Judgement::Even { .. } | Judgement::TooFew { .. } => None,
         Judgement::Missing { backend, .. } => {
-            Some(format!("{backend} answered none of {sent} requests from {from} to {SERVICE}"))
+            Some(format!("{backend} answered none of {sent} requests from {from} to {service}"))
         }
         Judgement::Skewed { p_value, limit, split } => Some(format!(
-            "requests from {from} to {SERVICE} are not shared evenly: {split} answers (p = {p_value:.1e}, alarm at {limit:.1e})"
+            "requests from {from} to {service} are not shared evenly: {split} answers (p = {p_value:.1e}, alarm at {limit:.1e})"
         )),
         Judgement::Unexpected { backend, count } => Some(format!(
-            "`{backend}`, which is no cluster of this lab, answered {count} of {sent} requests from {from} to {SERVICE}"
+            "`{backend}`, which is no cluster of this lab, answered {count} of {sent} requests from {from} to {service}"
         )),
     }
 }
@@ -258,10 +265,11 @@ async fn converge(context: &Context, caller: &Probe, call: &[&str]) -> Result<Re
 
 /// Where the caller's proxy had sent the requests that failed, if its log says so.
 async fn failed_at(context: &Context, caller: &Probe, mark: &str) -> String {
+    let namespace = context.sample();
     let wait = context.wait("the log of the caller's proxy", context.budgets.request());
     let failed = wait
         .until(|| async {
-            match access_log::requests(&caller.cluster, NAMESPACE, "app=caller", Way::Out, mark).await {
+            match access_log::requests(&caller.cluster, namespace, "app=caller", Way::Out, mark).await {
                 Ok(all) => {
                     let failed: Vec<_> = all.into_iter().filter(|entry| entry.code != 200).collect();
                     if failed.is_empty() { Look::NotYet("no failed request".to_string()) } else { Look::Yes(failed) }
@@ -300,7 +308,7 @@ mod tests {
     fn the_cause_names_who_did_not_answer(#[case] counts: &[(&str, u32)], #[case] expected: Option<&str>) {
         let counts = counts.iter().map(|(name, count)| (name.to_string(), *count)).collect();
         let judgement = Design::pair(2).judge(&counts, &["cluster1".to_string(), "cluster2".to_string()]);
-        let cause = cause(&judgement, "cluster1", 80);
+        let cause = cause(&judgement, "cluster1", "Service meshproof-sample/echo", 80);
         match (cause, expected) {
             (Some(cause), Some(expected)) => assert!(cause.starts_with(expected), "{cause}"),
             (cause, expected) => assert_eq!(cause.as_deref(), expected),

@@ -60,11 +60,12 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
     let mut wrong = Vec::new();
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        let file = home.inventory(&context.scenario().lab, role);
+        let (lab, member) = (&context.scenario().lab, &cluster.member);
+        let file = home.inventory(lab, member.clone());
         let before: BTreeSet<Entry> = serde_json::from_slice(&std::fs::read(&file)?)?;
         let after = inventory::take(cluster).await?;
         let installed: BTreeSet<Entry> =
-            serde_json::from_slice(&std::fs::read(home.inventory_at_clean_up(&context.scenario().lab, role))?)?;
+            serde_json::from_slice(&std::fs::read(home.inventory_at_clean_up(lab, member.clone()))?)?;
         let difference = compare(&before, &installed, &after, &release);
         evidence.saw(
             &cluster.name,

@@ -25,7 +25,7 @@ use crate::shared::address::AddressBook;
 use crate::shared::gateway_traffic::{self as gateway, Counter};
 use crate::shared::istiod;
 use crate::shared::rows::{self, split, unanswered};
-use crate::shared::sample::{NAMESPACE, callers};
+use crate::shared::sample::callers;
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -142,22 +142,26 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
 /// Proxies that must be connected: those of callers and echo in the remote cluster that are ready and stay; and all
 /// connections.
 async fn needed_and_connected(context: &Context) -> Result<(Vec<String>, Vec<(String, Connection)>), Fault> {
+    let namespace = context.sample();
     let mut needed = Vec::new();
     for app in ["caller", "echo"] {
-        let pods = Probe::find(context.remote(), NAMESPACE, app, &context.budgets).await?;
-        needed.extend(pods.iter().map(|pod| format!("{}.{NAMESPACE}", pod.pod)));
+        let pods = Probe::find(context.remote(), namespace, app, &context.budgets).await?;
+        needed.extend(pods.iter().map(|pod| format!("{}.{namespace}", pod.pod)));
     }
     Ok((needed, connections(context).await?))
 }
 
-/// Connections of all replicas of istiod, each with its replica.
+/// Connections of all replicas of istiod, each with its replica; those of the workloads of other remotes are judged there.
 async fn connections(context: &Context) -> Result<Vec<(String, Connection)>, Fault> {
     let primary = context.primary();
+    let samples = context.scenario().pairs().into_iter().map(|pair| format!(".{}", pair.sample_namespace()));
+    let others: Vec<String> = samples.filter(|of| of[1..] != *context.sample()).collect();
     let mut all = Vec::new();
     for replica in istiod::replicas(primary).await? {
         let page = istiod::debug(primary, &replica, "/debug/connections").await?;
         let object = istiod::object(primary, &replica);
-        all.extend(connections_of(&page).into_iter().map(|connection| (object.clone(), connection)));
+        let ours = connections_of(&page).into_iter().filter(|(proxy, _)| !others.iter().any(|of| proxy.ends_with(of)));
+        all.extend(ours.map(|connection| (object.clone(), connection)));
     }
     Ok(all)
 }
@@ -212,7 +216,7 @@ async fn istiod_is_reached(context: &Context, evidence: &mut Evidence) -> Result
     let remote = context.remote();
     // Whether the webhook likes the pod is judged by D8; here it has to be called.
     let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": format!("dry-run-{}", context.scope.to_lowercase()), "labels": {"sidecar.istio.io/inject": "true"}},
+        "metadata": {"name": format!("dry-run-{}", context.scope.to_lowercase().replace('/', "-")), "labels": {"sidecar.istio.io/inject": "true"}},
         "spec": {"containers": [{"name": "app", "image": "none", "imagePullPolicy": "Never"}]}
     }))?;
     let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_string()) };
@@ -245,8 +249,9 @@ fn show_istiod(counters: &[Counter], evidence: &mut Evidence) {
 /// Calls that are all answered, some by the other cluster: what stays at home, or fails, would leave no trace at the
 /// gateway in any case. Whether calls are answered is no question of this clause.
 async fn crossing(context: &Context, caller: &Probe, there: &str) -> Result<Calls, Fault> {
+    let namespace = context.sample();
     // Not echo itself: calls beside those that D11 counts would skew them, for a proxy prefers who has less to do.
-    let url = format!("http://second-echo.{NAMESPACE}:8080/{}/d13/{}", context.nonce, caller.cluster.role);
+    let url = format!("http://second-echo.{namespace}:8080/{}/d13/{}", context.nonce, caller.cluster.role);
     let wait = context.wait(format!("calls from {} to cross", caller.object()), context.budgets.converge());
     let calls = wait.until(|| async {
         rows::look(caller.call(&[&url, "--count", &CALLS.to_string()]).await, |calls| unanswered(calls, &[there]))

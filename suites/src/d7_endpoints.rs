@@ -21,9 +21,8 @@ use k8s_openapi::api::core::v1::Service;
 
 use crate::shared::address::AddressBook;
 use crate::shared::envoy::{Endpoint, Proxy};
-use crate::shared::sample::NAMESPACE;
 use crate::shared::shards::{shards, unknown_to_istiod, wrong};
-use crate::shared::{ladder, sample, scaling};
+use crate::shared::{ladder, rows, sample, scaling};
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -52,7 +51,6 @@ pub const CASE: Case = Case {
     }),
 };
 
-const HOST: &str = "echo.meshproof-sample.svc.cluster.local";
 const PORT: u64 = 8080;
 
 /// Addresses of ready pods, each with the pod's name and cluster.
@@ -66,6 +64,7 @@ async fn judge(context: &Context) -> Result<Evidence, Fault> {
 }
 
 async fn known(context: &Context) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let mut evidence = Evidence::new();
     for role in Role::ALL {
         is_named(context, role, &mut evidence).await?;
@@ -79,18 +78,18 @@ async fn known(context: &Context) -> Result<Evidence, Fault> {
                 return Err(Finding::new(format!("{} has no sidecar, so it knows no endpoints", caller.object()))
                     .expected_got("the annotation sidecar.istio.io/status, which the injection webhook sets", "absent")
                     .hint(format!(
-                        "see the label istio-injection of namespace {NAMESPACE}, and whether the webhook is called (D8)"
+                        "see the label istio-injection of namespace {namespace}, and whether the webhook is called (D8)"
                     ))
                     .evidence(&evidence)
                     .into());
             }
             // Seen from the other cluster than the one that scales: this is what crosses.
             if role == Role::Primary {
-                across.push(Proxy::open(cluster, NAMESPACE, &caller.pod).await?);
+                across.push(Proxy::open(cluster, namespace, &caller.pod).await?);
             }
         }
         for pod in proxied {
-            proxies.push(Proxy::open(cluster, NAMESPACE, &pod).await?);
+            proxies.push(Proxy::open(cluster, namespace, &pod).await?);
         }
     }
     for (ip, pod) in sample::echoes(context).await? {
@@ -104,31 +103,40 @@ async fn known(context: &Context) -> Result<Evidence, Fault> {
     Ok(evidence)
 }
 
+fn host(context: &Context) -> String {
+    rows::host("echo", context.sample())
+}
+
 /// The cluster of a client has the Service itself: names are looked up there, wherever the endpoints are.
 async fn is_named(context: &Context, role: Role, evidence: &mut Evidence) -> Result<(), Fault> {
+    let namespace = context.sample();
     let cluster = context.cluster(role);
-    let object = cluster.object("Service", &format!("{NAMESPACE}/echo"));
-    let found = cluster.api::<Service>(NAMESPACE).get_opt("echo").await;
-    let found = found.map_err(cluster.refused(format!("show Service {NAMESPACE}/echo")))?;
+    let object = cluster.object("Service", &format!("{namespace}/echo"));
+    let found = cluster.api::<Service>(namespace).get_opt("echo").await;
+    let found = found.map_err(cluster.refused(format!("show Service {namespace}/echo")))?;
     let address = found.and_then(|service| service.spec?.cluster_ip);
     evidence.saw(&object, "spec.clusterIP", address.as_deref().unwrap_or("no such Service"));
     match address {
         Some(_) => Ok(()),
-        None => {
-            Err(Finding::new(format!("{object} is not there, so pods of {} do not find the name {HOST}", cluster.name))
-                .expected_got("a Service echo in each cluster", "no such Service")
-                .hint("a Service must be in both clusters: a name is looked up in the client's own (istio/istio#58340)")
-                .evidence(evidence)
-                .into())
-        }
+        None => Err(Finding::new(format!(
+            "{object} is not there, so pods of {} do not find the name {}",
+            cluster.name,
+            host(context)
+        ))
+        .expected_got("a Service echo in each cluster", "no such Service")
+        .hint("a Service must be in both clusters: a name is looked up in the client's own (istio/istio#58340)")
+        .evidence(evidence)
+        .into()),
     }
 }
 
 /// Each replica of istiod holds exactly the ready pods of each cluster, in the shard of that cluster.
 async fn is_held(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let namespace = context.sample();
+    let host = host(context);
     let wait = context.wait("istiod to hold the endpoints of echo", context.budgets.endpoints());
     let held = wait.until(|| async {
-        match futures::join!(sample::echoes(context), shards(context, HOST, NAMESPACE, PORT)) {
+        match futures::join!(sample::echoes(context), shards(context, &host, namespace, PORT)) {
             (Ok(pods), Ok(replicas)) => wrong(&pods, &replicas).map_or(Look::Yes(replicas), Look::NotYet),
             (Err(error), _) => Look::unable(error),
             (_, Err(fault)) => fault.into(),
@@ -139,7 +147,7 @@ async fn is_held(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
             for (istiod, shards) in replicas {
                 for (cluster, held) in shards {
                     let held = all_of(&held.iter().collect::<Vec<_>>());
-                    evidence.saw(&istiod, format!("/debug/endpointShardz of {HOST}, shard of {cluster}"), held);
+                    evidence.saw(&istiod, format!("/debug/endpointShardz of {host}, shard of {cluster}"), held);
                 }
             }
             Ok(())
@@ -154,8 +162,10 @@ async fn is_held(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
 
 /// Waits until the proxy lists exactly the ready pods of both clusters.
 async fn lists_all(context: &Context, proxy: &Proxy) -> Result<Evidence, Fault> {
+    let namespace = context.sample();
     let mut evidence = Evidence::new();
-    let upstream = format!("outbound|{PORT}||{HOST}");
+    let host = host(context);
+    let upstream = format!("outbound|{PORT}||{host}");
     let compare = || async {
         let pods = sample::echoes(context).await?;
         let listed = proxy.endpoints_of(&upstream).await?;
@@ -182,7 +192,7 @@ async fn lists_all(context: &Context, proxy: &Proxy) -> Result<Evidence, Fault> 
         return Ok(evidence);
     }
     // It only explains the difference, which stands without it.
-    let held = shards(context, HOST, NAMESPACE, PORT).await.unwrap_or_default();
+    let held = shards(context, &host, namespace, PORT).await.unwrap_or_default();
     let istiod_lacks = held.into_iter().find_map(|(istiod, shards)| {
         unknown_to_istiod(&pods, &shards).map(|(ip, pod)| {
             format!("{istiod} itself does not hold {ip} of {pod}: see its /debug/clusterz and the remote secret")
@@ -270,7 +280,7 @@ impl Difference {
         if !unhealthy.is_empty() {
             return format!("{} lists endpoint {}{instead}", proxy.object(), all_of(&unhealthy));
         }
-        format!("{} lists endpoint {} for {HOST}, which is no ready pod of it", proxy.object(), all_of(&extra))
+        format!("{} lists endpoint {} for echo, which is no ready pod of it", proxy.object(), all_of(&extra))
     }
 }
 

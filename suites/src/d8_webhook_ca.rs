@@ -22,7 +22,7 @@ use serde_json::json;
 use crate::shared::certificate::{fingerprint, normal};
 use crate::shared::leading::{leads_not, root_of_primary};
 use crate::shared::webhook::{REVISION, ca_bundle, injectors, labelled};
-use crate::shared::writer::{audit, manager_of};
+use crate::shared::writer::{NOT_TOLD, audit, manager_of};
 
 /// The clause.
 pub const CASE: Case = Case {
@@ -87,6 +87,10 @@ async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
     let root = root_of_primary(mesh).await?;
     let mut evidence = Evidence::new();
     for (name, manager) in all_patched(mesh, &root, &mut evidence).await? {
+        if manager == NOT_TOLD && mesh.remote().is_recorded() {
+            evidence.note(format!("who wrote the caBundle of {} is not told", object(mesh.remote(), &name)));
+            continue;
+        }
         by_istiod(mesh.remote(), &name, &manager, &evidence)?;
     }
     Ok(evidence)

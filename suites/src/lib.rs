@@ -28,6 +28,8 @@ mod d6_remote_secret;
 mod d7_endpoints;
 mod d8_webhook_ca;
 mod d9_root_configmaps;
+#[cfg(test)]
+mod inspected;
 mod shared;
 
 use harness::check::Case;
@@ -64,6 +66,9 @@ pub fn registry() -> Vec<Case> {
         b13_cluster_local::CASE,
     ]
 }
+
+#[cfg(test)]
+mod field_issues;
 
 #[cfg(test)]
 mod tests {
@@ -110,7 +115,7 @@ mod tests {
     fn every_need_is_a_step_or_another_clause() {
         let steps = steps();
         let known: BTreeSet<&str> =
-            steps.iter().map(|step| step.id).chain(registry().iter().map(|case| case.id)).collect();
+            steps.iter().map(|step| step.id.as_str()).chain(registry().iter().map(|case| case.id)).collect();
         for case in registry() {
             for need in case.needs {
                 assert!(known.contains(need) && *need != case.id, "{} needs {need}", case.id);
@@ -139,7 +144,8 @@ mod tests {
     #[test]
     fn every_check_is_the_first_to_turn_red_in_some_sabotage() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let steps: Vec<&str> = steps().iter().map(|step| step.id).collect();
+        let steps = steps();
+        let steps: Vec<&str> = steps.iter().map(|step| step.id.as_str()).collect();
         let sabotages = harness::sabotage::choose(&root, &[], &registry(), &steps).expect("the catalogue is sound");
         let first: BTreeSet<&str> =
             sabotages.iter().filter_map(|sabotage| sabotage.red.first()).map(String::as_str).collect();
@@ -152,7 +158,7 @@ mod tests {
     #[case::remote(Role::Remote)]
     fn the_manifest_gives_exactly_the_rights_of_the_table(#[case] role: Role) {
         let istio = IstioNamespace::default();
-        let text = rbac::manifest(&registry(), role, &istio, &Subject::usual(&istio));
+        let text = rbac::manifest(&registry(), role, &istio, &Subject::usual(&istio, rbac::READER));
         let given: BTreeSet<(bool, String, String, String, String)> = serde_yaml_ng::Deserializer::from_str(&text)
             .map(|document| Value::deserialize(document).expect("YAML"))
             .flat_map(|object| {
@@ -200,20 +206,28 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_scenario_of_the_project_is_sound() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    /// What a scenario of the project can name.
+    pub fn with_known<T>(work: impl FnOnce(Known<'_>) -> T) -> T {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let versions = Versions::parse(include_str!("../../kind/versions.toml")).expect("the versions file is sound");
         let steps: Vec<String> = steps().iter().map(|step| step.id.to_string()).collect();
         let names: Vec<&str> = steps.iter().map(String::as_str).collect();
-        let sabotages = harness::sabotage::choose(&root.join(".."), &[], &registry(), &names).expect("it is sound");
+        let sabotages = harness::sabotage::choose(&root, &[], &registry(), &names).expect("it is sound");
         let cases: Vec<_> = registry().iter().map(Case::outline).collect();
-        let known = Known { versions: &versions, cases: &cases, steps: &steps, sabotages: &sabotages };
+        work(Known { versions: &versions, cases: &cases, steps: &steps, sabotages: &sabotages })
+    }
+
+    #[test]
+    fn every_scenario_of_the_project_is_sound() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let folders = ["scenarios", "scenarios/field", "tests/lab"].map(|folder| root.join(folder));
         let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).expect("it is there").flatten());
-        for path in files.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "yaml")) {
-            read(&path, known).unwrap_or_else(|problems| panic!("{problems}"));
-        }
+        let files = files.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "yaml"));
+        with_known(|known| {
+            files.for_each(|path| {
+                read(&path, known).unwrap_or_else(|problems| panic!("{problems}"));
+            })
+        });
     }
 
     #[test]

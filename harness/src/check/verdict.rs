@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::Evidence;
 use super::layer::Broken;
+use crate::field::Like;
 use crate::wait::Look;
 
 /// What is wrong with the mesh, in one sentence that names the object, with what was seen.
@@ -21,6 +22,9 @@ pub struct Finding {
     /// Where requests across clusters break first, where that is the matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken: Option<Broken>,
+    /// Field issues in which the same check said the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub like: Vec<Like>,
     /// What had been seen until then.
     #[serde(default)]
     pub evidence: Evidence,
@@ -35,6 +39,7 @@ impl Finding {
             got: String::new(),
             hint: None,
             broken: None,
+            like: Vec::new(),
             evidence: Evidence::new(),
         }
     }
@@ -58,10 +63,11 @@ impl Finding {
         self
     }
 
-    /// What to look at, a line each: the first broken layer, and the hint.
+    /// What to look at, a line each: the first broken layer, the hint, and field issues that look the same.
     pub fn advice(&self) -> Vec<String> {
         let broken = self.broken.iter().map(Broken::to_string);
-        broken.chain(self.hint.iter().map(|hint| format!("hint: {hint}"))).collect()
+        let hint = self.hint.iter().map(|hint| format!("hint: {hint}"));
+        broken.chain(hint).chain(self.like.iter().map(Like::to_string)).collect()
     }
 
     /// Adds what was seen so far.

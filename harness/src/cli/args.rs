@@ -7,11 +7,20 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::exit::Exit;
 
+mod bundle;
+mod candidate;
+mod field;
+mod inspect;
 mod matrix;
 mod own;
+pub mod remotes;
 mod request;
 mod versions;
 
+pub use bundle::{CaptureWish, Capturing, Rebuild};
+pub use candidate::CandidateFlags;
+pub use field::{FieldArgs, FieldListing, FieldRun, FieldVerb};
+pub use inspect::Inspecting;
 pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
@@ -74,8 +83,26 @@ pub enum Verb {
     /// Leaves `junit.xml` and `events.jsonl` in a new folder below --runs, and diagnostics if something is not as
     /// expected.
     ///
+    /// With a BUNDLE that `capture` wrote, the mesh that it tells of is rebuilt and judged.
+    ///
     /// Example: `meshproof run --pause-after annotate-namespace --keep on-failure`
+    ///
+    /// Example: `meshproof run bundle`
     Run(Run),
+    /// Read a mesh of your own, and write a folder that tells of it: a bundle, from which `run` rebuilds it.
+    ///
+    /// Only reads, and writes nothing but that folder: versions, values, mesh config, annotations, webhooks, the gateway,
+    /// the shape of the remote secret. No token, no key, no certificate; a person can read all of it before sharing it.
+    ///
+    /// Example: `meshproof capture --contexts prod-a,prod-b --anonymise -o bundle`
+    Capture(Capturing),
+    /// Judge two archives of `istioctl bug-report`, the primary's first, as far as they tell; no cluster is asked.
+    ///
+    /// The same clauses as `check --read-only`; what a bug report does not hold cannot be told. Nothing is unpacked onto the
+    /// disk.
+    ///
+    /// Example: `meshproof inspect primary.tar.gz remote.tar.gz`
+    Inspect(Inspecting),
     /// Run combinations of versions and scenarios one after the other, and print one table of them.
     ///
     /// Does what `run` does for each, and goes on whatever comes of it. Leaves a table (`table.txt`, `table.md`), one
@@ -109,6 +136,10 @@ pub enum Verb {
     ///
     /// Example: `meshproof scenario new mine.yaml`
     Scenario(Scenario),
+    /// List or run field issues: what users met, reproduced on a lab.
+    ///
+    /// Example: `meshproof field list`, then `meshproof field run f05-secret-rotated --istio 1.29.2`
+    Field(FieldArgs),
     /// List, get, verify, prune, save or load the images of a lab.
     ///
     /// Example: `meshproof images build`
@@ -208,12 +239,19 @@ pub struct Shape {
     /// Give each cluster so many nodes, one of them the control plane [default: the scenario's, else 1].
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub nodes: Option<String>,
-    /// Install Istio into this namespace of both clusters [default: the scenario's, else istio-system].
+    /// Join so many remotes to the primary: cluster2, cluster3 and so on, each judged with the primary [default: the
+    /// scenario's, else 1].
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    pub remotes: Option<String>,
+    /// Install Istio into this namespace of all clusters [default: the scenario's, else istio-system].
     #[arg(long, alias = "istioNamespace", value_name = "NAMESPACE", allow_hyphen_values = true)]
     pub istio_namespace: Option<String>,
     /// What it is made of.
     #[command(flatten)]
     pub versions: VersionFlags,
+    /// What is judged in the place of a release's own.
+    #[command(flatten)]
+    pub candidate: CandidateFlags,
 }
 
 /// Flags of `up`.
@@ -233,6 +271,9 @@ pub struct Up {
 /// Flags of `plan`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Planning {
+    /// What is rebuilt, if that is what is wanted.
+    #[command(flatten)]
+    pub rebuild: Rebuild,
     /// Flags of verbs that concern checks.
     #[command(flatten)]
     pub judging: Judging,
@@ -302,6 +343,9 @@ pub struct Choice {
 /// Flags of `run`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 pub struct Run {
+    /// What is rebuilt, if that is what is wanted.
+    #[command(flatten)]
+    pub rebuild: Rebuild,
     /// Flags of every verb.
     #[command(flatten)]
     pub common: Common,
@@ -501,12 +545,15 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Report(_) => "report",
             Verb::Scenario(_) => "scenario",
+            Verb::Field(_) => "field",
             Verb::Images(_) => "images",
             Verb::Versions(_) => "versions",
+            Verb::Capture(_) => "capture",
+            Verb::Inspect(_) => "inspect",
         }
     }
 
-    /// The flags of every verb; `report`, `scenario` and `versions` have none of them.
+    /// The flags of every verb; `report`, `scenario`, `versions`, `field list`, `capture` and `inspect` have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Uninstall(common) | Verb::Status(common) => Some(common),
@@ -517,8 +564,10 @@ impl Verb {
             Verb::Prove(proving) => Some(&proving.common),
             Verb::Down(down) => Some(&down.common),
             Verb::Run(run) => Some(&run.common),
+            Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => Some(&run.common),
             Verb::Matrix(args) => Some(&args.common),
-            Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
+            Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
+            Verb::Capture(_) | Verb::Inspect(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }
@@ -530,8 +579,18 @@ impl Verb {
             Verb::Run(run) => run.sources.clone(),
             Verb::Plan(planning) => planning.sources.clone(),
             Verb::Prove(proving) => proving.sources.clone(),
+            Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => run.sources.clone(),
             Verb::Images(images) => images.verb.making().sources.clone(),
             _ => Sources::default(),
+        }
+    }
+
+    /// The bundle that is rebuilt, where the verb takes one.
+    pub fn rebuild(&self) -> Rebuild {
+        match self {
+            Verb::Run(run) => run.rebuild.clone(),
+            Verb::Plan(planning) => planning.rebuild.clone(),
+            _ => Rebuild::default(),
         }
     }
 
@@ -549,6 +608,9 @@ impl Verb {
     pub fn versions(&self) -> VersionFlags {
         match self {
             Verb::Prove(proving) => proving.versions.clone(),
+            Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => {
+                VersionFlags { istio: None, kubernetes: run.kubernetes.clone() }
+            }
             Verb::Images(images) => images.verb.versions(),
             _ => self.shape().versions,
         }
@@ -559,6 +621,7 @@ impl Verb {
         match self {
             Verb::Check(checking) => checking.judging.choice.clone(),
             Verb::List(judging) => judging.choice.clone(),
+            Verb::Inspect(inspecting) => inspecting.choice.clone(),
             Verb::Plan(planning) => planning.judging.choice.clone(),
             Verb::Run(run) => run.choice.clone(),
             _ => Choice::default(),
@@ -580,6 +643,7 @@ Examples:
   meshproof run --istio 1.29.2            on another version; `meshproof versions` lists them
   meshproof run --only D8 --keep always   one check and what it needs; the lab stays
   meshproof check --contexts a,b --read-only   a mesh of your own, which is only read
+  meshproof field list                    what users met, and with which Istio it shows
   meshproof plan                          the steps as the guide's own commands
   meshproof up; meshproof install; meshproof check; meshproof down   the same, verb by verb"
         .to_string()

@@ -67,7 +67,12 @@ impl<'a> Claim<'a> {
         let recorder = Recorder::new(Vec::new());
         let site = image_site(request, self.base, &self.engine, &self.host, &recorder);
         let readiness = images::readiness(&site).await;
-        preflight::lab(request, &self.engine, self.base.home, &self.host, readiness).await
+        let mut problems = images::candidate_problems(&site).await;
+        let topology = preflight::lab(request, &self.engine, self.base.home, &self.host, readiness).await;
+        match problems.keep(topology) {
+            Some(topology) => problems.or(topology),
+            None => Err(problems),
+        }
     }
 
     /// The topology of the lab that a verb `makes`, or the lab that is there with its own; and the request for it.
@@ -75,11 +80,14 @@ impl<'a> Claim<'a> {
     /// # Errors
     /// As [`Claim::free`] and [`Claim::existing`].
     pub async fn lab(&self, request: &Request, makes: bool) -> Result<(Request, Topology, Option<LabFile>), Problems> {
-        if makes {
-            return Ok((request.clone(), self.free(request).await?, None));
-        }
-        let (file, request) = self.existing(request)?;
-        Ok((request, file.topology.clone(), Some(file)))
+        let (mut request, topology, file) = if makes {
+            (request.clone(), self.free(request).await?, None)
+        } else {
+            let (file, request) = self.existing(request)?;
+            (request, file.topology.clone(), Some(file))
+        };
+        request.budgets = request.budgets.shared_by(request.scenario().clusters.len());
+        Ok((request, topology, file))
     }
 
     /// The lab that is there, and the request as that lab was made.
@@ -152,7 +160,8 @@ pub fn image_site<'a>(
 ) -> images::Site<'a> {
     let Base { home, root, picked, .. } = base;
     let (source, origins, budgets) = (request.scenario().images, &request.origins, &request.budgets);
-    images::Site { home, root, picked, engine, host, source, origins, recorder, budgets }
+    let candidate = &request.scenario().candidate;
+    images::Site { home, root, picked, engine, host, source, candidate, origins, recorder, budgets }
 }
 
 /// A host that cannot be read.

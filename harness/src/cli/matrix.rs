@@ -3,9 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{Cli, EngineUse, MatrixArgs, MatrixVerb, Merging, Request, Surroundings};
-use super::claim::{Base, host_problem, image_site, runs_problem};
-use super::interrupt::Interrupt;
-use super::session::{self, Phases};
+use super::claim::{Base, host_problem, image_site};
+use super::series::Series;
 use super::{preflight, verbs};
 use crate::check::verdict::chain;
 use crate::event::Recorder;
@@ -107,50 +106,41 @@ async fn run(args: &MatrixArgs, matrix: Matrix, planned: &[Planned], ground: Gro
     let own = matrix.shard.range(planned.len());
     let Planned { request: first, .. } = &planned[own.start];
     let (lab, runs) = (&first.scenario().lab, &first.runs);
-    let folder = session::folder(runs, &format!("{lab}-matrix")).map_err(|error| runs_problem(runs, &error))?;
-    let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
-    let whole = Interrupt::listen(Recorder::new(Vec::new()), left);
-    let mut report = Report { folder, suites: Vec::new(), matrix };
+    let mut series = Series::begin(runs, &format!("{lab}-matrix"), lab)?;
+    let mut report = Report { folder: series.folder.clone(), suites: Vec::new(), matrix };
     report.write();
-    let mut refused = Problems::new();
     for at in own.clone() {
         let (one, combination) = (&planned[at], &report.matrix.combinations[at]);
         let (name, request) = (combination.name(), one.below(&report.folder.join(combination.folder())));
         say("Running", &format!("{} of {}  {name}", at - own.start + 1, own.len()));
         let base = ground.base(&one.picked);
-        let part = |recorder: &Recorder, _: &str| whole.part(recorder.clone());
-        let done = Box::pin(verbs::session(&request, base, Phases::ALL, part)).await;
-        let (outcome, run) = match done {
+        let (outcome, run) = match series.run(&request, base).await {
             Ok((exit, summary)) => (Outcome::of(exit, &summary), Ok(summary)),
-            Err(problems) => {
-                eprintln!("{problems}");
-                let each = problems.0.iter().map(|one| format!("{}: {}", one.place, one.message));
-                let why = each.collect::<Vec<_>>().join("; ");
-                refused.take(problems);
-                (Outcome::not_begun(&why), Err(why))
-            }
+            Err(why) => (Outcome::not_begun(&why), Err(why)),
         };
         report.matrix.combinations[at].outcome = Some(outcome);
         report.suites.push(Suite { name, run });
         report.write();
         let later = planned[at + 1..own.end].iter().map(|later| &later.picked).collect();
-        let later: Option<Vec<&Picked>> = (args.prune && whole.by().is_none()).then_some(later);
+        let later: Option<Vec<&Picked>> = (args.prune && series.ended().is_none()).then_some(later);
         match look_after(&request, base, planned, later).await {
             Ok(disk) => report.matrix.combinations[at].disk = Some(disk),
             // The verdicts stand all the same.
             Err(error) => say("Unable", &format!("to look after the images: {}", chain(&error))),
         }
         report.write();
-        if whole.by().is_some() {
+        if let Some(why) = series.ended() {
+            if at + 1 < own.end {
+                say("Stopped", why);
+            }
             break;
         }
     }
-    if report.suites.len() == own.len() && report.suites.iter().all(|suite| suite.run.is_err()) {
-        return Err(refused);
-    }
+    // A combination that was not run has no verdict either.
+    let exit = Exit::worst([series.exit()?, report.matrix.exit()]);
     verbs::out(&matrix::text(&report.matrix));
     say("Reports", &report.folder.display().to_string());
-    Ok(if whole.by_signal() { Exit::Interrupted } else { report.matrix.exit() })
+    Ok(exit)
 }
 
 /// What the images of a run take on the disk; what `later` runs do not need is removed, where that is asked for.

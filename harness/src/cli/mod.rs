@@ -1,14 +1,19 @@
 //! The command line: flags, verbs, and what a signal does.
 
 pub mod args;
+mod capture;
 mod claim;
+pub mod field;
+mod inspect;
 mod interrupt;
 mod matrix;
 mod own;
 mod preflight;
 mod prove;
 mod repeat;
+mod rounds;
 pub mod scenarios;
+mod series;
 mod session;
 mod timeline;
 mod verbs;

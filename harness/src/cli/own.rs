@@ -1,14 +1,18 @@
 //! `check` on clusters that meshproof did not make: they are read, and nothing is written.
 
+use std::sync::Arc;
+
 use super::args::Request;
 use super::claim::runs_problem;
 use super::interrupt::Interrupt;
 use super::{session, verbs};
 use crate::check::Case;
-use crate::event::Event;
+use crate::event::{Event, Recorder};
 use crate::exit::Exit;
+use crate::mesh::Mesh;
 use crate::plan::{Plan, Target};
 use crate::problem::Problems;
+use crate::reading::find::FindError;
 use crate::reading::{Contexts, find, judging, rbac};
 use crate::report::Summary;
 use crate::usage::Usage;
@@ -29,7 +33,25 @@ pub async fn check(request: &Request, cases: &[Case]) -> Result<Exit, Problems> 
 }
 
 async fn judge(request: &Request, contexts: &Contexts, cases: &[Case]) -> Result<Exit, Problems> {
-    let made = session::folder(&request.runs, "read-only").and_then(|folder| {
+    let target =
+        Target::Contexts { contexts: contexts.names.clone(), istio_namespace: contexts.istio_namespace.clone() };
+    let rights = rbac::all(cases);
+    let found = async |recorder: &Recorder| find::find(contexts, &rights, recorder, request.budgets).await;
+    judged(request, "read-only", target, cases, found).await
+}
+
+/// Judges by reading alone the mesh that is `found`, and reports as any run does.
+///
+/// # Errors
+/// A folder of runs that cannot be made.
+pub async fn judged(
+    request: &Request,
+    name: &str,
+    target: Target,
+    cases: &[Case],
+    found: impl AsyncFnOnce(&Recorder) -> Result<Mesh, FindError>,
+) -> Result<Exit, Problems> {
+    let made = session::folder(&request.runs, name).and_then(|folder| {
         let recorder = session::recorder(&folder, true)?;
         Ok((recorder, folder))
     });
@@ -40,10 +62,7 @@ async fn judge(request: &Request, contexts: &Contexts, cases: &[Case]) -> Result
         meshproof: crate::version().to_string(),
         verb: request.verb.name().to_string(),
         plan: Box::new(Plan {
-            target: Target::Contexts {
-                contexts: contexts.names.clone(),
-                istio_namespace: contexts.istio_namespace.clone(),
-            },
+            target,
             steps: Vec::new(),
             cases: cases.iter().map(Case::outline).collect(),
             deviations: Vec::new(),
@@ -51,7 +70,8 @@ async fn judge(request: &Request, contexts: &Contexts, cases: &[Case]) -> Result
     });
     let work = async {
         // What is wrong with the clusters is told as it is found.
-        if let Ok(mesh) = find::find(contexts, cases, &recorder, request.budgets).await {
+        if let Ok(mesh) = found(&recorder).await {
+            let mesh = Mesh { symptoms: Arc::new(request.symptoms.clone()), ..mesh };
             judging::judge(&mesh, cases, &interrupt.cancel).await;
         }
     };

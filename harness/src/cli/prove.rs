@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::args::{EngineUse, Request, Verb};
+use super::args::{EngineUse, Request, Verb, remotes};
 use super::claim::{Base, Claim, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases};
@@ -45,6 +45,7 @@ pub async fn prove(request: &Request, sabotages: &[Sabotage], base: Base<'_>) ->
     // Asked again now that nobody else can make or remove it.
     let there = file.is_file();
     let request = if there { claim.existing(request)?.1 } else { request.clone() };
+    Problems(remotes::only_one("prove", request.scenario()).into_iter().collect()).or(())?;
     if !there {
         // Somebody else's lab of this name, or half of one, is refused here: whatever is made after this is ours to remove.
         claim.free(&request).await?;

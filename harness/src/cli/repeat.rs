@@ -1,11 +1,9 @@
 //! `run --repeat`: the whole run again and again, each on a new lab, and what they come to.
 
 use super::args::Request;
-use super::claim::{Base, runs_problem};
-use super::interrupt::Interrupt;
-use super::session::{self, Phases};
+use super::claim::Base;
+use super::series::Series;
 use super::verbs;
-use crate::event::Recorder;
 use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::report::{History, Summary};
@@ -18,40 +16,30 @@ use crate::report::{History, Summary};
 /// What keeps a run from beginning.
 pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems> {
     let lab = &request.scenario().lab;
-    let folder = session::folder(&request.runs, &format!("{lab}-repeat"));
-    let folder = folder.map_err(|error| runs_problem(&request.runs, &error))?;
-    let mut request = request.clone();
-    request.runs.clone_from(&folder);
-    let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
-    let whole = Interrupt::listen(Recorder::new(Vec::new()), left);
+    let mut series = Series::begin(&request.runs, &format!("{lab}-repeat"), lab)?;
+    let request = &Request { runs: series.folder.clone(), ..request.clone() };
     let mut history = History::default();
-    while request.repeat.most.is_none_or(|most| history.runs() < most) {
-        let part = |recorder: &Recorder, _: &str| whole.part(recorder.clone());
-        let done = verbs::session(&request, base, Phases::ALL, part).await;
-        let (exit, summary) = match done {
-            Ok(done) => done,
-            Err(problems) if history.runs() == 0 => return Err(problems),
-            // What the runs before it came to is not lost.
-            Err(problems) => {
-                eprintln!("{problems}");
-                history.add(Exit::NoVerdict, &Summary::default());
-                break;
-            }
-        };
+    let to_come = |history: &History| request.repeat.most.is_none_or(|most| history.runs() < most);
+    while to_come(&history) {
+        let done = series.run(request, base).await;
+        if done.is_err() && history.runs() == 0 {
+            break;
+        }
+        // What the runs before one that cannot begin came to is not lost.
+        let begun = done.is_ok();
+        let (exit, summary) = done.unwrap_or_else(|_| (Exit::NoVerdict, Summary::default()));
         history.add(exit, &summary);
-        if let Err(error) = std::fs::write(folder.join("history.txt"), history.text()) {
+        if let Err(error) = std::fs::write(series.folder.join("history.txt"), history.text()) {
             eprintln!("        Note history.txt cannot be written: {error}");
         }
-        // A lab that is kept to look at is in the way of the next.
-        let kept = base.home.lab(lab).exists();
-        if kept && request.repeat.most.is_none_or(|most| history.runs() < most) {
-            let why = if exit == Exit::LeftOver { "could not be removed" } else { "is kept; --keep never goes on" };
-            eprintln!("     Stopped repeating: lab {lab} {why}");
+        if let Some(why) = series.ended().filter(|_| to_come(&history)) {
+            eprintln!("     Stopped repeating: {why}");
         }
-        if whole.by().is_some() || kept || (request.repeat.until_fail && exit != Exit::Green) {
+        if !begun || series.ended().is_some() || (request.repeat.until_fail && exit != Exit::Green) {
             break;
         }
     }
+    let exit = series.exit()?;
     verbs::out(&history.text());
-    Ok(history.exit())
+    Ok(exit)
 }

@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::Request;
 use super::interrupt::Interrupt;
-use super::timeline::{self, Asked, Timeline};
+use super::rounds::{self, Asked};
+use super::timeline::{self, Timeline};
 use crate::check::Verdict;
 use crate::check::case::{Case, When};
 use crate::context::Context;
@@ -30,7 +31,7 @@ use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
 use crate::role::Role;
 use crate::run::{Pause, Run};
-use crate::scenario::{ImageSource, Round, Scenario};
+use crate::scenario::{ImageSource, Round};
 use crate::stray;
 use crate::topology::Topology;
 use crate::usage::Usage;
@@ -89,20 +90,22 @@ pub struct Session<'a> {
     pub folder: PathBuf,
 }
 
-/// The plan for a scenario on a topology, with the rounds of checks of a timeline that is gone through.
-pub fn plan(scenario: &Scenario, topology: &Topology, cases: &[Case], rounds: Option<&[Asked<'_>]>) -> Plan {
+/// The plan for a request on a topology, with the rounds of checks of a timeline that is gone through.
+pub fn plan(request: &Request, topology: &Topology, cases: &[Case], rounds: Option<&[Asked<'_>]>) -> Plan {
+    let scenario = request.scenario();
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
     let of = |clean_up: bool| steps.iter().filter(move |step| (step.phase == Phase::CleanUp) == clean_up);
     let moments = rounds.map(|_| timeline::moments(scenario)).unwrap_or_default();
-    let in_rounds = rounds.map(|rounds| timeline::outlines(scenario, rounds)).unwrap_or_default();
+    let in_rounds = rounds.map(|rounds| rounds::outlines(scenario, rounds)).unwrap_or_default();
     Plan {
         target: Target::Lab { scenario: Box::new(scenario.clone()), topology: topology.clone() },
         steps: of(false).map(Step::outline).chain(moments).chain(of(true).map(Step::outline)).collect(),
-        cases: in_rounds.into_iter().chain(cases.iter().map(Case::outline)).collect(),
+        cases: in_rounds.into_iter().chain(rounds::outlines_of(scenario, "", cases)).collect(),
         // Of official images, their own proxy tells once they are there.
         deviations: [
             primary_remote::deviations(scenario),
             primary_remote::data_plane_deviations(scenario.images == ImageSource::Local),
+            request.not_rebuilt.clone(),
         ]
         .concat(),
     }
@@ -152,8 +155,7 @@ pub fn recorder(folder: &Path, shown: bool) -> std::io::Result<Recorder> {
 impl Session<'_> {
     /// Goes through the phases of a verb and says how it ended.
     pub async fn go(&self, phases: Phases, picked: &Picked, topology: &Topology, existing: Option<LabFile>) -> Exit {
-        let scenario = self.request.scenario();
-        let rounds = phases.timeline.then(|| timeline::rounds(self.request, self.catalogue));
+        let rounds = phases.timeline.then(|| rounds::rounds(self.request, self.catalogue));
         let cases: Vec<Case> = self
             .catalogue
             .iter()
@@ -165,12 +167,12 @@ impl Session<'_> {
             run: self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             meshproof: crate::version().to_string(),
             verb: self.request.verb.name().to_string(),
-            plan: Box::new(plan(scenario, topology, &cases, rounds.as_deref())),
+            plan: Box::new(plan(self.request, topology, &cases, rounds.as_deref())),
         });
         if let Some(limit) = self.request.deadline {
             self.interrupt.deadline(limit);
         }
-        // What is told by: both clusters are there, and the steps on them are ended as any others.
+        // What is told by: all clusters are there, and the steps on them are ended as any others.
         let whole = CancellationToken::new();
         let given_up = async {
             self.interrupt.cancel.cancelled().await;
@@ -243,6 +245,7 @@ impl Session<'_> {
             engine: self.engine,
             host: self.host,
             source: self.request.scenario().images,
+            candidate: &self.request.scenario().candidate,
             origins: &self.request.origins,
             recorder: &self.recorder,
             budgets,
@@ -296,16 +299,16 @@ impl Session<'_> {
         let mut proved = true;
         if phases.up || phases.install {
             // A lab whose run was killed may lack its last steps.
-            let missing = |step: &Step| !run.context.lab.file.proved.iter().any(|id| id == step.id);
+            let missing = |step: &Step| !run.context.lab.file.proved.contains(&step.id);
             let mut wanted = self.steps_of(Phase::Lab);
             wanted.retain(missing);
             if phases.install {
                 wanted.extend(self.steps_of(Phase::Install));
             }
             let of_scenario = &self.request.scenario().install.without;
-            let left_out = |step: &Step| self.request.without.iter().chain(of_scenario).any(|id| id == step.id);
+            let left_out = |step: &Step| self.request.without.iter().chain(of_scenario).any(|id| *id == step.id);
             for step in wanted.extract_if(.., |step| left_out(step)) {
-                run.leave_out(step.id);
+                run.leave_out(&step.id);
             }
             let pause = self.request.pause_after.as_deref().map(|id| (id, pause_for_enter()));
             proved = run.steps(&wanted, pause, rest).await;
@@ -319,7 +322,7 @@ impl Session<'_> {
     }
 
     fn context(&self, lab: Lab) -> Context {
-        Context::new(lab, self.recorder.clone(), self.request.budgets)
+        Context::new(lab, self.recorder.clone(), self.request.budgets).knowing(&self.request.symptoms)
     }
 
     /// What is left to do where there is no lab; says whether something of it stays.
@@ -358,22 +361,24 @@ impl Session<'_> {
     /// Everything that happens after the install on a lab that is up; says whether the lab stays.
     async fn with_lab(&self, phases: Phases, lab: Lab, proved: bool, cases: &[Case], rounds: &[Asked<'_>]) -> bool {
         let run = Run::new(self.context(lab), self.home, self.interrupt.cancel.clone());
+        let pairs = run.pairs();
         let of = |when| cases.iter().filter(|case| case.when == when).copied().collect::<Vec<_>>();
-        let mut verdicts = BTreeMap::new();
+        let mut verdicts: Vec<rounds::Verdicts> = Vec::new();
         let mut timeline = Timeline::new(&run, &self.request.sabotages, rounds);
         // Where the install failed, the checks tell why; what the timeline would have changed is not what they look at.
         let done =
             !phases.timeline || !proved || timeline.go(async |round| self.surprised(&run.context, round).await).await;
         if phases.check && done && !self.interrupt.cancel.is_cancelled() {
-            let (cases, known) = (of(When::Installed), BTreeMap::new());
-            let judging = run.cases(&cases, &known);
+            let cases = of(When::Installed);
+            let judging = rounds::judge(&pairs, &cases, &[]);
             verdicts = if phases.install && proved && rounds.is_empty() {
                 // It never decides how long the checks take: after a head start, in which a healthy mesh answers, they go
                 // on beside it, and where there are no answers, they are done first.
+                let mut judging = std::pin::pin!(judging);
                 let mut answers = std::pin::pin!(milestone::first_answers(&run.context));
                 match tokio::time::timeout(milestone::HEAD_START, answers.as_mut()).await {
                     Ok(()) => judging.await,
-                    Err(_) => match futures::future::select(std::pin::pin!(judging), answers).await {
+                    Err(_) => match futures::future::select(judging.as_mut(), answers).await {
                         Either::Left((verdicts, _)) => verdicts,
                         Either::Right(((), judging)) => judging.await,
                     },
@@ -386,7 +391,8 @@ impl Session<'_> {
         if !proved || self.interrupt.by().is_some() {
             self.end_tools().await;
         }
-        let troubled = !proved || !done || verdicts.values().any(|verdict| !verdict.is_passed());
+        let troubled =
+            !proved || !done || verdicts.iter().flat_map(BTreeMap::values).any(|verdict| !verdict.is_passed());
         if troubled || self.interrupt.by().is_some() {
             self.diagnose(&run.context).await;
         }
@@ -398,12 +404,13 @@ impl Session<'_> {
                 self.recorder.note(what);
             }
             run.steps(&self.steps_of(Phase::CleanUp), None, None).await;
-            let after = run.cases(&of(When::CleanedUp), &verdicts).await;
+            let cases = of(When::CleanedUp);
+            let after = rounds::judge(&pairs, &cases, &verdicts).await;
             if self.interrupt.by().is_some() {
                 self.end_tools().await;
             }
-            let new_trouble =
-                of(When::CleanedUp).iter().any(|case| after.get(case.id).is_none_or(|verdict| !verdict.is_passed()));
+            let fine = |verdicts: &rounds::Verdicts, case: &Case| verdicts.get(case.id).is_some_and(Verdict::is_passed);
+            let new_trouble = after.iter().any(|verdicts| !cases.iter().all(|case| fine(verdicts, case)));
             if new_trouble && !troubled {
                 self.diagnose(&run.context).await;
             }
@@ -422,9 +429,9 @@ impl Session<'_> {
     }
 
     fn skip(&self, cases: &[Case], reason: &str) {
-        for case in cases {
+        for outline in rounds::outlines_of(self.request.scenario(), "", cases) {
             self.recorder.emit(Event::CaseFinished {
-                id: case.id.to_string(),
+                id: outline.id,
                 verdict: Verdict::Skipped { reason: reason.to_string() },
                 failed_attempts: Vec::new(),
                 seconds: 0.0,
@@ -436,7 +443,7 @@ impl Session<'_> {
         self.diagnose_into(context, "diagnostics").await;
     }
 
-    /// Looks at both clusters as they are when a round of the timeline came out otherwise than expected.
+    /// Looks at all clusters as they are when a round of the timeline came out otherwise than expected.
     async fn surprised(&self, context: &Context, round: &Round) {
         self.diagnose_into(context, &format!("diagnostics-{}", round.name)).await;
     }

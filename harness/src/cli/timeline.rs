@@ -1,51 +1,18 @@
 //! What a scenario does to an installed mesh, moment by moment, and the rounds of checks within it.
 
-use std::collections::BTreeMap;
-
-use super::args::Request;
-use crate::check::case::Case;
+use super::rounds::{self, Asked};
 use crate::check::verdict::decide;
 use crate::check::{Evidence, Verdict};
 use crate::context::Context;
 use crate::event::Event;
-use crate::exit::Standing;
 use crate::install::{Step, StepError, primary_remote, revision};
 use crate::lab::{Revision, images};
-use crate::plan::{CaseOutline, Phase, StepOutline};
+use crate::plan::{Phase, StepOutline};
 use crate::run::Run;
 use crate::sabotage::{Act, Breakage, Names, Sabotage};
 use crate::scenario::{Moment, Round, Scenario, TrafficWish, length, moment_id};
 use crate::traffic::{self, Traffic};
 use crate::wait;
-
-/// A round with the cases that it asks, in catalogue order.
-pub type Asked<'a> = (&'a Round, Vec<Case>);
-
-/// The rounds of a scenario with their cases.
-pub fn rounds<'a>(request: &'a Request, catalogue: &[Case]) -> Vec<Asked<'a>> {
-    let cases = request
-        .rounds
-        .iter()
-        .map(|selection| catalogue.iter().filter(|case| selection.contains(case.id)).copied().collect::<Vec<_>>());
-    request.scenario().rounds().zip(cases).collect()
-}
-
-/// The cases of all rounds as reports tell them.
-pub fn outlines(scenario: &Scenario, rounds: &[Asked<'_>]) -> Vec<CaseOutline> {
-    let told = |round: &Round, case: &Case| {
-        let outline = case.outline();
-        CaseOutline { id: format!("{}/{}", round.name, outline.id), ..outline }
-    };
-    let under_traffic = |name: &str| {
-        let at =
-            scenario.timeline.iter().position(|moment| matches!(moment, Moment::Judge(round) if round.name == name));
-        at.is_some_and(|at| scenario.has_traffic(at)).then(|| traffic::outline(name))
-    };
-    let of = |(round, cases): &Asked<'_>| {
-        cases.iter().map(|case| told(round, case)).chain(under_traffic(&round.name)).collect::<Vec<_>>()
-    };
-    rounds.iter().flat_map(of).collect()
-}
 
 /// The moments as plans and reports show them.
 pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
@@ -53,7 +20,7 @@ pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
     let outline = |(index, moment): (usize, &Moment)| {
         let step = match moment {
-            Moment::Step(id) => steps.iter().find(|step| step.id == id),
+            Moment::Step(id) => steps.iter().find(|step| step.id == *id),
             _ => None,
         };
         StepOutline {
@@ -111,10 +78,9 @@ impl<'a> Timeline<'a> {
                 return false;
             }
             if let Moment::Judge(_) = moment {
-                let (round, cases) = rounds.next().expect("each round has its cases");
-                let verdicts = self.judge(index, round, cases).await;
-                if !run.cancel.is_cancelled() && !is_as_expected(run.context.scenario(), round, cases, &verdicts) {
-                    surprised(round).await;
+                let asked = rounds.next().expect("each round has its cases");
+                if !self.judge(index, asked).await && !run.cancel.is_cancelled() {
+                    surprised(asked.0).await;
                 }
                 continue;
             }
@@ -134,39 +100,35 @@ impl<'a> Timeline<'a> {
         true
     }
 
-    /// Asks the cases of a round, and then what became of the traffic since the round before.
-    async fn judge(&mut self, index: usize, round: &Round, cases: &[Case]) -> BTreeMap<String, Verdict> {
-        let run = self.run;
+    /// Asks the cases of a round, and then what became of the traffic since the round before; says whether all of it is as
+    /// the scenario expects.
+    async fn judge(&mut self, index: usize, asked: &Asked<'_>) -> bool {
+        let (run, (round, cases)) = (self.run, asked);
+        let scenario = run.context.scenario();
         if let Some(traffic) = &self.traffic {
             traffic.moment(&format!("round {}", round.name));
         }
-        let control_planes = run.context.scenario().control_planes(index);
+        let control_planes = scenario.control_planes(index);
         let usual = Revision::default();
         let revision = round.revision.as_deref().unwrap_or(usual.name());
-        let mut within = run.within(&round.name);
-        within.context.mesh = within.context.mesh.judged_by(revision, &control_planes);
-        let mut verdicts = within.cases(cases, &BTreeMap::new()).await;
-        // A round that was given up says nothing of what is still under way.
-        let Some(mut traffic) = self.traffic.take_if(|_| !run.cancel.is_cancelled()) else { return verdicts };
-        let ends = run.context.scenario().timeline.get(index + 1) == Some(&Moment::Traffic(TrafficWish::Stop));
-        let told = within.context.told(traffic::ID);
-        run.context.recorder.emit(Event::CaseStarted { id: told.clone(), attempt: 1 });
-        // Its last requests are judged too: nothing else would tell of them.
-        if ends {
-            traffic.end().await;
+        let mut pairs = run.within(&round.name).pairs();
+        for pair in &mut pairs {
+            pair.context.mesh = pair.context.mesh.judged_by(revision, &control_planes);
         }
-        let (verdict, seconds) = (decide(traffic.judged()), traffic.seconds());
-        let (id, failed_attempts) = (told, Vec::new());
-        run.context.recorder.emit(Event::CaseFinished { id, verdict: verdict.clone(), failed_attempts, seconds });
+        let verdicts = rounds::judge(&pairs, cases, &[]).await;
+        let is_as_expected = rounds::are_as_expected(scenario, asked, &verdicts);
+        // A round that was given up says nothing of what is still under way.
+        let Some(mut traffic) = self.traffic.take_if(|_| !run.cancel.is_cancelled()) else { return is_as_expected };
+        let ends = scenario.timeline.get(index + 1) == Some(&Moment::Traffic(TrafficWish::Stop));
+        let verdict = judge_traffic(run, round, &mut traffic, ends).await;
         self.traffic = (!ends).then_some(traffic);
-        verdicts.insert(traffic::ID.to_string(), verdict);
-        verdicts
+        is_as_expected && rounds::is_as_expected(scenario, round, &verdict)
     }
 
     async fn moment(&mut self, moment: &Moment, id: &str) -> bool {
         let run = self.run;
         if let Moment::Step(step) = moment {
-            let step = self.steps.iter().find(|one| one.id == step).expect("the file was read with these steps");
+            let step = self.steps.iter().find(|one| one.id == *step).expect("the file was read with these steps");
             return run.step(step, id).await.1;
         }
         run.doing(id, async |context| self.act(moment, id, context).await).await
@@ -239,10 +201,17 @@ impl<'a> Timeline<'a> {
     }
 }
 
-fn is_as_expected(scenario: &Scenario, round: &Round, cases: &[Case], verdicts: &BTreeMap<String, Verdict>) -> bool {
-    let traffic = verdicts.contains_key(traffic::ID).then_some(traffic::ID);
-    cases.iter().map(|case| case.id).chain(traffic).all(|id| {
-        let expected = scenario.expected(&format!("{}/{id}", round.name)).unwrap_or("passed");
-        matches!(Standing::of(verdicts.get(id), expected), Standing::AsExpected | Standing::Neutral)
-    })
+/// Tells what became of the traffic, as a check of this round. Where it ends, its last requests are judged too: nothing else
+/// would tell of them.
+async fn judge_traffic(run: &Run, round: &Round, traffic: &mut Traffic, ends: bool) -> Verdict {
+    let recorder = &run.context.recorder;
+    let id = traffic::outline(&round.name).id;
+    recorder.emit(Event::CaseStarted { id: id.clone(), attempt: 1 });
+    if ends {
+        traffic.end().await;
+    }
+    let (verdict, seconds) = (decide(traffic.judged()), traffic.seconds());
+    let told = verdict.clone();
+    recorder.emit(Event::CaseFinished { id, verdict: told, failed_attempts: Vec::new(), seconds });
+    verdict
 }

@@ -10,11 +10,12 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{matrix, own, preflight, prove, repeat, scenarios, timeline, versions};
+use super::{capture, field, inspect, matrix, own, preflight, prove, repeat, rounds, scenarios, versions};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
+use crate::field::{self as issues, Symptoms};
 use crate::install::primary_remote;
 use crate::lab::host::Host;
 use crate::lab::{Engine, Home, LabLock, down, images, status};
@@ -58,21 +59,27 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let terminal = std::io::stderr().is_terminal();
     let kubeconfig = &KubeconfigFiles::from_environment();
     let mut problems = Problems::new();
-    // Only a scenario file can name one.
+    // Only a scenario file can name one; field issues are such files.
     let from_file = cli.verb.common().is_some_and(|common| common.scenario.is_some());
-    let nameable = match from_file || matches!(cli.verb, Verb::Scenario(_)) {
+    let asks = matches!(cli.verb, Verb::Run(_) | Verb::Check(_) | Verb::Prove(_) | Verb::Field(_) | Verb::Matrix(_));
+    let nameable = match from_file || asks || matches!(cli.verb, Verb::Scenario(_)) {
         true => problems.keep(sabotage::choose(&root, &[], catalogue, &names)).unwrap_or_default(),
         false => Vec::new(),
     };
-    let around = Surroundings {
+    let unasked = &Symptoms::default();
+    let mut around = Surroundings {
         versions: &known,
         catalogue: &outlines,
         steps: &steps,
         sabotages: &nameable,
+        symptoms: unasked,
         terminal,
         ci,
         kubeconfig,
     };
+    let read = if asks && problems.is_empty() { problems.keep(issues::read(&root, around.known())) } else { None };
+    let symptoms = Symptoms::of(&read.unwrap_or_default());
+    around.symptoms = &symptoms;
     if let Verb::Matrix(args) = &cli.verb {
         problems.or(())?;
         log(args.common.verbose.min(2));
@@ -84,7 +91,11 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Prove(proving) => problems.keep(sabotage::choose(&root, &proving.only, catalogue, &names)),
         _ => Some(Vec::new()),
     };
-    let (Some(request), Some(sabotages)) = (request, sabotages) else { return Err(problems) };
+    let issues = match &cli.verb {
+        Verb::Field(args) => problems.keep(issues::choose(&root, args.verb.issues(), around.known())),
+        _ => Some(Vec::new()),
+    };
+    let (Some(request), Some(sabotages), Some(issues)) = (request, sabotages, issues) else { return Err(problems) };
     problems.or(())?;
     log(request.verbose);
     let home = Home::from_environment();
@@ -102,8 +113,8 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             let topology =
                 Topology::choose(request.scenario(), &taken).map_err(|problems| request.file.locate(problems))?;
             let cases = selected(&request, catalogue);
-            let rounds = timeline::rounds(&request, catalogue);
-            out(&report::plan::render(&plan(request.scenario(), &topology, &cases, Some(&rounds))));
+            let rounds = rounds::rounds(&request, catalogue);
+            out(&report::plan::render(&plan(&request, &topology, &cases, Some(&rounds))));
             Ok(Exit::Green)
         }
         Verb::List(_) => {
@@ -119,7 +130,13 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Prove(_) => prove::prove(&request, &sabotages, base).await,
         Verb::Scenario(args) => scenarios::call(&args.verb, &root, around.known()),
         Verb::Report(args) => rebuild(&args.events, &args.out),
+        Verb::Field(args) => field::verb(&args.verb, issues, &around, base).await,
         Verb::Images(args) => image_verb(&args.verb, &request, base).await,
+        Verb::Inspect(_) => match &request.reports {
+            Some(reports) => inspect::inspect(&request, reports, &selected(&request, catalogue)).await,
+            None => Ok(Exit::Usage),
+        },
+        Verb::Capture(capturing) => capture::capture(&capturing.wanted(kubeconfig)?).await,
         Verb::Versions(args) => versions::verb(args, &known, &request, base).await,
         Verb::Status(_) => {
             let engine = preflight::engine(&root, EngineUse::Existing).await.ok();

@@ -1,4 +1,4 @@
-//! Collects what a person needs to see why something is red, from both clusters, before anything is cleaned up.
+//! Collects what a person needs to see why something is red, from all clusters, before anything is cleaned up.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -40,7 +40,7 @@ pub async fn collect(context: &Context, folder: &Path) -> Collected {
     }
     let root = context.facts.get(Fact::RootCert);
     // API servers first: from them it is known what else to ask for.
-    let mut items: Vec<Item> = lab.clusters.iter().map(|(_, cluster)| objects::of(cluster, root.as_deref())).collect();
+    let mut items: Vec<Item> = lab.all_clusters().map(|cluster| objects::of(cluster, root.as_deref())).collect();
     items.extend(nodes::of(lab));
     let budget = context.budgets.diagnose();
     // The rest is for hints and for the index.
@@ -61,8 +61,8 @@ fn versions(lab: &Lab) -> String {
     let mut text = format!("meshproof {}, lab made by {}\n", crate::version(), file.meshproof);
     let _ =
         writeln!(text, "Istio {}, Kubernetes {}, {}", file.scenario.istio, file.scenario.kubernetes, file.data_plane);
-    for (role, cluster) in &file.clusters {
-        let _ = writeln!(text, "{role}: {} {} uid {}", cluster.name, cluster.kubernetes, cluster.kube_system_uid);
+    for (member, cluster) in file.clusters.iter() {
+        let _ = writeln!(text, "{member}: {} {} uid {}", cluster.name, cluster.kubernetes, cluster.kube_system_uid);
     }
     for (image, digest) in &file.images {
         let _ = writeln!(text, "image {image} {digest}");
@@ -79,9 +79,9 @@ fn head(lab: &Lab) -> String {
     );
     let mut paths = Vec::new();
     let mut contexts = String::new();
-    for (role, cluster) in lab.clusters.iter() {
+    for (number, cluster) in lab.all_clusters().enumerate() {
         paths.extend(cluster.kubeconfig.iter().map(|path| path.display().to_string()));
-        let _ = write!(contexts, " {}={}", role.context_variable(), cluster.context);
+        let _ = write!(contexts, " CTX_CLUSTER{}={}", number + 1, cluster.context);
     }
     let _ = write!(
         text,

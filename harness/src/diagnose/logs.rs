@@ -54,7 +54,7 @@ fn log(cluster: &Cluster, pod: &Pod, container: &str, previous: bool, lines: i64
     let (cluster, namespace, pod) = (cluster.clone(), pod.namespace().unwrap_or_default(), pod.name_any());
     let container = container.to_string();
     let (suffix, which) = if previous { (".previous", ", before its restart") } else { ("", "") };
-    let path = format!("{}/logs/{namespace}/{pod}.{container}{suffix}.log", cluster.role);
+    let path = format!("{}/logs/{namespace}/{pod}.{container}{suffix}.log", cluster.member);
     let title = format!("the last {lines} lines of {container} in {pod}{which}");
     Item::new(path, title, async move {
         let params =

@@ -4,6 +4,7 @@ use super::item::Item;
 use crate::check::verdict::chain;
 use crate::lab::pod_network::Route;
 use crate::lab::{Engine, Lab, kind};
+use crate::per_cluster::Member;
 use crate::role::Role;
 
 pub(super) const HOST: &str = "sysctl fs.inotify.max_user_instances fs.inotify.max_user_watches fs.file-max fs.file-nr; \
@@ -16,13 +17,14 @@ pub(super) const NETWORK: &str = "echo '# ip route'; ip route; echo; echo '# ip 
 /// All nodes of the lab, and the containers on its network.
 pub fn of(lab: &Lab) -> Vec<Item> {
     let mut items = vec![containers(&lab.engine, &lab.file.topology.network.name)];
-    for (role, plan) in &lab.file.topology.clusters {
+    for (member, plan) in lab.file.topology.clusters.iter() {
         let planned = plan.node_names();
-        let known = lab.file.clusters.get(role).map(|facts| facts.nodes.keys().cloned().collect::<Vec<_>>());
+        let known = lab.file.clusters.iter().find(|(known, _)| *known == member);
+        let known = known.map(|(_, facts)| facts.nodes.keys().cloned().collect::<Vec<_>>());
         // A lab that is half made has not written its nodes down yet.
         let nodes = known.filter(|nodes| !nodes.is_empty()).unwrap_or_else(|| planned.clone());
         for node in nodes {
-            items.push(network(lab, *role, &node));
+            items.push(network(lab, &member, &node));
             for (file, title, command) in [
                 ("iptables-nat.txt", "address translation of", "iptables-save -t nat"),
                 ("host.txt", "limits, load, memory and disk of", HOST),
@@ -33,29 +35,29 @@ pub fn of(lab: &Lab) -> Vec<Item> {
                     "journalctl --unit kubelet --lines 300 --no-pager",
                 ),
             ] {
-                items.push(asked(lab, *role, &node, file, &format!("{title} {node}"), command));
+                items.push(asked(lab, &member, &node, file, &format!("{title} {node}"), command));
             }
         }
-        if *role == Role::Remote {
+        if member.role == Role::Remote {
             let command = format!("tail -n 500 {}", kind::AUDIT_LOG);
             let title = "who wrote webhooks, configmaps and locks: the last 500 lines of the audit log";
-            items.push(asked(lab, *role, &planned[0], "audit.jsonl", title, &command));
+            items.push(asked(lab, &member, &planned[0], "audit.jsonl", title, &command));
         }
     }
     items
 }
 
-fn asked(lab: &Lab, role: Role, node: &str, file: &str, title: &str, command: &str) -> Item {
+fn asked(lab: &Lab, member: &Member, node: &str, file: &str, title: &str, command: &str) -> Item {
     let (engine, container, command) = (lab.engine.clone(), node.to_string(), command.to_string());
-    Item::new(format!("{role}/nodes/{node}/{file}"), title, async move {
+    Item::new(format!("{member}/nodes/{node}/{file}"), title, async move {
         engine.exec(&container, &["sh", "-c", &command], "").await.map_err(|error| chain(&error))
     })
 }
 
-fn network(lab: &Lab, role: Role, node: &str) -> Item {
+fn network(lab: &Lab, member: &Member, node: &str) -> Item {
     let (engine, container) = (lab.engine.clone(), node.to_string());
     let routes: Vec<Route> = lab.file.routes.iter().filter(|route| route.node == node).cloned().collect();
-    Item::new(format!("{role}/nodes/{node}/network.txt"), format!("routes and addresses of {node}"), async move {
+    Item::new(format!("{member}/nodes/{node}/network.txt"), format!("routes and addresses of {node}"), async move {
         let text = engine.exec(&container, &["sh", "-c", NETWORK], "").await.map_err(|error| chain(&error))?;
         Ok(format!("{}\n{text}", routes_of_the_lab(&routes, &text)))
     })

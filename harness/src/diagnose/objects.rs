@@ -20,9 +20,9 @@ fn is_ours(namespace: &str, istio: &str) -> bool {
 
 /// Everything that the API server of a cluster can say; one line if it does not answer. `root` is cluster1's CA root.
 pub fn of(cluster: &Cluster, root: Option<&str>) -> Item {
-    let role = cluster.role;
+    let member = cluster.member.clone();
     let (cluster, root) = (cluster.clone(), root.map(str::to_string));
-    Item::new(format!("{role}/version.yaml"), "what the API server says of itself", async move {
+    Item::new(format!("{member}/version.yaml"), "what the API server says of itself", async move {
         // One silent API server must not be waited for by every question in turn.
         let version = tokio::time::timeout(std::time::Duration::from_secs(6), get(&cluster, "/version", false)).await;
         let dead = |why: String| {
@@ -95,7 +95,7 @@ fn questions(cluster: &Cluster, root: Option<&str>) -> Vec<Item> {
 
 fn listed(cluster: &Cluster, file: &str, title: &str, path: &str, keep: Keep) -> Item {
     let (cluster, path) = (cluster.clone(), path.to_string());
-    Item::new(format!("{}/{file}", cluster.role), title, async move {
+    Item::new(format!("{}/{file}", cluster.member), title, async move {
         let mut value = get(&cluster, &path, false).await?;
         if let Some(items) = value.get_mut("items").and_then(Value::as_array_mut) {
             items.retain_mut(|item| keep(item, &cluster.istio_namespace));
@@ -108,7 +108,7 @@ fn listed(cluster: &Cluster, file: &str, title: &str, path: &str, keep: Keep) ->
 fn secrets(cluster: &Cluster) -> Item {
     let cluster = cluster.clone();
     Item::new(
-        format!("{}/secrets.yaml", cluster.role),
+        format!("{}/secrets.yaml", cluster.member),
         "metadata of the secrets of Istio, remote secrets among them",
         async move {
             let path = format!("/api/v1/namespaces/{}/secrets", cluster.istio_namespace);
@@ -121,7 +121,7 @@ fn secrets(cluster: &Cluster) -> Item {
 fn pods(cluster: &Cluster) -> Item {
     let cluster = cluster.clone();
     Item::new(
-        format!("{}/pods.yaml", cluster.role),
+        format!("{}/pods.yaml", cluster.member),
         "pods of Istio and of the tests, and others that are not ready",
         async move {
             let list = cluster.all::<Pod>().list(&ListParams::default()).await.map_err(|error| chain(&error))?;
@@ -147,7 +147,7 @@ fn pods(cluster: &Cluster) -> Item {
 
 fn events(cluster: &Cluster) -> Item {
     let cluster = cluster.clone();
-    Item::new(format!("{}/events.txt", cluster.role), format!("the last {EVENTS} events, oldest first"), async move {
+    Item::new(format!("{}/events.txt", cluster.member), format!("the last {EVENTS} events, oldest first"), async move {
         let list = cluster.all::<Event>().list(&ListParams::default()).await.map_err(|error| chain(&error))?;
         let mut lines: Vec<(String, String)> = list.items.iter().map(event).collect();
         lines.sort();

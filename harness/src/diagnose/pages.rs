@@ -6,6 +6,7 @@ use kube::ResourceExt;
 use super::item::Item;
 use crate::check::verdict::chain;
 use crate::lab::Cluster;
+use crate::scenario::SAMPLE_NAMESPACE;
 
 const ISTIOD: (u16, &[(&str, &str)]) = (
     15014,
@@ -49,7 +50,7 @@ pub fn of(cluster: &Cluster, pod: &Pod) -> Vec<Item> {
         _ if !running => return Vec::new(),
         (_, "istiod") if istio => ("istiod", ISTIOD),
         _ if istio => ("Envoy", ENVOY),
-        ("meshproof-sample", "caller") => ("Envoy", ENVOY),
+        (namespace, "caller") if namespace.starts_with(SAMPLE_NAMESPACE) => ("Envoy", ENVOY),
         _ => return Vec::new(),
     };
     let name = pod.name_any();
@@ -59,7 +60,7 @@ pub fn of(cluster: &Cluster, pod: &Pod) -> Vec<Item> {
             let (cluster, namespace, pod) = (cluster.clone(), namespace.clone(), name.clone());
             let short = page.split('?').next().unwrap_or(page);
             let title = format!("{short} of {who} in {name}");
-            Item::new(format!("{}/pages/{name}/{file}", cluster.role), title, async move {
+            Item::new(format!("{}/pages/{name}/{file}", cluster.member), title, async move {
                 let forward = cluster.forward(&namespace, &pod, port).await.map_err(|error| chain(&error))?;
                 let body = forward.text(page).await.map_err(|error| chain(&error))?;
                 Ok(pretty(body))

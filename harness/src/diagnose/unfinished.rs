@@ -15,7 +15,6 @@ use crate::budget::Budgets;
 use crate::check::verdict::chain;
 use crate::event::Record;
 use crate::lab::{Engine, Home, kind};
-use crate::role::Role;
 use crate::scenario::IstioNamespace;
 use crate::topology::network_name;
 
@@ -46,10 +45,8 @@ pub async fn collect_unfinished(
     let network = network_name(what.lab);
     let mut files = Folder::new(folder, FILE_LIMIT, TOTAL_LIMIT);
     files.write("causes.txt", "what could not be made, and why", &causes::of(records));
-    for role in Role::ALL {
-        if let Ok(text) = std::fs::read_to_string(kind::log(&what.home.kubeconfig(what.lab, role))) {
-            files.write(&format!("{role}/kind.log"), "what kind said", &text);
-        }
+    for (cluster, text) in kind::logs(&what.home.lab(what.lab)) {
+        files.write(&format!("{cluster}/kind.log"), "what kind said", &text);
     }
     let mut items = vec![nodes::containers(what.engine, &network)];
     match what.engine.containers("network", &network).await {

@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::distribution::Distribution;
 use super::step::StepError;
-use super::{ca, cleanup, primary_remote, token};
+use super::{ca, cleanup, per_remote, primary_remote, token};
 use crate::context::Context;
 use crate::lab::{Cluster, load_balancer, pod_network, up};
 use crate::role::Role;
-use crate::scenario::{IstioNamespace, Replicas, Scenario};
+use crate::scenario::{IstioNamespace, Replicas, SAMPLE_NAMESPACE, Scenario};
 use crate::tool::Tool;
+use crate::topology::ClusterPlan;
 use crate::wait::Look;
 
 /// istiod's name in files of the release.
@@ -19,7 +21,7 @@ pub(super) const RELEASED_ISTIOD: &str = "istiod.istio-system.svc.cluster.local"
 
 const PRIMARY_FILE: &str = include_str!("../../../fixtures/istio/cluster1.yaml");
 const REMOTE_FILE: &str = include_str!("../../../fixtures/istio/cluster2.yaml");
-const LAB_FILE: &str = include_str!("../../../fixtures/istio/lab.yaml");
+pub(crate) const LAB_FILE: &str = include_str!("../../../fixtures/istio/lab.yaml");
 const LAB_GATEWAY_FILE: &str = include_str!("../../../fixtures/istio/lab-gateway.yaml");
 const ISTIOD_REPLICAS_FILE: &str = include_str!("../../../fixtures/istio/istiod-replicas.yaml");
 const GATEWAY_REPLICAS_FILE: &str = include_str!("../../../fixtures/istio/gateway-replicas.yaml");
@@ -63,6 +65,13 @@ fn with_namespace(text: &str, namespace: &IstioNamespace) -> String {
 /// Replaces every `${NAME}` of a template.
 pub fn filled(template: &str, values: &[(&str, &str)]) -> String {
     values.iter().fold(template.to_string(), |text, (name, value)| text.replace(&format!("${{{name}}}"), value))
+}
+
+/// The lab's own operator file: the Service that stays in its cluster has a name for each remote.
+fn lab_file(scenario: &Scenario) -> String {
+    let host = |scenario: &Scenario| format!("local-echo.{}.svc.cluster.local", scenario.sample_namespace());
+    let hosts: Vec<String> = scenario.pairs().iter().map(host).collect();
+    LAB_FILE.replace(&format!("local-echo.{SAMPLE_NAMESPACE}.svc.cluster.local"), &hosts.join(", "))
 }
 
 /// What a step does.
@@ -125,12 +134,13 @@ impl Action {
             ("CALLERS", &callers),
             ("SCALED", &scaled),
         ];
+        let own = |text: &str| text.replace(SAMPLE_NAMESPACE, &scenario.sample_namespace());
         let (namespace, rest) = SAMPLE.split_once("---").expect("the manifest begins with its namespace");
-        let mut manifests = vec![namespace.to_string()];
+        let mut manifests = vec![own(namespace)];
         if role == Role::Primary {
-            manifests.push(SAMPLE_CONFIG.to_string());
+            manifests.push(own(SAMPLE_CONFIG));
         }
-        manifests.push(filled(rest, &values));
+        manifests.push(own(&filled(rest, &values)));
         Action::Manifests(manifests)
     }
 
@@ -150,16 +160,17 @@ impl Action {
             }
             Action::PlugInCa => ca::plug_in(cluster).await?,
             Action::PrimaryInstall(files) => {
-                let args = primary_args(context, files)?;
+                let args = primary_args(context, files, &Distribution::of_lab(context))?;
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
-                // From here on everything waits for both clusters.
-                let remote = context.lab.file.topology.cluster(Role::Remote).node_names();
-                up::abreast(&context.lab.engine, &remote).await;
+                // From here on everything waits for all clusters.
+                let remotes = context.lab.file.topology.clusters.remotes();
+                let remotes: Vec<String> = remotes.iter().flat_map(ClusterPlan::node_names).collect();
+                up::abreast(&context.lab.engine, &remotes).await;
                 installed?;
             }
             Action::EastWestGateway { network } => {
                 earlier_gateway_gone(context, cluster).await?;
-                install_gateway(context, &context.lab.file.release, &["--network", network]).await?;
+                install_gateway(context, &Distribution::of_lab(context), &["--network", network]).await?;
             }
             Action::AssignGatewayAddress => {
                 let address = context.lab.gateway_address();
@@ -180,13 +191,13 @@ impl Action {
                 cluster.apply(&manifest, "").await?;
             }
             Action::RemoteInstall(files) => {
-                let args = remote_args(context, files)?;
+                let args = remote_args(context, files, &Distribution::of_lab(context))?;
                 istioctl(context, role, "install").arg("-y").args(args).run().await?;
             }
             Action::RemoteSecret => {
                 let remote = context.remote();
                 // It alone has an API server.
-                let node = remote.control_plane().ok_or_else(|| StepError("cluster2 has no node".to_string()))?;
+                let node = remote.control_plane().ok_or_else(|| StepError(format!("{} has no node", remote.name)))?;
                 let secret = istioctl(context, Role::Remote, "create-remote-secret")
                     .args(["--name", &remote.name, "--server", &format!("https://{node}:6443")])
                     .args(istio_namespace(&remote.istio_namespace))
@@ -215,40 +226,52 @@ impl Action {
 }
 
 /// What `istioctl install` is told for the primary: the guide's file, and those of the lab and the scenario over it.
-pub(super) fn primary_args(context: &Context, files: &IstioFiles) -> Result<Vec<String>, StepError> {
+pub(super) fn primary_args(
+    context: &Context,
+    files: &IstioFiles,
+    istio: &Distribution,
+) -> Result<Vec<String>, StepError> {
     let mut args = set(context.scenario().install.external_istiod.set());
     args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
-    args.extend(["-f".to_string(), file(context, "lab.yaml", LAB_FILE)?]);
+    args.extend(["-f".to_string(), file(context, "lab.yaml", &lab_file(context.scenario()))?]);
     if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
         args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
     }
     if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
         args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
     }
+    args.extend(hub_and_tag(context, istio)?);
     args.extend(overlay(context, Role::Primary)?);
     Ok(args)
 }
 
 /// What `istioctl install` is told for the remote.
-pub(super) fn remote_args(context: &Context, files: &IstioFiles) -> Result<Vec<String>, StepError> {
+pub(super) fn remote_args(
+    context: &Context,
+    files: &IstioFiles,
+    istio: &Distribution,
+) -> Result<Vec<String>, StepError> {
     let address = context.lab.gateway_address().to_string();
     let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
-    let mut args = vec!["-f".to_string(), file(context, "cluster2.yaml", &operator)?];
+    let name = per_remote::operator_file(context.scenario().clusters.at());
+    let mut args = vec!["-f".to_string(), file(context, &name, &operator)?];
+    args.extend(hub_and_tag(context, istio)?);
     args.extend(overlay(context, Role::Remote)?);
     Ok(args)
 }
 
-/// Installs the east-west gateway by the script of a release, which is told `words`.
-pub(super) async fn install_gateway(context: &Context, release: &Path, words: &[&str]) -> Result<(), StepError> {
-    let script = release.join("samples/multicluster/gen-eastwest-gateway.sh");
+/// Installs the east-west gateway by the script of its release, which is told `words`.
+pub(super) async fn install_gateway(context: &Context, istio: &Distribution, words: &[&str]) -> Result<(), StepError> {
+    let script = istio.release.join("samples/multicluster/gen-eastwest-gateway.sh");
     let operator = Tool::new(script).args(words.iter().copied()).works_for(&folder(context)).run().await?.stdout;
     let overlay = file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?;
     let mut args = strings(&["-y", "-f", &overlay]);
     if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
         args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
     }
+    args.extend(hub_and_tag(context, istio)?);
     args.extend(set_namespace(&context.primary().istio_namespace));
-    istioctl_of(release, context, Role::Primary, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
+    istioctl_of(istio, context, Role::Primary, "install").args(args).args(["-f", "-"]).input(operator).run().await?;
     Ok(())
 }
 
@@ -283,9 +306,20 @@ fn replicas_file(template: &str, wanted: Replicas) -> Option<String> {
 /// The scenario's own file for this cluster, laid over all others.
 fn overlay(context: &Context, role: Role) -> Result<Vec<String>, StepError> {
     let Some(spec) = &context.scenario().clusters[&role].overlay else { return Ok(Vec::new()) };
+    operator(context, &format!("overlay-{}.json", context.scenario().clusters.member(role)), spec)
+}
+
+/// The file with hub and tag of its images; none where istioctl takes the right ones by itself.
+fn hub_and_tag(context: &Context, istio: &Distribution) -> Result<Vec<String>, StepError> {
+    let Some((hub, tag)) = &istio.hub_and_tag else { return Ok(Vec::new()) };
+    operator(context, "candidate.json", &json!({"hub": hub, "tag": tag}))
+}
+
+/// Writes an operator file with this `spec`, and names it to istioctl.
+fn operator(context: &Context, name: &str, spec: &Value) -> Result<Vec<String>, StepError> {
     let operator = json!({"apiVersion": "install.istio.io/v1alpha1", "kind": "IstioOperator", "spec": spec});
     let text = serde_json::to_string_pretty(&operator)?;
-    Ok(vec!["-f".to_string(), file(context, &format!("overlay-{role}.json"), &text)?])
+    Ok(vec!["-f".to_string(), file(context, name, &text)?])
 }
 
 /// What sets a value of an operator, if there is one to set.
@@ -313,15 +347,15 @@ fn strings(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| word.to_string()).collect()
 }
 
-/// istioctl of the release under test, on one cluster of the lab.
+/// The istioctl under test, on one cluster of the lab.
 fn istioctl(context: &Context, role: Role, verb: &str) -> Tool {
-    istioctl_of(&context.lab.file.release, context, role, verb)
+    istioctl_of(&Distribution::of_lab(context), context, role, verb)
 }
 
-/// As [`istioctl`], of another release.
-pub(super) fn istioctl_of(release: &Path, context: &Context, role: Role, verb: &str) -> Tool {
+/// As [`istioctl`], of another Istio.
+pub(super) fn istioctl_of(istio: &Distribution, context: &Context, role: Role, verb: &str) -> Tool {
     let cluster = context.cluster(role);
-    Tool::new(release.join("bin/istioctl"))
+    Tool::new(&istio.istioctl)
         .arg(verb)
         .args(["--context", &cluster.context])
         .env("KUBECONFIG", cluster.kubeconfig.as_deref().unwrap_or(Path::new("")).to_string_lossy())

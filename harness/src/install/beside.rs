@@ -6,12 +6,14 @@ use crate::context::Context;
 use crate::plan::Deviation;
 use crate::role::Role;
 use crate::sabotage::Names;
-use crate::scenario::{Ca, ExternalIstiod, ManifestWish, Scenario};
+use crate::scenario::{Ca, Candidate, ExternalIstiod, ManifestWish, Scenario};
 
 /// The further words of `istioctl install` for this cluster, as a person would type them.
 pub(super) fn overlay_words(scenario: &Scenario, role: Role) -> Vec<String> {
     let overlay = scenario.clusters[&role].overlay.as_ref();
-    overlay.map(|_| vec!["-f".to_string(), format!("overlay-{role}.json")]).unwrap_or_default()
+    overlay
+        .map(|_| vec!["-f".to_string(), format!("overlay-{}.json", scenario.clusters.member(role))])
+        .unwrap_or_default()
 }
 
 /// The commands of a step with those for the scenario's manifests before and after them.
@@ -53,11 +55,14 @@ async fn apply(step: &Step, context: &Context, before: bool) -> Result<Vec<Strin
 /// # Errors
 /// [`StepError`] of the first that is refused.
 pub(super) async fn remove(context: &Context, role: Role) -> Result<(), StepError> {
-    let (cluster, names) = (context.cluster(role), Names::planned(context.scenario()));
-    let manifests = &context.scenario().install.manifests;
-    for wish in manifests.iter().rev().filter(|wish| wish.cluster == role) {
-        if names.fill(&wish.object()).trim() != format!("Namespace {}", cluster.istio_namespace) {
-            cluster.delete(&names.fill(&wish.manifest.to_string()), "").await?;
+    let (cluster, scenario) = (context.cluster(role), context.scenario());
+    // In the primary a manifest may stand once for each remote.
+    let pairs = if role == Role::Primary { scenario.pairs() } else { vec![scenario.clone()] };
+    for names in pairs.iter().map(Names::planned) {
+        for wish in scenario.install.manifests.iter().rev().filter(|wish| wish.cluster == role) {
+            if names.fill(&wish.object()).trim() != format!("Namespace {}", cluster.istio_namespace) {
+                cluster.delete(&names.fill(&wish.manifest.to_string()), "").await?;
+            }
         }
     }
     Ok(())
@@ -65,9 +70,14 @@ pub(super) async fn remove(context: &Context, role: Role) -> Result<(), StepErro
 
 /// The namespaces that the scenario's manifests make in a cluster; the clean-up waits for them to go.
 pub(super) fn namespaces(scenario: &Scenario, role: Role) -> Vec<String> {
-    let names = Names::planned(scenario);
-    let made = scenario.install.manifests.iter().filter(|wish| wish.cluster == role);
-    made.filter_map(|wish| names.fill(&wish.object()).strip_prefix("Namespace ").map(str::to_string)).collect()
+    let pairs = if role == Role::Primary { scenario.pairs() } else { vec![scenario.clone()] };
+    let made = scenario.install.manifests.iter().filter(|wish| wish.cluster == role).map(ManifestWish::object);
+    let made: Vec<String> = made.collect();
+    let names = pairs.iter().map(Names::planned);
+    let mut made: Vec<String> = names.flat_map(|names| made.iter().map(move |object| names.fill(object))).collect();
+    made.sort();
+    made.dedup();
+    made.iter().filter_map(|object| object.strip_prefix("Namespace ")).map(str::to_string).collect()
 }
 
 /// The rows of the table of deviations for all of it.
@@ -82,12 +92,17 @@ pub(super) fn deviations(scenario: &Scenario) -> Vec<Deviation> {
         }
         ExternalIstiod::None => rows.push(row("istiod is not told that it serves other clusters".to_string())),
     }
+    let Candidate { hub, tag, istioctl, .. } = &scenario.candidate;
+    if let (Some(hub), Some(tag)) = (hub, tag) {
+        rows.push(row(format!("hub: {hub}, tag: {tag}, so Istio's images are not those of {}", scenario.istio)));
+    }
+    rows.extend(istioctl.iter().map(|path| row(format!("{} in the place of the release's istioctl", path.display()))));
     if scenario.install.ca == Ca::PluggedIn {
         rows.push(row("Secret cacerts has a CA under a root of the harness, before istiod is installed".to_string()));
     }
     rows.extend(scenario.install.without.iter().map(|step| row(format!("step {step} is left out of the install"))));
-    for (role, wish) in scenario.clusters.iter().filter(|(_, wish)| wish.overlay.is_some()) {
-        rows.push(row(format!("overlay-{role}.json is laid over the operator of {}", wish.name)));
+    for (member, wish) in scenario.clusters.iter().filter(|(_, wish)| wish.overlay.is_some()) {
+        rows.push(row(format!("overlay-{member}.json is laid over the operator of {}", wish.name)));
     }
     let names = Names::planned(scenario);
     rows.extend(scenario.install.manifests.iter().map(|wish| {

@@ -16,35 +16,44 @@ use crate::context::Context;
 use crate::lab::cluster::ClusterError;
 use crate::lab::{Cluster, Home};
 use crate::role::Role;
+use crate::scenario::Scenario;
 use crate::wait::Look;
 
-/// The namespaces of the harness's own probes and workloads.
-const FIXTURE_NAMESPACES: [&str; 2] = ["meshproof-sample", "meshproof-probe"];
+/// The namespaces of the harness's own workloads and probes in a cluster: the primary has sample workloads for each remote.
+pub(super) fn fixture_namespaces(scenario: &Scenario, role: Role) -> Vec<String> {
+    let samples: Vec<String> = match role {
+        Role::Primary => scenario.pairs().iter().map(Scenario::sample_namespace).collect(),
+        Role::Remote => vec![scenario.sample_namespace()],
+    };
+    samples.into_iter().chain(["meshproof-probe".to_string()]).collect()
+}
 
 /// Removes what the scenario added, the namespaces of the harness, and what checks made outside them.
 pub(super) async fn remove_fixtures(context: &Context, role: Role) -> Result<(), StepError> {
     let cluster = context.cluster(role);
     // D12 tells by it what Istio no longer leaves from what it never wrote.
     let installed = inventory::take(cluster).await?;
-    let path = Home::from_environment().inventory_at_clean_up(&context.scenario().lab, role);
+    let member = context.scenario().clusters.member(role);
+    let path = Home::from_environment().inventory_at_clean_up(&context.scenario().lab, member);
     std::fs::write(path, serde_json::to_vec(&installed)?)?;
     beside::remove(context, role).await?;
-    leftovers(cluster).await?;
-    delete_namespaces(context, role, &FIXTURE_NAMESPACES, FIXTURE_GRACE).await
+    let ours = fixture_namespaces(context.scenario(), role);
+    leftovers(cluster, &ours).await?;
+    delete_namespaces(context, role, &ours, FIXTURE_GRACE).await
 }
 
 /// Deletes the namespace of an uninstalled Istio.
 pub(super) async fn delete_istio_namespace(context: &Context, role: Role) -> Result<(), StepError> {
-    delete_namespaces(context, role, &[&context.cluster(role).istio_namespace], ISTIO_GRACE).await
+    delete_namespaces(context, role, &[context.cluster(role).istio_namespace.to_string()], ISTIO_GRACE).await
 }
 
 /// Deletes what checks make outside the fixture namespaces, in case one was killed before it did so itself.
-async fn leftovers(cluster: &Cluster) -> Result<(), StepError> {
-    delete_ours::<MutatingWebhookConfiguration>(cluster).await?;
-    Ok(delete_ours::<Namespace>(cluster).await?)
+async fn leftovers(cluster: &Cluster, ours: &[String]) -> Result<(), StepError> {
+    delete_ours::<MutatingWebhookConfiguration>(cluster, ours).await?;
+    Ok(delete_ours::<Namespace>(cluster, ours).await?)
 }
 
-async fn delete_ours<K>(cluster: &Cluster) -> Result<(), ClusterError>
+async fn delete_ours<K>(cluster: &Cluster, ours: &[String]) -> Result<(), ClusterError>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
@@ -52,7 +61,7 @@ where
     let objects = cluster.all::<K>();
     let found = objects.list(&ListParams::default()).await.map_err(cluster.refused(format!("list {kind}s")))?;
     for name in found.iter().map(ResourceExt::name_any) {
-        if name.starts_with("meshproof-") && !FIXTURE_NAMESPACES.contains(&name.as_str()) {
+        if name.starts_with("meshproof-") && !ours.contains(&name) {
             gone(objects.delete(&name, &DeleteParams::background()).await.map(|_| ()))
                 .map_err(cluster.refused(format!("delete {kind} {name}")))?;
         }
@@ -79,7 +88,7 @@ const ISTIO_GRACE: u32 = 0;
 ///
 /// In this order because the namespace controller, where it still finds pods, looks again only after half of their
 /// grace period, and then some.
-async fn delete_namespaces(context: &Context, role: Role, names: &[&str], grace: u32) -> Result<(), StepError> {
+async fn delete_namespaces(context: &Context, role: Role, names: &[String], grace: u32) -> Result<(), StepError> {
     let ended = futures::future::join_all(names.iter().map(|name| end_pods(context, role, name, grace))).await;
     ended.into_iter().collect::<Result<Vec<()>, _>>()?;
     let cluster = context.cluster(role);

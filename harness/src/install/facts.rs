@@ -26,29 +26,50 @@ impl Fact {
             Fact::RootCert => "root-cert",
         }
     }
+
+    /// Whether each remote has its own.
+    fn is_of_remote(self) -> bool {
+        self == Fact::TokenBeforeSecret
+    }
 }
 
-/// The facts learnt so far; clones share them.
+/// The facts learnt so far; clones share them, also those that look at another remote.
 #[derive(Debug, Clone, Default)]
-pub struct Facts(Arc<Mutex<BTreeMap<Fact, String>>>);
+pub struct Facts {
+    known: Arc<Mutex<BTreeMap<String, String>>>,
+    /// The remote whose facts are meant, where it is not the first.
+    further: Option<String>,
+}
 
 impl Facts {
+    /// The same, of the remote of this name; of the first, where there is none.
+    pub fn of(&self, further: Option<String>) -> Facts {
+        Facts { known: Arc::clone(&self.known), further }
+    }
+
     /// Learns or replaces a fact.
     pub fn learn(&self, fact: Fact, value: impl Into<String>) {
-        self.lock().insert(fact, value.into());
+        self.lock().insert(self.key(fact), value.into());
     }
 
     /// What is known.
     pub fn get(&self, fact: Fact) -> Option<String> {
-        self.lock().get(&fact).cloned()
+        self.lock().get(&self.key(fact)).cloned()
     }
 
-    fn snapshot(&self) -> BTreeMap<Fact, String> {
+    fn key(&self, fact: Fact) -> String {
+        match &self.further {
+            Some(name) if fact.is_of_remote() => format!("{}-{name}", fact.as_str()),
+            _ => fact.as_str().to_string(),
+        }
+    }
+
+    fn snapshot(&self) -> BTreeMap<String, String> {
         self.lock().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Fact, String>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.known.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -66,6 +87,6 @@ impl Serialize for Facts {
 
 impl<'de> Deserialize<'de> for Facts {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Facts(Arc::new(Mutex::new(BTreeMap::deserialize(deserializer)?))))
+        Ok(Facts { known: Arc::new(Mutex::new(BTreeMap::deserialize(deserializer)?)), further: None })
     }
 }

@@ -2,7 +2,9 @@
 
 use super::action::{Action, IstioFiles, RELEASED_ISTIOD, istio_namespace, scaled, set, set_namespace, with};
 use super::beside::{self, overlay_words};
+use super::cleanup;
 use super::facts::Fact;
+use super::per_remote;
 use super::proof::Proof;
 use super::step::Step;
 use crate::plan::{Deviation, Phase};
@@ -22,29 +24,49 @@ const CLEAN_UP: &str = "#cleanup";
 const PLUG_IN_CA: &str = "https://istio.io/latest/docs/tasks/security/cert-management/plugin-ca-cert/";
 const HARNESS: &str = "harness";
 
-/// The last steps of the lab, the steps of the install and, after them, of the clean-up.
+/// The last steps of the lab, the steps of the install and, after them, of the clean-up. Of several remotes each has its
+/// own steps, after those of the first.
 pub fn steps(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
+    let mut all: Vec<Step> = Vec::new();
+    for pair in scenario.pairs() {
+        let steps = of_pair(&pair, workload_image);
+        all.extend(if pair.clusters.at() == 0 { steps } else { per_remote::of(steps, &pair) });
+    }
+    // In the guide's order, side by side.
+    all.sort_by_key(|step| step.phase);
+    all
+}
+
+/// The steps for the primary and the one remote that this scenario is seen from.
+fn of_pair(scenario: &Scenario, workload_image: &str) -> Vec<Step> {
     let files = IstioFiles::of(scenario);
     let mut steps = lab(scenario);
     steps.extend(install(scenario, &files, workload_image));
     for step in &mut steps {
-        step.beside = scenario.install.manifests_of(step.id).cloned().collect();
+        let own = per_remote::id(&step.id, scenario.clusters.further().as_deref());
+        let manifests = scenario.install.manifests.iter();
+        step.beside = manifests.filter(|wish| wish.step() == step.id || wish.step() == own).cloned().collect();
     }
     steps.extend(clean_up(scenario));
     steps
 }
 
+fn ids(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| id.to_string()).collect()
+}
+
 fn lab(scenario: &Scenario) -> Vec<Step> {
     let ids = [(Role::Primary, "pod-network-primary"), (Role::Remote, "pod-network-remote")];
-    let step = |(role, id)| Step {
-        id,
+    let step = |(role, id): (Role, &str)| Step {
+        id: id.to_string(),
+        at: 0,
         title: format!("Pods of {} have their network", scenario.clusters[&role].name),
         guide: HARNESS,
         role,
         phase: Phase::Lab,
         commands: Vec::new(),
-        after: &[],
-        follows: &[],
+        after: Vec::new(),
+        follows: Vec::new(),
         needs: &[],
         teaches: &[],
         action: Action::JoinPodNetwork,
@@ -58,15 +80,16 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
     let name = |role| scenario.clusters[&role].name.as_str();
     let (primary, remote, network) = (name(Role::Primary), name(Role::Remote), &scenario.network);
     let (istio1, istio2) = (scenario.istio_namespace_of(Role::Primary), scenario.istio_namespace_of(Role::Remote));
-    let base = |id, title: String, guide, role, action, proof| Step {
-        id,
+    let base = |id: &str, title: String, guide, role, action, proof| Step {
+        id: id.to_string(),
+        at: 0,
         title,
         guide,
         role,
         phase: Phase::Install,
         commands: Vec::new(),
-        after: &[],
-        follows: &[],
+        after: Vec::new(),
+        follows: Vec::new(),
         needs: &[],
         teaches: &[],
         action,
@@ -82,7 +105,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             HARNESS,
             role,
             manifest,
-            Proof::PodsReady { namespace: "meshproof-probe", selector: "app=probe", pods: nodes(role) },
+            Proof::PodsReady { namespace: "meshproof-probe".to_string(), selector: "app=probe", pods: nodes(role) },
         )
     };
     let workloads = |id, role, version| {
@@ -90,14 +113,18 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         // An echo for each node of the larger cluster, a caller for each node, what D7 scales, what B10 moves and
         // the pod of the StatefulSet.
         let pods = scenario.most_nodes() as usize + nodes(role) + scaled(role) + 2;
+        let whose = match scenario.clusters.further() {
+            Some(further) if role == Role::Primary => format!("Sample workloads for {further} run in {primary}"),
+            _ => format!("Sample workloads run in {}", name(role)),
+        };
         base(
             id,
-            format!("Sample workloads run in {}", name(role)),
+            whose,
             HARNESS,
             role,
             action,
             Proof::PodsReady {
-                namespace: "meshproof-sample",
+                namespace: scenario.sample_namespace(),
                 selector: "app in (echo, scaled, moved, stateful, caller)",
                 pods,
             },
@@ -131,7 +158,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                     &overlay_words(scenario, Role::Primary),
                 ),
             ],
-            after: if plug_in.is_some() { &["plug-in-ca"] } else { &[] },
+            after: if plug_in.is_some() { ids(&["plug-in-ca"]) } else { Vec::new() },
             teaches: &[Fact::RootCert],
             ..base(
                 "primary-install",
@@ -150,7 +177,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 ),
                 &set_namespace(istio1),
             )],
-            after: &["primary-install"],
+            after: ids(&["primary-install"]),
             ..base(
                 "eastwest-gateway",
                 format!("The east-west gateway runs in {primary}"),
@@ -164,7 +191,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             commands: vec![format!(
                 "kubectl --context=\"${{CTX_CLUSTER1}}\" get svc istio-eastwestgateway -n {istio1}"
             )],
-            after: &["primary-install"],
+            after: ids(&["primary-install"]),
             teaches: &[Fact::GatewayAddress],
             ..base(
                 "gateway-address",
@@ -177,7 +204,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         },
         Step {
             commands: vec![expose("--context=\"${CTX_CLUSTER1}\"", istio1)],
-            after: &["primary-install"],
+            after: ids(&["primary-install"]),
             ..base(
                 "expose-istiod",
                 format!("istiod of {primary} is exposed through the gateway"),
@@ -217,7 +244,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 ),
             ],
             // Nothing of it talks to cluster1, and its address is known: what it takes is free while istiod starts.
-            after: &["annotate-namespace"],
+            after: ids(&["annotate-namespace"]),
             ..base(
                 "remote-install",
                 format!("{remote} has the remote profile"),
@@ -228,10 +255,10 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             )
         },
         // Not before: istiod, which everything waits for, has begun by then.
-        Step { after: &["pod-network-primary", "pod-network-remote"], ..probe("probe-primary", Role::Primary) },
-        Step { after: &["pod-network-primary", "pod-network-remote"], ..probe("probe-remote", Role::Remote) },
+        Step { after: ids(&["pod-network-primary", "pod-network-remote"]), ..probe("probe-primary", Role::Primary) },
+        Step { after: ids(&["pod-network-primary", "pod-network-remote"]), ..probe("probe-remote", Role::Remote) },
         Step {
-            after: &["primary-install", "probe-primary", "probe-remote"],
+            after: ids(&["primary-install", "probe-primary", "probe-remote"]),
             needs: &[Fact::RootCert],
             teaches: &[Fact::TokenBeforeSecret],
             ..base(
@@ -256,8 +283,8 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                     format!(" | sed 's/^  namespace: .*/  namespace: {istio1}/'")
                 }
             )],
-            after: &["primary-install", "annotate-namespace", "remote-install"],
-            follows: &["token-before-secret"],
+            after: ids(&["primary-install", "annotate-namespace", "remote-install"]),
+            follows: ids(&["token-before-secret"]),
             ..base(
                 "remote-secret",
                 format!("istiod of {primary} has the remote secret of {remote}"),
@@ -269,12 +296,12 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
         },
         // Their webhook is reached through the gateway.
         Step {
-            after: &["remote-secret", "gateway-address", "expose-istiod"],
+            after: ids(&["remote-secret", "gateway-address", "expose-istiod"]),
             ..workloads("workloads-remote", Role::Remote, "v2")
         },
         // Beside the gateway, not after it: an Envoy that hears of two changes of its endpoints' health within a second
         // keeps the second one back for a second (its update_merge_window), so the pods of the two clusters come apart.
-        Step { after: &["primary-install"], ..workloads("workloads-primary", Role::Primary, "v1") },
+        Step { after: ids(&["primary-install"]), ..workloads("workloads-primary", Role::Primary, "v1") },
     ];
     plug_in.into_iter().chain(guide).collect()
 }
@@ -290,15 +317,16 @@ pub fn expose(cluster: &str, istio: &IstioNamespace) -> String {
 }
 
 fn clean_up(scenario: &Scenario) -> Vec<Step> {
-    let step = |id, title, guide, role, commands, after, action, proof| Step {
-        id,
+    let step = |id: &str, title, guide, role, commands, after: &[&str], action, proof| Step {
+        id: id.to_string(),
+        at: 0,
         title,
         guide,
         role,
         phase: Phase::CleanUp,
         commands,
-        after,
-        follows: &[],
+        after: ids(after),
+        follows: Vec::new(),
         needs: &[],
         teaches: &[],
         action,
@@ -346,7 +374,8 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
             Action::DeleteIstioNamespace,
             Proof::NamespacesGone {
                 namespaces: [
-                    [istio, "meshproof-sample", "meshproof-probe"].map(str::to_string).to_vec(),
+                    vec![istio.to_string()],
+                    cleanup::fixture_namespaces(scenario, role),
                     beside::namespaces(scenario, role),
                 ]
                 .concat(),

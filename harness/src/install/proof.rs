@@ -51,7 +51,7 @@ pub enum Proof {
     /// Pods are ready.
     PodsReady {
         /// Their namespace.
-        namespace: &'static str,
+        namespace: String,
         /// Their label selector.
         selector: &'static str,
         /// How many.

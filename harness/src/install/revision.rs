@@ -4,13 +4,12 @@
 //! release's `samples/multicluster/expose-istiod-rev.yaml.tmpl`, and its charts: the remote profile of a revision makes
 //! Service `istiod-<revision>`, by which proxies of that revision ask for their istiod through the gateway.
 
-use std::path::{Path, PathBuf};
-
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use kube::ResourceExt;
 use kube::api::ListParams;
 
 use super::action::{IstioFiles, install_gateway, istio_namespace, istioctl_of, primary_args, remote_args};
+use super::distribution::Distribution;
 use super::proof::{deployment_ready, sync_status};
 use super::step::StepError;
 use crate::check::Evidence;
@@ -54,20 +53,20 @@ pub fn install_commands(scenario: &Scenario, wish: &IstiodWish) -> Vec<String> {
 /// [`StepError`] with the command or call that failed, or with what was seen instead.
 pub async fn install(context: &Context, wish: &IstiodWish) -> Result<Evidence, StepError> {
     let lab = &context.lab;
-    let release = release(context, &wish.istio)?;
+    let distribution = Distribution::of(context, &wish.istio)?;
     if let Some(istio) = lab.file.further.get(&wish.istio) {
         let nodes: Vec<String> = Role::ALL.iter().flat_map(|role| lab.cluster(*role).nodes.keys().cloned()).collect();
         further::bring(&lab.engine, istio, &nodes).await?;
     }
     let files = IstioFiles::of(context.scenario());
-    let of = |role| istioctl_of(&release, context, role, "install").arg("-y");
+    let of = |role| istioctl_of(&distribution, context, role, "install").arg("-y");
     let revision = ["--revision", &wish.revision];
-    of(Role::Primary).args(primary_args(context, &files)?).args(revision).run().await?;
-    let manifest = std::fs::read_to_string(release.join(EXPOSE.0))?.replace(EXPOSE.1, &wish.revision);
+    of(Role::Primary).args(primary_args(context, &files, &distribution)?).args(revision).run().await?;
+    let manifest = std::fs::read_to_string(distribution.release.join(EXPOSE.0))?.replace(EXPOSE.1, &wish.revision);
     let (primary, remote) = (context.primary(), context.remote());
     let istio = &primary.istio_namespace;
     primary.apply(&manifest.replace(".istio-system.svc", &format!(".{istio}.svc")), istio).await?;
-    of(Role::Remote).args(remote_args(context, &files)?).args(revision).run().await?;
+    of(Role::Remote).args(remote_args(context, &files, &distribution)?).args(revision).run().await?;
     proved(context, &Revision::named(&wish.revision), primary, remote).await
 }
 
@@ -136,7 +135,7 @@ pub fn tag_commands(wish: &TagWish) -> Vec<String> {
 /// [`StepError`] with what istioctl says.
 pub async fn tag(context: &Context, wish: &TagWish, istio: &str) -> Result<Evidence, StepError> {
     let cluster = context.cluster(wish.cluster);
-    let set = istioctl_of(&release(context, istio)?, context, wish.cluster, "tag")
+    let set = istioctl_of(&Distribution::of(context, istio)?, context, wish.cluster, "tag")
         .args(["set", &wish.name, "--revision", &wish.revision, "--overwrite", "-y"])
         .args(istio_namespace(&cluster.istio_namespace));
     let said = set.run().await?.stdout;
@@ -168,7 +167,7 @@ fn gateway_words(network: &str, revision: &Revision) -> Vec<String> {
 pub async fn gateway(context: &Context, revision: &Revision, istio: &str) -> Result<Evidence, StepError> {
     let words = gateway_words(&context.scenario().network, revision);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    install_gateway(context, &release(context, istio)?, &words).await?;
+    install_gateway(context, &Distribution::of(context, istio)?, &words).await?;
     let mut evidence = Evidence::new();
     let primary = context.primary();
     let name = "istio-eastwestgateway";
@@ -197,11 +196,11 @@ pub fn uninstall_commands(scenario: &Scenario, revision: &Revision) -> Vec<Strin
 /// # Errors
 /// [`StepError`] with the command or call that failed.
 pub async fn uninstall(context: &Context, revision: &Revision, istio: &str) -> Result<Evidence, StepError> {
-    let release = release(context, istio)?;
+    let distribution = Distribution::of(context, istio)?;
     let mut evidence = Evidence::new();
     for role in [Role::Remote, Role::Primary] {
         let cluster = context.cluster(role);
-        istioctl_of(&release, context, role, "uninstall")
+        istioctl_of(&distribution, context, role, "uninstall")
             .args(["-y", "--revision", revision.name()])
             .args(istio_namespace(&cluster.istio_namespace))
             .run()
@@ -213,14 +212,4 @@ pub async fn uninstall(context: &Context, revision: &Revision, istio: &str) -> R
     let manifest = format!("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {{name: {name}}}\n");
     primary.delete(&manifest, &primary.istio_namespace).await?;
     Ok(evidence)
-}
-
-/// The release of a version that the lab has.
-fn release(context: &Context, istio: &str) -> Result<PathBuf, StepError> {
-    let file = &context.lab.file;
-    let further = file.further.get(istio).map(|istio| istio.release.as_path());
-    let own = (file.scenario.istio == istio).then_some(file.release.as_path());
-    own.or(further)
-        .map(Path::to_path_buf)
-        .ok_or_else(|| StepError(format!("the lab was made without Istio {istio}: make it anew by this scenario")))
 }

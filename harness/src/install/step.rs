@@ -12,7 +12,7 @@ use crate::scenario::ManifestWish;
 #[derive(Debug, Clone)]
 pub struct Step {
     /// Kebab-case id.
-    pub id: &'static str,
+    pub id: String,
     /// One line in the present tense.
     pub title: String,
     /// Section of the guide, or `harness` for what only the lab needs.
@@ -23,10 +23,12 @@ pub struct Step {
     pub phase: Phase,
     /// The commands as a person following the guide would type them.
     pub commands: Vec<String>,
+    /// Number of the remote that it is for; 0 for what is done once.
+    pub at: usize,
     /// Steps that must be proved first.
-    pub after: &'static [&'static str],
+    pub after: Vec<String>,
     /// Steps that must have ended first, proved or not: what they look at would be changed by this one.
-    pub follows: &'static [&'static str],
+    pub follows: Vec<String>,
     /// Facts that it needs.
     pub needs: &'static [Fact],
     /// Facts that it teaches.
@@ -49,14 +51,14 @@ impl Step {
     pub fn outline(&self) -> StepOutline {
         let names = |facts: &[Fact]| facts.iter().map(|fact| fact.as_str().to_string()).collect();
         StepOutline {
-            id: self.id.to_string(),
+            id: self.id.clone(),
             title: self.title.clone(),
             guide: self.guide.to_string(),
             role: self.role,
             phase: self.phase,
             commands: beside::commands(self),
             proof: self.proof.title(),
-            after: self.after.iter().chain(self.follows).map(|id| id.to_string()).collect(),
+            after: self.after.iter().chain(&self.follows).cloned().collect(),
             needs: names(self.needs),
             teaches: names(self.teaches),
         }
@@ -104,7 +106,7 @@ pub fn check_order(steps: &[Step]) -> Result<(), Vec<String>> {
     let mut wrong = Vec::new();
     for (index, step) in steps.iter().enumerate() {
         let earlier = &steps[..index];
-        for needed in step.after.iter().chain(step.follows) {
+        for needed in step.after.iter().chain(&step.follows) {
             if !earlier.iter().any(|other| other.id == *needed) {
                 wrong.push(format!("step {} comes before {needed}, which it needs", step.id));
             }

@@ -87,7 +87,11 @@ async fn has_remote_secret(context: &Context) -> Result<bool, StepError> {
     let primary = context.primary();
     let params = ListParams::default().labels("istio/multiCluster=true");
     let secrets = primary.api::<Secret>(&primary.istio_namespace).list_metadata(&params).await;
-    Ok(!secrets.map_err(primary.refused("list remote secrets"))?.items.is_empty())
+    let secrets = secrets.map_err(primary.refused("list remote secrets"))?;
+    // Those of other remotes say nothing of this one.
+    let others = context.lab.file.scenario.clusters.remotes().iter().filter(|wish| wish.name != context.remote().name);
+    let others: Vec<String> = others.map(|wish| format!("istio-remote-secret-{}", wish.name)).collect();
+    Ok(secrets.iter().any(|secret| !others.contains(&secret.name_any())))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
@@ -15,10 +16,12 @@ use kube::runtime::watcher;
 use kube::{Client, Config, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
+use super::forward::Pages;
 use super::revision::Revision;
 use crate::check::right;
+use crate::per_cluster::Member;
 use crate::role::Role;
-use crate::scenario::IstioNamespace;
+use crate::scenario::{IstioNamespace, SAMPLE_NAMESPACE};
 use crate::topology::ClusterPlan;
 use crate::wait::{Look, Timeout, Wait};
 
@@ -84,6 +87,8 @@ pub enum ClusterError {
 pub struct Cluster {
     /// Its part in the guide.
     pub role: Role,
+    /// Which cluster of its mesh it is: by that its files and folders are told apart.
+    pub member: Member,
     /// Istio's name for it: `cluster1`.
     pub name: String,
     /// Its kube context.
@@ -101,6 +106,10 @@ pub struct Cluster {
     /// Revisions of control planes that are known to be installed beside it; of a cluster that meshproof did not make none is
     /// known.
     pub beside: Vec<Revision>,
+    /// The namespace of the sample workloads in it: in a primary, of those for the remote with which it is judged.
+    pub sample: String,
+    /// Pages of its pods, where they were written down by somebody and no pod can be asked.
+    pub pages: Option<Arc<Pages>>,
 }
 
 impl Debug for Cluster {
@@ -115,7 +124,7 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Kubeconfig`] when that file is not there or of no use.
     pub async fn open(
-        role: Role,
+        member: impl Into<Member>,
         plan: &ClusterPlan,
         istio_namespace: &IstioNamespace,
         kubeconfig: PathBuf,
@@ -132,8 +141,10 @@ impl Cluster {
         // Watches end by themselves; nothing else may hang for minutes.
         config.connect_timeout = Some(std::time::Duration::from_secs(5));
         let client = Client::try_from(config).map_err(|error| bad(error.into()))?;
+        let member = member.into();
         Ok(Cluster {
-            role,
+            role: member.role,
+            member,
             name: plan.name.clone(),
             context: plan.context.clone(),
             kubeconfig: Some(kubeconfig),
@@ -142,6 +153,8 @@ impl Cluster {
             istio_namespace: istio_namespace.clone(),
             revision: Revision::default(),
             beside: Vec::new(),
+            sample: SAMPLE_NAMESPACE.to_string(),
+            pages: None,
         })
     }
 
@@ -193,6 +206,11 @@ impl Cluster {
     /// `cluster2 ConfigMap sample/istio-ca-root-cert`: how evidence and causes name an object.
     pub fn object(&self, kind: &str, namespaced_name: &str) -> String {
         format!("{} {kind} {namespaced_name}{}", self.name, self.shown_context())
+    }
+
+    /// Whether it is known by what was written down of it, and cannot be asked.
+    pub fn is_recorded(&self) -> bool {
+        self.pages.is_some()
     }
 
     fn shown_context(&self) -> String {

@@ -1,5 +1,6 @@
 //! A port of a pod on a local address, through the API server, for reqwest.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use k8s_openapi::api::core::v1::Pod;
@@ -22,6 +23,9 @@ pub struct ForwardError {
     why: String,
 }
 
+/// Pages that were written down, by pod and path.
+pub type Pages = BTreeMap<(String, String), String>;
+
 /// A forwarded port; it ends with this value.
 #[derive(Debug)]
 pub struct Forward {
@@ -29,16 +33,29 @@ pub struct Forward {
     namespace: String,
     pod: String,
     port: u16,
-    base: String,
-    task: JoinHandle<()>,
-    http: reqwest::Client,
-    /// Why the API server forwarded nothing, if it did not.
-    refused: Arc<Mutex<Option<String>>>,
+    way: Way,
+}
+
+/// How a page is got.
+#[derive(Debug)]
+enum Way {
+    /// By this local address.
+    Asked {
+        base: String,
+        task: JoinHandle<()>,
+        http: reqwest::Client,
+        /// Why the API server forwarded nothing, if it did not.
+        refused: Arc<Mutex<Option<String>>>,
+    },
+    /// It was written down.
+    Recorded(Arc<Pages>),
 }
 
 impl Drop for Forward {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Way::Asked { task, .. } = &self.way {
+            task.abort();
+        }
     }
 }
 
@@ -56,6 +73,10 @@ impl Cluster {
             path: String::new(),
             why,
         };
+        if let Some(pages) = &self.pages {
+            let (cluster, namespace, pod) = (self.name.clone(), namespace.to_string(), pod.to_string());
+            return Ok(Forward { cluster, namespace, pod, port, way: Way::Recorded(pages.clone()) });
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await.map_err(|source| error(source.to_string()))?;
         let address = listener.local_addr().map_err(|source| error(source.to_string()))?;
         crate::tls::provide();
@@ -97,10 +118,7 @@ impl Cluster {
             namespace: namespace.to_string(),
             pod: pod.to_string(),
             port,
-            base: format!("http://{address}"),
-            task,
-            http,
-            refused,
+            way: Way::Asked { base: format!("http://{address}"), task, http, refused },
         })
     }
 }
@@ -119,13 +137,20 @@ impl Forward {
             path: path.to_string(),
             why,
         };
-        let answer = self
-            .http
-            .get(format!("{}{path}", self.base))
+        let (base, http, refused) = match &self.way {
+            Way::Asked { base, http, refused, .. } => (base, http, refused),
+            Way::Recorded(pages) => {
+                let page = pages.get(&(self.pod.clone(), path.to_string())).cloned();
+                return page.ok_or_else(|| error("it was not written down".to_string()));
+            }
+        };
+        // The local connection only broke off: why, is known where it was to be forwarded.
+        let refusal = || refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answer = http
+            .get(format!("{base}{path}"))
             .send()
             .await
-            // The local connection only broke off: why, is known where it was to be forwarded.
-            .map_err(|source| error(self.refusal().unwrap_or_else(|| crate::check::verdict::chain(&source))))?;
+            .map_err(|source| error(refusal().unwrap_or_else(|| crate::check::verdict::chain(&source))))?;
         let status = answer.status();
         let body = answer.text().await.map_err(|source| error(crate::check::verdict::chain(&source)))?;
         if status.is_success() {
@@ -133,10 +158,6 @@ impl Forward {
         } else {
             Err(error(format!("HTTP {status}: {}", body.chars().take(200).collect::<String>())))
         }
-    }
-
-    fn refusal(&self) -> Option<String> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// GETs a path that answers JSON.

@@ -7,6 +7,7 @@ use super::state::{Home, LabFile};
 use super::{Cluster, pod_network};
 use crate::check::verdict::chain;
 use crate::install::facts::Fact;
+use crate::per_cluster::Member;
 use crate::role::Role;
 
 /// So long an API server is given to answer.
@@ -55,9 +56,9 @@ pub async fn ailments(engine: &Engine, home: &Home, file: &LabFile) -> Result<Ve
         ),
         Err(error) => found.push(chain(&error)),
     }
-    for (role, cluster) in &file.clusters {
+    for (member, cluster) in file.clusters.iter() {
         let nodes: Vec<&String> = cluster.nodes.keys().filter(|node| runs(node)).collect();
-        if *role == Role::Primary
+        if member.role == Role::Primary
             && let Some(address) = file.facts.get(Fact::GatewayAddress)
             && !nodes.is_empty()
             && !any_has(engine, &nodes, &address).await
@@ -65,7 +66,7 @@ pub async fn ailments(engine: &Engine, home: &Home, file: &LabFile) -> Result<Ve
             found.push(format!("no node of {} has the gateway's address {address} any more", cluster.name));
         }
         if nodes.len() == cluster.nodes.len()
-            && let Err(why) = answers(home, file, *role).await
+            && let Err(why) = answers(home, file, &member).await
         {
             found.push(format!("the API server of {} does not answer: {why}", cluster.name));
         }
@@ -107,12 +108,14 @@ async fn any_has(engine: &Engine, nodes: &[&String], address: &str) -> bool {
     false
 }
 
-async fn answers(home: &Home, file: &LabFile, role: Role) -> Result<(), String> {
-    let plan = file.topology.cluster(role);
-    let kubeconfig = home.kubeconfig(&file.scenario.lab, role);
-    let namespace = file.scenario.istio_namespace_of(role);
-    let cluster =
-        Cluster::open(role, plan, namespace, kubeconfig, Default::default()).await.map_err(|error| chain(&error))?;
+async fn answers(home: &Home, file: &LabFile, member: &Member) -> Result<(), String> {
+    let plan = file.topology.clusters.iter().find_map(|(other, plan)| (other == *member).then_some(plan));
+    let plan = plan.ok_or("it is not in lab.json")?;
+    let kubeconfig = home.kubeconfig(&file.scenario.lab, member.clone());
+    let namespace = file.scenario.istio_namespace_in(member);
+    let cluster = Cluster::open(member.clone(), plan, namespace, kubeconfig, Default::default())
+        .await
+        .map_err(|error| chain(&error))?;
     match tokio::time::timeout(ANSWER, cluster.client.apiserver_version()).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(chain(&error)),

@@ -4,6 +4,7 @@
 
 mod archive;
 mod build;
+mod candidate;
 pub mod further;
 mod needs;
 mod official;
@@ -27,9 +28,10 @@ use crate::budget::Budgets;
 use crate::event::{Event, Recorder};
 use crate::lab::host::Host;
 use crate::problem::Problems;
-use crate::scenario::ImageSource;
+use crate::scenario::{Candidate, ImageSource};
 use crate::versions::Picked;
 pub use archive::{load, save};
+pub use candidate::{candidate_problems, unusable_candidate};
 pub use further::FurtherIstio;
 pub use needs::print_needs;
 pub use official::data_plane;
@@ -65,6 +67,10 @@ pub struct Built {
     pub workload_image: String,
     /// The Istio release under test: `bin/istioctl`, `samples/`.
     pub release: PathBuf,
+    /// The istioctl that installs: the release's, or a candidate's.
+    pub istioctl: PathBuf,
+    /// The hub and tag that it is told, where it would take others by itself.
+    pub hub_and_tag: Option<(String, String)>,
     /// The kind command.
     pub kind: PathBuf,
     /// Image name to content digest: the engine's image id, or the digest of the config of an image inside the nodes.
@@ -92,6 +98,8 @@ pub struct Site<'a> {
     pub host: &'a Host,
     /// Which ones are wanted.
     pub source: ImageSource,
+    /// What is judged in the place of the release's own.
+    pub candidate: &'a Candidate,
     /// Mirrors.
     pub origins: &'a Origins,
     /// Where events go.
@@ -210,14 +218,15 @@ impl ImageError {
 /// # Errors
 /// [`ImageError`], which an event says too. What was finished stays, and the next call goes on from there.
 pub async fn ensure(site: &Site<'_>) -> Result<Built, ImageError> {
-    let mut built = first(site).await?;
-    built.further = further::ensure(site, built.source == LOCAL).await?;
-    let digests = built.further.values().flat_map(|istio| istio.digests.clone());
-    built.digests.extend(digests);
-    Ok(built)
+    let release = release(site).await?;
+    let further = further::ensure(site, release.source == LOCAL).await?;
+    let mut built = if site.candidate.is_default() { release } else { candidate::ensure(site, release).await? };
+    built.digests.extend(further.values().flat_map(|istio| istio.digests.clone()));
+    Ok(Built { further, ..built })
 }
 
-async fn first(site: &Site<'_>) -> Result<Built, ImageError> {
+/// What a lab of these versions is made of, whatever candidate there is.
+async fn release(site: &Site<'_>) -> Result<Built, ImageError> {
     match site.source {
         ImageSource::Local => local(site).await,
         ImageSource::Official => official::ensure(site, true).await,
@@ -253,6 +262,8 @@ async fn local(site: &Site<'_>) -> Result<Built, ImageError> {
     Ok(Built {
         node_image: image("lab-node"),
         workload_image: image("workload"),
+        istioctl: present["istio"].folder.join("bin/istioctl"),
+        hub_and_tag: None,
         release: present["istio"].folder.clone(),
         kind: present["kind"].folder.join("bin/kind"),
         digests,

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::host::{Cgroup, Host};
 use crate::budget::Budgets;
-use crate::role::Role;
 use crate::tool::{Tool, ToolError};
-use crate::topology::{ClusterPlan, Topology};
+use crate::topology::ClusterPlan;
 
 /// Where the audit log of a cluster lies inside its control-plane node.
 pub const AUDIT_LOG: &str = "/var/log/kubernetes/audit.log";
@@ -109,9 +108,24 @@ pub fn config(plan: &ClusterPlan, kubernetes: &str, host: &Host, audit_policy: O
     yaml
 }
 
+/// How the names of the files end in which stands what kind said.
+const LOG: &str = ".kind.log";
+
 /// The file beside a kubeconfig file in which stands what kind said.
-pub fn log(kubeconfig: &Path) -> PathBuf {
-    kubeconfig.with_extension("kind.log")
+fn log(kubeconfig: &Path) -> PathBuf {
+    kubeconfig.with_extension(LOG.trim_start_matches('.'))
+}
+
+/// What kind said of each cluster of the lab with this folder, by the name of the cluster's files.
+pub fn logs(folder: &Path) -> Vec<(String, String)> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let log = |entry: std::fs::DirEntry| {
+        let cluster = entry.file_name().to_string_lossy().strip_suffix(LOG)?.to_string();
+        Some((cluster, std::fs::read_to_string(entry.path()).ok()?))
+    };
+    let mut logs: Vec<(String, String)> = files.filter_map(log).collect();
+    logs.sort();
+    logs
 }
 
 /// How kubeadm's configuration writes arguments; kind goes over to kubeadm v1beta4 with Kubernetes 1.36.
@@ -149,10 +163,10 @@ impl ArgsForm {
 pub struct Create<'a> {
     /// The kind command.
     pub kind: &'a Path,
-    /// The lab.
-    pub topology: &'a Topology,
-    /// Which cluster of it.
-    pub role: Role,
+    /// The Docker network of the lab.
+    pub network: &'a str,
+    /// The cluster.
+    pub plan: &'a ClusterPlan,
     /// The node image.
     pub image: &'a str,
     /// kind's configuration.
@@ -166,13 +180,13 @@ pub struct Create<'a> {
 /// # Errors
 /// [`ToolError`] with kind's last lines. What was made so far stays, for diagnostics, until the lab is removed.
 pub async fn create(what: Create<'_>, budgets: &Budgets, mut line: impl FnMut(&str)) -> Result<(), ToolError> {
-    let plan = what.topology.cluster(what.role);
+    let plan = what.plan;
     // For diagnostics alone: a log that cannot be written must not end what it tells about.
     let mut log = std::fs::File::create(log(what.kubeconfig)).ok();
     Tool::new(what.kind)
         .args(["create", "cluster", "--name", &plan.kind_name, "--image", what.image])
         .args(["--config", "-", "--retain", "--kubeconfig", &what.kubeconfig.to_string_lossy()])
-        .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", &what.topology.network.name)
+        .env("KIND_EXPERIMENTAL_DOCKER_NETWORK", what.network)
         .env("KIND_EXPERIMENTAL_PROVIDER", "docker")
         .works_for(what.kubeconfig.parent().unwrap_or(Path::new(".")))
         .input(what.config.as_bytes())

@@ -1,4 +1,4 @@
-//! The lab: a Docker engine, images, two kind clusters on one network, and the ways into them.
+//! The lab: a Docker engine, images, kind clusters on one network, and the ways into them.
 
 pub mod cluster;
 pub mod dns;
@@ -22,17 +22,20 @@ pub mod up;
 
 pub use cluster::Cluster;
 pub use engine::Engine;
+pub use forward::Pages;
 pub use revision::Revision;
 pub use state::{Home, LabFile, LabLock};
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, OnceLock};
 
 use ipnet::Ipv4Net;
 
+use self::pod_network::Route;
 use crate::role::Role;
 
-/// The clusters of a lab: each comes when it is made, for all clones.
+/// A primary and one of its remotes: each comes when it is made, for all clones.
 #[derive(Clone, Default)]
 pub struct Clusters([Arc<OnceLock<Cluster>>; 2]);
 
@@ -65,10 +68,12 @@ impl std::fmt::Debug for Clusters {
 /// A lab with a client for each cluster.
 #[derive(Clone)]
 pub struct Lab {
-    /// What `lab.json` says.
+    /// What `lab.json` says, seen from the remote that is meant.
     pub file: LabFile,
-    /// The clusters that are made so far.
+    /// The primary and the remote that is meant, as far as they are made.
     pub clusters: Clusters,
+    /// The primary with each of its remotes.
+    pairs: Vec<Clusters>,
     /// The engine that it runs on.
     pub engine: Engine,
 }
@@ -79,14 +84,50 @@ impl Lab {
     /// # Errors
     /// [`cluster::ClusterError`] when a kubeconfig file is not there or of no use.
     pub async fn open(home: &Home, file: LabFile, engine: Engine) -> Result<Lab, cluster::ClusterError> {
-        let clusters = Clusters::default();
-        for (role, plan) in &file.topology.clusters {
-            let kubeconfig = home.kubeconfig(&file.scenario.lab, *role);
-            let nodes = file.clusters.get(role).map(|facts| facts.nodes.clone()).unwrap_or_default();
-            let namespace = file.scenario.istio_namespace_of(*role);
-            clusters.add(Cluster::open(*role, plan, namespace, kubeconfig, nodes).await?);
+        let lab = Lab::unmade(file, engine);
+        for (member, plan) in lab.file.topology.clusters.iter() {
+            let kubeconfig = home.kubeconfig(&lab.file.scenario.lab, member.clone());
+            let facts = lab.file.clusters.iter().find(|(known, _)| *known == member);
+            let nodes = facts.map(|(_, facts)| facts.nodes.clone()).unwrap_or_default();
+            let namespace = lab.file.scenario.istio_namespace_in(&member);
+            lab.add(Cluster::open(member, plan, namespace, kubeconfig, nodes).await?);
         }
-        Ok(Lab { file, clusters, engine })
+        Ok(lab)
+    }
+
+    /// A lab of which no cluster is made yet.
+    pub fn unmade(file: LabFile, engine: Engine) -> Lab {
+        let pairs: Vec<Clusters> = file.scenario.clusters.remotes().iter().map(|_| Clusters::default()).collect();
+        Lab { file, clusters: pairs.first().cloned().unwrap_or_default(), pairs, engine }
+    }
+
+    /// Takes a cluster that is made, for all clones; the first of its part stays.
+    pub fn add(&self, cluster: Cluster) {
+        for (pair, clusters) in self.file.scenario.pairs().iter().zip(&self.pairs) {
+            if cluster.role == Role::Primary || pair.clusters.member(Role::Remote) == cluster.member {
+                clusters.add(Cluster { sample: pair.sample_namespace(), ..cluster.clone() });
+            }
+        }
+    }
+
+    /// The same lab, seen from its remote of this number.
+    pub fn seen_from(&self, at: usize) -> Lab {
+        Lab { file: self.file.seen_from(at), clusters: self.pairs[at].clone(), ..self.clone() }
+    }
+
+    /// All clusters that are made: the primary, then the remotes in order.
+    pub fn all_clusters(&self) -> impl Iterator<Item = &Cluster> {
+        let primary = self.clusters.0[Role::Primary as usize].get();
+        primary.into_iter().chain(self.pairs.iter().filter_map(move |pair| pair.0[Role::Remote as usize].get()))
+    }
+
+    /// The routes between the primary and the remote that is meant, and within each.
+    pub fn routes(&self) -> Vec<Route> {
+        let nodes: BTreeMap<&String, &String> =
+            Role::ALL.iter().filter_map(|role| self.file.clusters.get(role)).flat_map(|facts| &facts.nodes).collect();
+        let ours =
+            |route: &&Route| nodes.contains_key(&route.node) && nodes.values().any(|address| **address == route.via);
+        self.file.routes.iter().filter(ours).cloned().collect()
     }
 
     /// The address that the lab keeps for the east-west gateway: the guide's `DISCOVERY_ADDRESS`.

@@ -119,19 +119,42 @@ pub struct Route {
     pub via: String,
 }
 
-/// Every route that the lab needs: each node knows the pod CIDR of each other node.
-pub fn routes(nodes: &BTreeMap<Role, BTreeMap<String, (String, String)>>) -> Vec<Route> {
-    let all: Vec<(Role, &String, &(String, String))> =
-        nodes.iter().flat_map(|(role, nodes)| nodes.iter().map(move |(name, at)| (*role, name, at))).collect();
-    let mut routes = Vec::new();
-    for (role, node, _) in &all {
-        for (_, other, (address, pods)) in &all {
-            if node != other {
-                routes.push(Route { node: (*node).clone(), role: *role, pods: pods.clone(), via: address.clone() });
-            }
-        }
+/// The pods of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subnet {
+    /// The node.
+    pub node: String,
+    /// The part of its cluster.
+    pub role: Role,
+    /// The node's address.
+    pub address: String,
+    /// Addresses of its pods.
+    pub pods: String,
+}
+
+impl Subnet {
+    /// Of each node of a cluster, by the pod CIDR of each.
+    pub fn of(cluster: &Cluster, cidrs: &BTreeMap<String, String>) -> Vec<Subnet> {
+        let of = |(node, address): (&String, &String)| Subnet {
+            node: node.clone(),
+            role: cluster.role,
+            address: address.clone(),
+            pods: cidrs.get(node).cloned().unwrap_or_default(),
+        };
+        cluster.nodes.iter().map(of).collect()
     }
-    routes
+}
+
+/// Every route that the lab needs: each node knows the pod CIDR of each other node of all clusters.
+pub fn routes(nodes: &[Subnet]) -> Vec<Route> {
+    let of = |one: &Subnet| {
+        let (node, role) = (one.node.clone(), one.role);
+        let others = nodes.iter().filter(|other| other.node != one.node);
+        let route =
+            |other: &Subnet| Route { node: node.clone(), role, pods: other.pods.clone(), via: other.address.clone() };
+        others.map(route).collect::<Vec<_>>()
+    };
+    nodes.iter().flat_map(of).collect()
 }
 
 /// Puts these routes in place.

@@ -275,7 +275,7 @@ impl Probe {
     /// # Errors
     /// [`ProbeError::NoPod`] when a node has none that is ready.
     pub async fn each_inside(cluster: &Cluster, budgets: &Budgets) -> Result<Vec<Probe>, ProbeError> {
-        Probe::each(cluster, "meshproof-sample", "caller", budgets).await
+        Probe::each(cluster, &cluster.sample, "caller", budgets).await
     }
 
     /// `cluster2 pod meshproof-probe/probe-x`.

@@ -12,8 +12,8 @@ use super::images::FurtherIstio;
 use super::pod_network::Route;
 use crate::event::ClusterFacts;
 use crate::install::facts::Facts;
+use crate::per_cluster::{Member, PerCluster};
 use crate::problem::Problem;
-use crate::role::Role;
 use crate::scenario::Scenario;
 use crate::topology::Topology;
 
@@ -48,19 +48,19 @@ impl Home {
         self.state.join("labs").join(name)
     }
 
-    /// The kubeconfig file of one cluster of a lab; the user's own is never written.
-    pub fn kubeconfig(&self, lab: &str, role: Role) -> PathBuf {
-        self.lab(lab).join(format!("{role}.kubeconfig"))
+    /// The kubeconfig file of one cluster of a lab, by its [`Member`] or role; the user's own is never written.
+    pub fn kubeconfig(&self, lab: &str, member: impl Into<Member>) -> PathBuf {
+        self.lab(lab).join(format!("{}.kubeconfig", member.into()))
     }
 
     /// What stood in one cluster of a lab before the install.
-    pub fn inventory(&self, lab: &str, role: Role) -> PathBuf {
-        self.lab(lab).join(format!("{role}.before.json"))
+    pub fn inventory(&self, lab: &str, member: impl Into<Member>) -> PathBuf {
+        self.lab(lab).join(format!("{}.before.json", member.into()))
     }
 
     /// What stood in one cluster of a lab when its clean-up began.
-    pub fn inventory_at_clean_up(&self, lab: &str, role: Role) -> PathBuf {
-        self.lab(lab).join(format!("{role}.installed.json"))
+    pub fn inventory_at_clean_up(&self, lab: &str, member: impl Into<Member>) -> PathBuf {
+        self.lab(lab).join(format!("{}.installed.json", member.into()))
     }
 
     /// Names of labs that left a folder, in order.
@@ -90,7 +90,7 @@ pub struct LabFile {
     /// What was made.
     pub topology: Topology,
     /// What the clusters are.
-    pub clusters: BTreeMap<Role, ClusterFacts>,
+    pub clusters: PerCluster<ClusterFacts>,
     /// Routes between the nodes of all clusters.
     pub routes: Vec<Route>,
     /// Images in use, with digest or content hash.
@@ -107,6 +107,12 @@ pub struct LabFile {
     /// Versions of Istio that the timeline may bring beside it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub further: BTreeMap<String, FurtherIstio>,
+    /// The istioctl of a candidate, if it is not the release's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub istioctl: Option<PathBuf>,
+    /// The hub and tag that istioctl is told, where it would take others by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hub_and_tag: Option<(String, String)>,
     /// What the install has learnt so far.
     pub facts: Facts,
     /// Steps that were proved, in the order in which they were.
@@ -158,10 +164,23 @@ impl LabFile {
         })
     }
 
+    /// The istioctl that installs.
+    pub fn istioctl(&self) -> PathBuf {
+        self.istioctl.clone().unwrap_or_else(|| self.release.join("bin/istioctl"))
+    }
+
     /// The Istio release that a lab uses, also of a lab that another version of meshproof made.
     pub fn release_of(home: &Home, lab: &str) -> Option<PathBuf> {
         let text = fs::read_to_string(home.lab(lab).join("lab.json")).ok()?;
         serde_json::from_str::<Maker>(&text).ok()?.release
+    }
+
+    /// The same lab, seen from its remote of this number: that is the one whose facts it has, beside those of the primary.
+    pub fn seen_from(&self, at: usize) -> LabFile {
+        let scenario = self.scenario.seen_from(at);
+        let topology = Topology { clusters: self.topology.clusters.seen_from(at), ..self.topology.clone() };
+        let facts = self.facts.of(scenario.clusters.further());
+        LabFile { scenario, topology, clusters: self.clusters.seen_from(at), facts, ..self.clone() }
     }
 
     /// Another file of the same lab, with what this one says of the install.

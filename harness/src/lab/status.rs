@@ -1,12 +1,14 @@
 //! Which labs there are, in what state, and the commands to look inside.
 
 use std::fmt::Write;
+use std::path::PathBuf;
 
 use super::state::{Home, LabFile};
 use super::{Engine, down, health};
 use crate::check::verdict::chain;
 use crate::install::action;
 use crate::install::facts::Fact;
+use crate::per_cluster::Member;
 use crate::role::Role;
 use crate::tool::quote;
 
@@ -28,10 +30,15 @@ pub async fn render(home: &Home, engine: Option<&Engine>) -> String {
             Ok(file) => {
                 let _ =
                     writeln!(text, "lab {lab}: Kubernetes {}, Istio {}", file.scenario.kubernetes, file.scenario.istio);
-                for (role, cluster) in &file.clusters {
+                for (member, cluster) in file.clusters.iter() {
                     for (node, address) in &cluster.nodes {
                         let state = node_state(engine, node).await;
-                        let _ = writeln!(text, "  {role:8} {} node {node} {address} {state}", cluster.name);
+                        let _ = writeln!(
+                            text,
+                            "  {:8} {} node {node} {address} {state}",
+                            member.role.as_str(),
+                            cluster.name
+                        );
                     }
                 }
                 if let Some(address) = file.facts.get(Fact::GatewayAddress) {
@@ -82,14 +89,19 @@ async fn node_state(engine: Option<&Engine>, node: &str) -> String {
 /// The commands with which a person looks inside a lab, and removes it.
 pub fn look_inside(home: &Home, lab: &str) -> String {
     let mut text = String::from("  to look inside:\n");
-    let both = Role::ALL.map(|role| home.kubeconfig(lab, role).to_string_lossy().into_owned()).join(":");
-    let _ = writeln!(text, "    export KUBECONFIG={}   # for --context as hints say it", quote(&both));
-    for role in Role::ALL {
-        let kubeconfig = quote(&home.kubeconfig(lab, role).to_string_lossy());
-        let _ = writeln!(text, "    kubectl --kubeconfig {kubeconfig} get pods -A   # {role}");
+    let file = LabFile::read(home, lab).ok();
+    let members = match &file {
+        Some(file) => file.clusters.iter().map(|(member, _)| member).collect(),
+        None => Role::ALL.map(Member::from).to_vec(),
+    };
+    let paths: Vec<PathBuf> = members.iter().map(|member| home.kubeconfig(lab, member.clone())).collect();
+    let all: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let _ = writeln!(text, "    export KUBECONFIG={}   # for --context as hints say it", quote(&all.join(":")));
+    for (member, kubeconfig) in members.iter().zip(&all) {
+        let _ = writeln!(text, "    kubectl --kubeconfig {} get pods -A   # {member}", quote(kubeconfig));
     }
-    if let Ok(file) = LabFile::read(home, lab) {
-        let istioctl = quote(&file.release.join("bin/istioctl").to_string_lossy());
+    if let Some(file) = file {
+        let istioctl = quote(&file.istioctl().to_string_lossy());
         let kubeconfig = quote(&home.kubeconfig(lab, Role::Primary).to_string_lossy());
         let words = action::istio_namespace(file.scenario.istio_namespace_of(Role::Primary));
         let words: String = words.iter().map(|word| format!(" {word}")).collect();

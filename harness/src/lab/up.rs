@@ -1,5 +1,5 @@
-//! Bringing a lab up: network, two clusters side by side, routes, `lab.json`. What needs one cluster begins when that is
-//! made, and does not wait for the other.
+//! Bringing a lab up: network, clusters side by side, routes, `lab.json`. What needs the primary alone begins when that is
+//! made, and does not wait for the others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -16,17 +16,18 @@ use super::cluster::{Cluster, ClusterError};
 use super::engine::{Engine, EngineError, USUAL_SHARE};
 use super::host::Host;
 use super::images::Built;
-use super::pod_network::{self, PodNetworkError};
+use super::pod_network::{self, PodNetworkError, Subnet};
 use super::state::{Home, LAB_FORMAT, LabFile};
-use super::{Clusters, Lab, dns, kind, network};
+use super::{Lab, dns, kind, network};
 use crate::budget::Budgets;
 use crate::event::{ClusterFacts, Event, Recorder};
 use crate::install::facts::Facts;
 use crate::install::inventory;
+use crate::per_cluster::{Member, PerCluster};
 use crate::role::Role;
-use crate::scenario::Scenario;
+use crate::scenario::{IstioNamespace, Scenario};
 use crate::tool::ToolError;
-use crate::topology::Topology;
+use crate::topology::{ClusterPlan, Topology};
 use crate::wait::{Look, Wait};
 
 /// A lab that could not be brought up.
@@ -117,64 +118,63 @@ pub async fn up<T>(
         Ok::<_, UpError>((claimed, detail))
     })
     .await?;
-    let mut lab = Lab {
-        file: LabFile {
-            format: LAB_FORMAT,
-            meshproof: crate::version().to_string(),
-            scenario: scenario.clone(),
-            topology: topology.clone(),
-            clusters: BTreeMap::new(),
-            routes: Vec::new(),
-            images: site.built.digests.clone(),
-            image_source: site.built.source.clone(),
-            data_plane: site.built.data_plane.clone(),
-            workload_image: site.built.workload_image.clone(),
-            release: site.built.release.clone(),
-            further: site.built.further.clone(),
-            facts: Facts::default(),
-            proved: Vec::new(),
-            failed: BTreeMap::new(),
-        },
-        clusters: Clusters::default(),
-        engine: site.engine.clone(),
+    let file = LabFile {
+        format: LAB_FORMAT,
+        meshproof: crate::version().to_string(),
+        scenario: scenario.clone(),
+        topology: topology.clone(),
+        clusters: PerCluster::default(),
+        routes: Vec::new(),
+        images: site.built.digests.clone(),
+        image_source: site.built.source.clone(),
+        data_plane: site.built.data_plane.clone(),
+        workload_image: site.built.workload_image.clone(),
+        release: site.built.release.clone(),
+        further: site.built.further.clone(),
+        istioctl: Some(site.built.istioctl.clone()),
+        hub_and_tag: site.built.hub_and_tag.clone(),
+        facts: Facts::default(),
+        proved: Vec::new(),
+        failed: BTreeMap::new(),
     };
+    let mut lab = Lab::unmade(file, site.engine.clone());
     let (made, primary_is_made) = oneshot::channel();
     let (told, rest_is_there) = oneshot::channel();
     let primary = async {
-        let cidrs = cluster(site, scenario, topology, Role::Primary, &lab.clusters).await?;
+        let cidrs = cluster(site, &lab, &Role::Primary.into()).await?;
         let _ = made.send(cidrs);
         Ok::<_, UpError>(begin(lab.clone(), rest_is_there).await)
     };
+    let members = lab.file.topology.clusters.iter().map(|(member, _)| member);
+    let members: Vec<Member> = members.filter(|member| member.role == Role::Remote).collect();
     let rest = async {
-        let remote = cluster(site, scenario, topology, Role::Remote, &lab.clusters);
-        let remote = behind(site.engine, &topology.cluster(Role::Remote).kind_name, remote).await?;
+        let made = members
+            .iter()
+            .zip(topology.clusters.remotes())
+            .map(|(member, plan)| behind(site.engine, &plan.kind_name, cluster(site, &lab, member)));
+        // All are awaited before any error ends this, as below.
+        let made: Result<Vec<Cidrs>, UpError> = futures::future::join_all(made).await.into_iter().collect();
+        let mut cidrs = made?.concat();
         // Where the primary failed, its own error says so.
         let Ok(primary) = primary_is_made.await else { return Ok(None) };
-        let cidrs = BTreeMap::from([(Role::Primary, primary), (Role::Remote, remote)]);
-        let file = join(site, &lab, cidrs).await?;
+        cidrs.extend(primary);
+        let file = join(site, &lab, &cidrs).await?;
         file.write(site.home)?;
         let _ = told.send(file.clone());
         Ok::<_, UpError>(Some(file))
     };
     // Both are awaited before either error ends this: a half-made cluster must not go on behind the back of `down`.
     let (begun, file) = tokio::join!(primary, rest);
-    abreast(site.engine, &topology.cluster(Role::Remote).node_names()).await;
+    let remotes: Vec<String> = topology.clusters.remotes().iter().flat_map(ClusterPlan::node_names).collect();
+    abreast(site.engine, &remotes).await;
     let (begun, file) = (begun?, file?);
     lab.file = file.unwrap_or(lab.file);
     Ok((lab, begun))
 }
 
 /// Joins the clusters by routes, and reads what they are; with that the lab's file is whole.
-async fn join(site: Site<'_>, lab: &Lab, cidrs: BTreeMap<Role, Cidrs>) -> Result<LabFile, UpError> {
-    let of = |role| lab.cluster(role);
-    let nodes = cidrs.iter().map(|(role, cidrs)| {
-        let nodes = of(*role)
-            .nodes
-            .iter()
-            .map(|(name, address)| (name.clone(), (address.clone(), cidrs.get(name).cloned().unwrap_or_default())));
-        (*role, nodes.collect())
-    });
-    let routes = pod_network::routes(&nodes.collect());
+async fn join(site: Site<'_>, lab: &Lab, cidrs: &[Subnet]) -> Result<LabFile, UpError> {
+    let routes = pod_network::routes(cidrs);
     let routed = part(site.recorder, "routes", "Every node knows the pods of every other node", async {
         pod_network::set_routes(site.engine, &routes).await?;
         let mut lines: Vec<String> = routes.iter().map(|route| format!("{} via {}", route.pods, route.via)).collect();
@@ -183,11 +183,12 @@ async fn join(site: Site<'_>, lab: &Lab, cidrs: BTreeMap<Role, Cidrs>) -> Result
         lines.retain(|line| seen.insert(line.clone()));
         Ok::<_, UpError>(((), lines.join(", ")))
     });
-    let (routed, primary, remote) =
-        tokio::join!(routed, cluster_facts(of(Role::Primary)), cluster_facts(of(Role::Remote)));
+    let facts = futures::future::join_all(lab.all_clusters().map(cluster_facts));
+    let (routed, facts) = tokio::join!(routed, facts);
     routed?;
-    let clusters = BTreeMap::from([(Role::Primary, primary?), (Role::Remote, remote?)]);
-    Ok(LabFile { clusters, routes, ..lab.file.clone() })
+    let mut facts = facts.into_iter().collect::<Result<Vec<ClusterFacts>, _>>()?.into_iter();
+    let primary = facts.next().expect("the primary is made");
+    Ok(LabFile { clusters: PerCluster::new(primary, facts.collect()), routes, ..lab.file.clone() })
 }
 
 /// A cluster's share of the processor while it must not hold up the other one, of [`USUAL_SHARE`].
@@ -226,30 +227,26 @@ async fn share(engine: &Engine, node: &str, share: i64) {
     }
 }
 
-/// The pod CIDR of each node of a cluster.
-type Cidrs = BTreeMap<String, String>;
+/// The pods of each node of a cluster.
+type Cidrs = Vec<Subnet>;
 
-async fn cluster(
-    site: Site<'_>,
-    scenario: &Scenario,
-    topology: &Topology,
-    role: Role,
-    made: &Clusters,
-) -> Result<Cidrs, UpError> {
-    let plan = topology.cluster(role);
-    let id = format!("cluster-{role}");
+async fn cluster(site: Site<'_>, lab: &Lab, member: &Member) -> Result<Cidrs, UpError> {
+    let (scenario, topology) = (&lab.file.scenario, &lab.file.topology);
+    let plan = topology.clusters.iter().find_map(|(other, plan)| (other == *member).then_some(plan));
+    let plan = plan.expect("it is a cluster of this topology");
+    let id = format!("cluster-{member}");
     part(site.recorder, &id, format!("{} runs Kubernetes {}", plan.name, scenario.kubernetes), async {
-        let kubeconfig = site.home.kubeconfig(&scenario.lab, role);
+        let kubeconfig = site.home.kubeconfig(&scenario.lab, member.clone());
         // The remote's audit log is the evidence of who wrote its webhooks and configmaps; both show what reading reads.
-        let policy =
-            audit_policy(site, scenario, role, &kubeconfig.with_file_name(format!("audit-policy-{role}.yaml")))?;
+        let policy = kubeconfig.with_file_name(format!("audit-policy-{member}.yaml"));
+        let policy = audit_policy(site, scenario.istio_namespace_in(member), &policy)?;
         let config = kind::config(plan, &scenario.kubernetes, site.host, Some(&policy));
         // For people: with it and the files of the install, which come beside it, the lab can be made by hand.
-        std::fs::write(kubeconfig.with_file_name(format!("kind-{role}.yaml")), &config)?;
+        std::fs::write(kubeconfig.with_file_name(format!("kind-{member}.yaml")), &config)?;
         let create = kind::Create {
             kind: &site.built.kind,
-            topology,
-            role,
+            network: &topology.network.name,
+            plan,
             image: &site.built.node_image,
             config: &config,
             kubeconfig: &kubeconfig,
@@ -258,8 +255,8 @@ async fn cluster(
             tracing::debug!(cluster = %plan.name, "kind: {line}");
         })
         .await?;
-        let namespace = scenario.istio_namespace_of(role);
-        let mut cluster = Cluster::open(role, plan, namespace, kubeconfig, BTreeMap::new()).await?;
+        let namespace = scenario.istio_namespace_in(member);
+        let mut cluster = Cluster::open(member.clone(), plan, namespace, kubeconfig, BTreeMap::new()).await?;
         dns::quicken(&cluster).await?;
         let budget = site.budgets.cluster_ready();
         let wait = |what: &str| Wait::new(what, budget).shown(site.recorder, &id);
@@ -268,18 +265,19 @@ async fn cluster(
         // What stands in it before the install; D12 asks for it after the clean-up.
         let entries = inventory::take_settled(&cluster, wait("the controllers to have made what they make")).await?;
         let text = serde_json::to_vec(&entries).map_err(std::io::Error::from)?;
-        std::fs::write(site.home.inventory(&scenario.lab, role), text)?;
+        std::fs::write(site.home.inventory(&scenario.lab, member.clone()), text)?;
         let nodes: Vec<String> = cluster.nodes.iter().map(|(name, at)| format!("{name} {at}")).collect();
-        made.add(cluster);
+        let cidrs = Subnet::of(&cluster, &cidrs);
+        lab.add(cluster);
         Ok::<_, UpError>((cidrs, format!("{}, {} objects", nodes.join(", "), entries.len())))
     })
     .await
 }
 
 /// The audit policy of a cluster: the repository's, filled in. It has to stay as long as the node that mounts it.
-fn audit_policy(site: Site<'_>, scenario: &Scenario, role: Role, path: &Path) -> std::io::Result<PathBuf> {
+fn audit_policy(site: Site<'_>, istio: &IstioNamespace, path: &Path) -> std::io::Result<PathBuf> {
     let policy = std::fs::read_to_string(site.root.join("kind/audit-policy.yaml"))?;
-    std::fs::write(path, policy.replace("${ISTIO_NAMESPACE}", scenario.istio_namespace_of(role)))?;
+    std::fs::write(path, policy.replace("${ISTIO_NAMESPACE}", istio))?;
     Ok(path.to_path_buf())
 }
 

@@ -16,9 +16,7 @@ use serde_json::Value;
 
 use super::client::limited;
 use super::contexts::Contexts;
-use super::rbac;
 use crate::budget::Budgets;
-use crate::check::Case;
 use crate::check::right::{Place, Right};
 use crate::check::verdict::chain;
 use crate::event::{ClusterFacts, Event, Recorder};
@@ -28,6 +26,7 @@ use crate::lab::{Cluster, Clusters, Revision, up};
 use crate::mesh::{Known, Mesh, Unlearnt, Wanted};
 use crate::problem::all_of;
 use crate::role::Role;
+use crate::scenario::SAMPLE_NAMESPACE;
 use crate::wait::Hurry;
 
 /// What is read to find the mesh.
@@ -47,10 +46,10 @@ pub const RIGHTS: [Right; 6] = [
 ];
 
 /// How names of injection webhooks end.
-const INJECTOR: &str = "sidecar-injector.istio.io";
+pub const INJECTOR: &str = "sidecar-injector.istio.io";
 
 /// istiod's id of its cluster where nobody gives it one.
-const USUAL_ID: &str = "Kubernetes";
+pub const USUAL_ID: &str = "Kubernetes";
 
 /// Clusters in which no mesh could be found.
 #[derive(Debug, thiserror::Error)]
@@ -115,27 +114,47 @@ pub enum FindError {
     },
 }
 
-/// Opens both contexts for these cases and finds the mesh; the events say what came of it.
+/// Opens both contexts with no other rights than these and finds the mesh; the events say what came of it.
 ///
 /// # Errors
 /// [`FindError`] where nothing can be judged.
 pub async fn find(
     contexts: &Contexts,
-    cases: &[Case],
+    rights: &[Right],
     recorder: &Recorder,
     budgets: Budgets,
 ) -> Result<Mesh, FindError> {
-    let open = |role| open(contexts, cases, role, recorder, &budgets);
+    let open = |role| open(contexts, rights, role, recorder, &budgets);
     let (primary, remote) = join(open(Role::Primary), open(Role::Remote)).await;
     let (primary, remote) = (primary?, remote?);
+    mesh_of([primary, remote], recorder, budgets).await
+}
+
+/// Finds the mesh of two clusters, each with the version of its API server; the events say what came of it.
+///
+/// # Errors
+/// [`FindError`] where there is none.
+pub async fn mesh_of(
+    [primary, remote]: [(Cluster, String); 2],
+    recorder: &Recorder,
+    budgets: Budgets,
+) -> Result<Mesh, FindError> {
     let versions = [&primary, &remote].map(|(_, version)| version.clone());
     let (primary, remote) = (primary.0, remote.0);
     let (mesh, facts) = up::part(recorder, "find-mesh", "The clusters say what their mesh is", async {
-        let (learnt, facts) = learn(contexts, primary, remote).await?;
+        let (learnt, facts) = learn(primary, remote).await?;
         let clusters = Clusters::default();
         learnt.clusters.into_iter().for_each(|cluster| clusters.add(cluster));
         let (recorder, wanted) = (recorder.clone(), Arc::new(learnt.wanted));
-        let mesh = Mesh { clusters, wanted, recorder, budgets, scope: String::new(), hurry: Hurry::default() };
+        let mesh = Mesh {
+            clusters,
+            wanted,
+            recorder,
+            budgets,
+            symptoms: Arc::default(),
+            scope: String::new(),
+            hurry: Hurry::default(),
+        };
         let said = format!("{} and {}", mesh.primary().called(), mesh.remote().called());
         Ok::<_, FindError>(((mesh, facts), said))
     })
@@ -161,7 +180,7 @@ pub async fn find(
 /// A client of one context, and what its API server says of its version.
 async fn open(
     contexts: &Contexts,
-    cases: &[Case],
+    rights: &[Right],
     role: Role,
     recorder: &Recorder,
     budgets: &Budgets,
@@ -179,7 +198,7 @@ async fn open(
         let server = url.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default());
         let server = server.unwrap_or_default().to_string();
         let client = Client::try_from(config).map_err(|error| bad(chain(&error)))?;
-        let rights = rbac::rights(cases, role).into_iter().map(|(right, _)| right);
+        let rights = rights.iter().copied().filter(|right| right.role == role);
         let client = limited(client, rights, &contexts.istio_namespace);
         let unreachable =
             |why: String| FindError::Unreachable { context: context.clone(), server: server.clone(), why };
@@ -198,6 +217,8 @@ async fn open(
             Err(_) => return Err(unreachable("it says nothing".to_string())),
         };
         let cluster = Cluster {
+            member: role.into(),
+            sample: SAMPLE_NAMESPACE.to_string(),
             role,
             name: context.clone(),
             context: context.clone(),
@@ -207,6 +228,7 @@ async fn open(
             istio_namespace: contexts.istio_namespace.clone(),
             revision: Revision::default(),
             beside: Vec::new(),
+            pages: None,
         };
         Ok(((cluster, version.clone()), format!("context {context}, {server}, Kubernetes {version}")))
     })
@@ -218,19 +240,15 @@ struct Learnt {
     wanted: Wanted,
 }
 
-async fn learn(
-    contexts: &Contexts,
-    mut primary: Cluster,
-    mut remote: Cluster,
-) -> Result<(Learnt, BTreeMap<String, String>), FindError> {
+async fn learn(mut primary: Cluster, mut remote: Cluster) -> Result<(Learnt, BTreeMap<String, String>), FindError> {
     let webhooks = injectors(&remote).await;
     let (here, there) = join(control_planes(&primary), control_planes(&remote)).await;
     let istiod = match (here, there) {
         (Ok(here), there) => match control_plane_of(&here, webhooks.as_deref().unwrap_or_default()) {
             Some(istiod) => Ok(istiod.clone()),
             None => {
+                let namespace = primary.istio_namespace.to_string();
                 let (primary, remote) = (primary.context, remote.context);
-                let namespace = contexts.istio_namespace.to_string();
                 return Err(match there {
                     Ok(there) if !there.is_empty() => FindError::Swapped { primary, remote },
                     _ => FindError::NoIstiod { primary, remote, namespace },
@@ -328,9 +346,14 @@ async fn injectors(cluster: &Cluster) -> Known<Vec<Injector>> {
 
 /// The cluster in an injection path such as `/inject/cluster/cluster2/net/network1`.
 fn cluster_in(path: &str) -> Option<String> {
+    told_by_path(path, "cluster")
+}
+
+/// What an injection path tells of `cluster` or `net`.
+pub fn told_by_path(path: &str, key: &str) -> Option<String> {
     let (_, pairs) = path.split_once("/inject/")?;
     let words: Vec<&str> = pairs.split('/').collect();
-    words.chunks(2).find(|pair| pair[0] == "cluster").and_then(|pair| pair.get(1)).map(|name| name.to_string())
+    words.chunks(2).find(|pair| pair[0] == key).and_then(|pair| pair.get(1)).map(|name| name.to_string())
 }
 
 /// The id for which the webhooks of this revision inject; those of any where it has none.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use futures::future::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio_util::sync::CancellationToken;
+pub use tokio_util::sync::CancellationToken;
 
 use super::client::limited;
 use crate::check::case::{Case, Reading, Reads};
@@ -30,11 +30,11 @@ pub async fn judge(mesh: &Mesh, cases: &[Case], cancel: &CancellationToken) {
     let mut running = FuturesUnordered::new();
     for case in cases {
         match case.reads {
-            Reads::Part(reading) => running.push(ask(mesh, case, reading)),
-            Reads::Nothing(why) => {
-                let verdict = Verdict::Skipped { reason: format!("reading alone cannot tell: {why}") };
-                tell(mesh, Judged { case, verdict, failed_attempts: Vec::new(), seconds: 0.0 }, &mut verdicts);
-            }
+            Reads::Part(reading) => match not_written_down(mesh, reading) {
+                None => running.push(ask(mesh, case, reading)),
+                Some(reason) => skip(mesh, case, reason, &mut verdicts),
+            },
+            Reads::Nothing(why) => skip(mesh, case, format!("reading alone cannot tell: {why}"), &mut verdicts),
         }
     }
     let mut held: Vec<Judged<'_>> = Vec::new();
@@ -76,9 +76,27 @@ fn blamed(case: &Case, verdict: Verdict, verdicts: &BTreeMap<&str, Verdict>) -> 
     }
 }
 
+fn skip<'c>(mesh: &Mesh, case: &'c Case, reason: String, verdicts: &mut BTreeMap<&'c str, Verdict>) {
+    let verdict = Verdict::Skipped { reason };
+    tell(mesh, Judged { case, verdict, failed_attempts: Vec::new(), seconds: 0.0 }, verdicts);
+}
+
+/// Why a check cannot be asked of clusters that were only written down; none where it can be.
+fn not_written_down(mesh: &Mesh, reading: Reading) -> Option<String> {
+    let asks_pages = reading.rights.iter().filter(|right| right.resource == "pods/portforward");
+    let without = asks_pages.map(|right| mesh.cluster(right.role)).find(|cluster| {
+        // Only pages that were written down can be missing.
+        cluster.pages.as_ref().is_some_and(|pages| pages.is_empty())
+    })?;
+    Some(format!(
+        "{} has no debug pages of istiod: `istioctl bug-report` drops all of them where one fails, as 1.31.1 does",
+        without.context
+    ))
+}
+
 fn tell<'c>(mesh: &Mesh, judged: Judged<'c>, verdicts: &mut BTreeMap<&'c str, Verdict>) {
     let Judged { case, verdict, failed_attempts, seconds } = judged;
-    let verdict = blamed(case, verdict, verdicts);
+    let verdict = mesh.symptoms.noted(case.id, blamed(case, verdict, verdicts));
     verdicts.insert(case.id, verdict.clone());
     mesh.recorder.emit(Event::CaseFinished { id: case.id.to_string(), verdict, failed_attempts, seconds });
 }

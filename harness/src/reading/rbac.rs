@@ -10,8 +10,8 @@ use crate::problem::Problem;
 use crate::role::Role;
 use crate::scenario::IstioNamespace;
 
-/// The name of all objects of the manifest.
-const NAME: &str = "meshproof-reader";
+/// The name of all objects of the manifest by which a mesh is judged.
+pub const READER: &str = "meshproof-reader";
 
 /// Who gets the rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +23,9 @@ pub enum Subject {
 }
 
 impl Subject {
-    /// The account that the manifest makes where nobody is named.
-    pub fn usual(istio_namespace: &IstioNamespace) -> Subject {
-        Subject::Account(istio_namespace.to_string(), NAME.to_string())
+    /// The account of this name, which the manifest makes where nobody is named.
+    pub fn usual(istio_namespace: &IstioNamespace, name: &str) -> Subject {
+        Subject::Account(istio_namespace.to_string(), name.to_string())
     }
 
     /// Reads `user:NAME`, `group:NAME` or `serviceaccount:NAMESPACE/NAME`.
@@ -76,20 +76,30 @@ pub fn rights(cases: &[Case], role: Role) -> Vec<(Right, &'static str)> {
     found.chain(of_checks).filter(|(right, _)| right.role == role).collect()
 }
 
+/// All rights that reading takes, in both clusters.
+pub fn all(cases: &[Case]) -> Vec<Right> {
+    Role::ALL.into_iter().flat_map(|role| rights(cases, role)).map(|(right, _)| right).collect()
+}
+
 /// The manifest for one cluster, with comments that say what each right is for.
 pub fn manifest(cases: &[Case], role: Role, istio_namespace: &IstioNamespace, subject: &Subject) -> String {
-    let rights = rights(cases, role);
-    let mut text = head(cases, role, istio_namespace);
+    let objects = objects(READER, &rights(cases, role), istio_namespace, subject);
+    head(cases, role, istio_namespace) + &objects
+}
+
+/// The objects of a manifest, all of this name, by which somebody gets these rights; each with who needs it.
+pub fn objects(name: &str, rights: &[(Right, &str)], istio_namespace: &IstioNamespace, subject: &Subject) -> String {
+    let mut text = String::new();
     // Made only where nobody is named: an account that is there already is left alone.
-    if *subject == Subject::usual(istio_namespace) {
+    if *subject == Subject::usual(istio_namespace, name) {
         let _ = write!(
             text,
-            "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {NAME}, namespace: {istio_namespace}}}\n"
+            "---\napiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: {name}, namespace: {istio_namespace}}}\n"
         );
     }
     let places = [
-        (Place::Cluster, "ClusterRole", format!("{{name: {NAME}}}")),
-        (Place::Istio, "Role", format!("{{name: {NAME}, namespace: {istio_namespace}}}")),
+        (Place::Cluster, "ClusterRole", format!("{{name: {name}}}")),
+        (Place::Istio, "Role", format!("{{name: {name}, namespace: {istio_namespace}}}")),
     ];
     for (place, kind, metadata) in places {
         let rules = rules(rights.iter().filter(|(right, _)| right.place == place));
@@ -110,14 +120,14 @@ pub fn manifest(cases: &[Case], role: Role, istio_namespace: &IstioNamespace, su
         let _ = write!(
             text,
             "---\n{api}\nkind: {kind}Binding\nmetadata: {metadata}\nroleRef: {{apiGroup: rbac.authorization.k8s.io, \
-             kind: {kind}, name: {NAME}}}\nsubjects:\n{}",
+             kind: {kind}, name: {name}}}\nsubjects:\n{}",
             subject.lines()
         );
     }
     text
 }
 
-fn rules<'a>(rights: impl Iterator<Item = &'a (Right, &'static str)>) -> Rules<'a> {
+fn rules<'a>(rights: impl Iterator<Item = &'a (Right, &'a str)>) -> Rules<'a> {
     let mut rules = Rules::new();
     for (right, needed) in rights {
         let (verbs, all) = rules.entry((right.group, right.resource, right.names)).or_default();
@@ -138,6 +148,10 @@ fn remark(resource: &str) -> &'static str {
              be told, and all\n# others can: leave it out if you would rather not give it"
         }
         "pods/log" => ".\n# istiod's log says whether it decided to lead in the remote cluster",
+        "secrets" => {
+            ".\n# Who may read this Secret may use the token in it. What is taken from it is its labels, its keys, and the \
+             address of the\n# API server; leave it out if you would rather not give it"
+        }
         _ => "",
     }
 }

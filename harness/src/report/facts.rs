@@ -48,6 +48,11 @@ fn of_plan(plan: &Plan) -> Vec<(String, String)> {
             let how = ("judged".to_string(), "by reading only; nothing was written".to_string());
             each.chain([("istio namespace".to_string(), istio_namespace.to_string()), how]).collect()
         }
+        Target::Archives { archives, istio_namespace } => {
+            let each = archives.iter().map(|(role, archive)| (format!("{role} archive"), archive.clone()));
+            let how = ("judged".to_string(), "by two bug reports; no cluster was asked".to_string());
+            each.chain([("istio namespace".to_string(), istio_namespace.to_string()), how]).collect()
+        }
     }
 }
 

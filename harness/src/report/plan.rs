@@ -29,6 +29,12 @@ fn head(plan: &Plan) -> String {
             lines.extend(contexts.iter().map(|(role, context)| format!("{:<7}  context {context}", role.as_str())));
             lines.join("\n")
         }
+        Target::Archives { archives, istio_namespace } => {
+            let mut lines =
+                vec![plan.name(), format!("guide    {GUIDE}"), format!("istio    {istio_namespace}, offline")];
+            lines.extend(archives.iter().map(|(role, archive)| format!("{:<7}  {archive}", role.as_str())));
+            lines.join("\n")
+        }
     }
 }
 
@@ -43,10 +49,10 @@ fn lab(scenario: &Scenario, topology: &Topology) -> String {
             network.name, network.subnet, network.nodes, network.gateways
         ),
     ];
-    lines.extend(topology.clusters.iter().map(|(role, cluster)| {
+    lines.extend(topology.clusters.iter().map(|(member, cluster)| {
         let subnets = format!("pods {}, services {}", cluster.pod_subnet, cluster.service_subnet);
         let nodes = if cluster.nodes > 1 { format!(", {} nodes", cluster.nodes) } else { String::new() };
-        format!("{:<7}  {}  context {}, {subnets}{nodes}", role.as_str(), cluster.name, cluster.context)
+        format!("{:<7}  {}  context {}, {subnets}{nodes}", member.role.as_str(), cluster.name, cluster.context)
     }));
     let threads: Vec<String> = scenario.threads.iter().map(Thread::address).collect();
     lines.extend(

@@ -7,6 +7,7 @@ use super::times::{Part, Times};
 use crate::check::Verdict;
 use crate::event::{ClusterFacts, Event, Record, StepOutcome};
 use crate::exit::Standing;
+use crate::per_cluster::PerCluster;
 use crate::plan::{CaseOutline, Deviation, Plan, StepOutline};
 use crate::role::Role;
 use crate::usage::Usage;
@@ -124,7 +125,7 @@ pub struct LabEnd {
 #[derive(Debug, Clone, PartialEq)]
 pub struct LabFacts {
     /// One entry a cluster.
-    pub clusters: BTreeMap<Role, ClusterFacts>,
+    pub clusters: PerCluster<ClusterFacts>,
     /// Image name to digest.
     pub images: BTreeMap<String, String>,
     /// Where they come from; empty where an older run did not say.

@@ -142,6 +142,10 @@ impl<W: Write + Send> Terminal<W> {
                 let each: Vec<String> = contexts.iter().map(|(role, context)| format!("{context} as {role}")).collect();
                 format!("{}  read only: {cases}", all_of(&each))
             }
+            Target::Archives { archives, .. } => {
+                let each: Vec<String> = archives.iter().map(|(role, archive)| format!("{archive} as {role}")).collect();
+                format!("{}  offline: {cases}", all_of(&each))
+            }
         };
         self.say("Planned", Colour::Green, &planned);
         if let Some(scenario) = plan.scenario() {

@@ -207,7 +207,7 @@ impl<'a> Breakage<'a> {
     fn across(&self, cluster: Role) -> Vec<Route> {
         let lab = &self.context.lab;
         let there = |route: &&Route| lab.cluster(cluster.other()).nodes.values().any(|node| *node == route.via);
-        lab.file.routes.iter().filter(|route| route.role == cluster).filter(there).cloned().collect()
+        lab.routes().iter().filter(|route| route.role == cluster).filter(there).cloned().collect()
     }
 
     /// Runs a command on each node, also where one fails.
@@ -318,18 +318,20 @@ impl<'a> Breakage<'a> {
 
     async fn restart(&self, cluster: Role, namespace: &str, selector: &str) -> Result<(), BreakError> {
         let there = self.context.cluster(cluster);
-        let before: Vec<String> = there.pods(namespace, selector).await?.iter().map(ResourceExt::name_any).collect();
+        // By their UIDs: a pod of a StatefulSet gets its name again.
+        let before = there.pods(namespace, selector).await?;
+        let old: Vec<Option<String>> = before.iter().map(|pod| pod.metadata.uid.clone()).collect();
         if before.is_empty() {
             return Err(BreakError::Absent(format!("a pod {selector} in {namespace} of {}", there.name)));
         }
         for pod in &before {
-            end(there, namespace, pod).await?;
+            end(there, namespace, &pod.name_any()).await?;
         }
         let what = format!("{} other pods {selector} in {namespace} of {}", before.len(), there.name);
         let wait = self.context.wait(what, self.context.budgets.istiod_ready());
         there
             .watch_pods(&wait, namespace, selector, |pods| {
-                let new: Vec<&Pod> = pods.iter().filter(|pod| !before.contains(&pod.name_any())).collect();
+                let new: Vec<&Pod> = pods.iter().filter(|pod| !old.contains(&pod.metadata.uid)).collect();
                 match new.iter().filter(|pod| pod_ready(pod) == Look::Yes(())).count() {
                     ready if ready >= before.len() => Look::Yes(()),
                     ready => Look::NotYet(format!("{ready} of {} are ready", before.len())),

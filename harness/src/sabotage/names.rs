@@ -51,8 +51,8 @@ impl Names {
         let subnet = |role: Role| lab.file.topology.clusters[&role].pod_subnet.to_string();
         let node = |role: Role| lab.cluster(role).control_plane().cloned().unwrap_or_default();
         let istiod = first_address(primary, &primary.istio_namespace, "app=istiod").await?;
-        let echo = first_address(primary, "meshproof-sample", "app=echo").await?;
-        let stateful = first_address(context.remote(), "meshproof-sample", "app=stateful").await?;
+        let echo = first_address(primary, &primary.sample, "app=echo").await?;
+        let stateful = first_address(context.remote(), &context.remote().sample, "app=stateful").await?;
         let other = context.remote().api::<ConfigMap>("kube-system").get_opt("kube-root-ca.crt").await;
         let other = other.map_err(context.remote().refused("show ConfigMap kube-system/kube-root-ca.crt"))?;
         let other = other.and_then(|map| map.data?.remove("ca.crt")).unwrap_or_default();

@@ -18,6 +18,14 @@ pub enum Expected {
 }
 
 impl Expected {
+    /// Whether it is this verdict, with some version at least.
+    pub fn names(&self, verdict: &str) -> bool {
+        match self {
+            Expected::Always(one) => one == verdict,
+            Expected::ByIstio(verdicts) => verdicts.values().any(|one| one == verdict),
+        }
+    }
+
     /// The verdict with this version of Istio; none for a pass.
     pub fn with(&self, istio: &str) -> Option<&str> {
         match self {

@@ -29,11 +29,6 @@ impl InstallWish {
     pub fn is_default(&self) -> bool {
         *self == InstallWish::default()
     }
-
-    /// The manifests that go with this step, before it or after it.
-    pub fn manifests_of(&self, step: &str) -> impl Iterator<Item = &ManifestWish> {
-        self.manifests.iter().filter(move |wish| wish.step() == step)
-    }
 }
 
 /// How istiod is told that it serves other clusters (istio/istio#51595 made the value enough).

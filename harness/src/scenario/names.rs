@@ -35,7 +35,7 @@ pub(super) fn check_tag(name: &str) -> Result<(), (String, String)> {
 }
 
 /// Why a text is no name for a cluster.
-pub(super) fn check_cluster_name(name: &str) -> Result<(), (String, String)> {
+pub fn check_cluster_name(name: &str) -> Result<(), (String, String)> {
     label(name, "a cluster's name", LONGEST, "cluster1")
 }
 
@@ -62,7 +62,7 @@ pub(super) fn check_istio_namespace(name: &str) -> Result<(), (String, String)> 
 }
 
 /// Why a text is no mesh id or network: both become values of Kubernetes labels.
-pub(super) fn check_label_value(name: &str, example: &str) -> Result<(), (String, String)> {
+pub fn check_label_value(name: &str, example: &str) -> Result<(), (String, String)> {
     let inner = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
     let fits = name.len() <= 63
         && name.chars().all(inner)

@@ -1,5 +1,6 @@
 //! Reads a scenario's tree field by field, filling in defaults and collecting every mistake.
 
+mod candidate;
 mod clusters;
 mod fields;
 mod install;
@@ -20,15 +21,17 @@ use crate::problem::Problems;
 use crate::sabotage::Sabotage;
 use crate::versions::{Component, Versions};
 
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 20] = [
     "schema",
     "name",
     "description",
     "threads",
+    "symptom",
     "lab",
     "kubernetes",
     "istio",
     "images",
+    "candidate",
     "meshId",
     "network",
     "istioNamespace",
@@ -122,6 +125,7 @@ impl Reader<'_> {
         self.scenario.istio_namespace =
             self.read("", root, "istioNamespace", IstioNamespace::named).unwrap_or(own.istio_namespace);
         self.scenario.images = self.read("", root, "images", ImageSource::named).unwrap_or(own.images);
+        self.candidate(root);
         if let Some(clusters) = self.mapping("", root, "clusters") {
             self.clusters(&clusters);
         }
@@ -132,6 +136,7 @@ impl Reader<'_> {
         }
         self.timeline(root);
         self.judging(root);
+        self.symptom(root);
     }
 
     /// Refuses a file of another form than is understood.

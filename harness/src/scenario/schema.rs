@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use super::Scenario;
+use super::{MOST, Scenario};
 
 /// The form of scenario files that is understood: their field `schema`.
 pub const FORM: u32 = 1;
@@ -45,7 +45,18 @@ pub fn schema() -> Value {
     schema["properties"]["clusters"] = json!({
         "description": schema["properties"]["clusters"]["description"],
         "type": "object",
-        "properties": {"primary": {"$ref": "#/$defs/ClusterWish"}, "remote": {"$ref": "#/$defs/ClusterWish"}},
+        "properties": {
+            "primary": {"$ref": "#/$defs/ClusterWish"},
+            "remote": {"$ref": "#/$defs/ClusterWish"},
+            "remotes": {
+                "description": "All remotes, where there are several, in the place of `remote`.",
+                "type": "array",
+                "items": {"$ref": "#/$defs/ClusterWish"},
+                "minItems": 1,
+                "maxItems": MOST,
+            },
+        },
+        "not": {"required": ["remote", "remotes"]},
         "additionalProperties": false,
     });
     for name in WITH_DEFAULTS {

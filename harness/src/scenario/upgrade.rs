@@ -83,6 +83,15 @@ impl Scenario {
         said == Some(TrafficWish::Start)
     }
 
+    /// Whether the timeline has moments that act on the primary and one remote.
+    pub fn upgrades(&self) -> bool {
+        let is_of_an_upgrade = |moment: &Moment| {
+            use Moment::{EastWestGateway, Istiod, Tag, Traffic, Uninstall};
+            matches!(moment, Istiod(_) | Tag(_) | EastWestGateway(_) | Uninstall(_) | Traffic(_))
+        };
+        self.timeline.iter().any(is_of_an_upgrade)
+    }
+
     /// Versions of Istio that the timeline needs beside the first.
     pub fn further_istio(&self) -> Vec<&str> {
         let mut further: Vec<&str> = Vec::new();

@@ -34,9 +34,6 @@ const AGAIN: Duration = Duration::from_millis(200);
 /// Who calls, and whom: its pods stay for 10 s when they are told to go, as a workload must that is to lose nothing.
 const CALLS: (&str, &str) = ("caller", "moved");
 
-/// Where all of them are.
-const NAMESPACE: &str = "meshproof-sample";
-
 /// How a round under traffic tells it.
 pub fn outline(round: &str) -> CaseOutline {
     CaseOutline {
@@ -123,13 +120,13 @@ fn locked(book: &Mutex<Book>) -> MutexGuard<'_, Book> {
 async fn row_after_row(context: Context, role: Role, book: Arc<Mutex<Book>>, ended: CancellationToken) {
     let cluster = context.cluster(role);
     let (app, service) = CALLS;
-    let url = format!("http://{service}.{NAMESPACE}:8080/{}/{ID}", context.nonce);
+    let url = format!("http://{service}.{}:8080/{}/{ID}", cluster.sample, context.nonce);
     let call = [[url.as_str()].as_slice(), &ROW].concat();
     let limit = context.budgets.judged_call();
     while !ended.is_cancelled() {
         let moment = locked(&book).now().to_string();
         // Those of today: callers are made anew too, when their proxies are upgraded.
-        let caller = match Probe::find(cluster, NAMESPACE, app, &context.budgets).await {
+        let caller = match Probe::find(cluster, &cluster.sample, app, &context.budgets).await {
             Ok(mut callers) => callers.remove(0),
             Err(error) => {
                 locked(&book).idle(&cluster.name, &error.to_string());

@@ -48,6 +48,8 @@ async fn dead_lab(home: &Path) -> Lab {
         image_source: String::new(),
         data_plane: "none".to_string(),
         workload_image: "none".to_string(),
+        istioctl: None,
+        hub_and_tag: None,
         release: Default::default(),
         further: Default::default(),
         facts,

@@ -11,7 +11,7 @@ use harness::event::{Event, Recorder};
 use harness::lab::host::Host;
 use harness::lab::images::{self, ImageError, Origins, Present, Site};
 use harness::lab::{Engine, Home};
-use harness::scenario::{ImageSource, Scenario};
+use harness::scenario::{Candidate, ImageSource, Scenario};
 use harness::versions::{Picked, Versions};
 use tempfile::TempDir;
 
@@ -39,6 +39,7 @@ pub struct Yard {
     pub engine: Engine,
     host: Host,
     origins: Origins,
+    candidate: Candidate,
     budgets: Budgets,
 }
 
@@ -59,6 +60,7 @@ impl Yard {
             engine: Engine { docker },
             host: Host::default(),
             origins: Origins::default(),
+            candidate: Candidate::default(),
             budgets: Budgets::default(),
         };
         yard.write("kind/versions.toml", VERSIONS);
@@ -103,6 +105,7 @@ impl Yard {
             engine: &self.engine,
             host: &self.host,
             source: ImageSource::Local,
+            candidate: &self.candidate,
             origins: &self.origins,
             recorder: &self.recorder,
             budgets: &self.budgets,

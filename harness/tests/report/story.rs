@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use harness::check::{Evidence, Finding, Verdict};
 use harness::event::{ClusterFacts, Event, Record, StepOutcome};
+use harness::per_cluster::PerCluster;
 use harness::plan::{Deviation, Plan};
-use harness::role::Role;
 use serde_json::json;
 
 /// The plan of every story; `expect` as in a scenario file.
@@ -127,10 +127,7 @@ impl Story {
             nodes: BTreeMap::new(),
         };
         self.add(Event::LabReady {
-            clusters: BTreeMap::from([
-                (Role::Primary, facts("cluster1", "uid-of-cluster1")),
-                (Role::Remote, facts("cluster2", "uid-of-cluster2")),
-            ]),
+            clusters: PerCluster::new(facts("cluster1", "uid-of-cluster1"), vec![facts("cluster2", "uid-of-cluster2")]),
             images: BTreeMap::from([("node".to_string(), "sha256:0123".to_string())]),
             image_source: "official, from docker.io/kindest/node".into(),
             data_plane: "upstream Envoy 1.39.3".into(),

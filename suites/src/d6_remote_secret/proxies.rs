@@ -7,20 +7,21 @@ use harness::install::action::{istio_namespace, with};
 use harness::wait::Look;
 
 use crate::shared::istiod;
-use crate::shared::sample::{NAMESPACE, names_in_the_mesh};
+use crate::shared::sample::names_in_the_mesh;
 
 /// Every ready proxy of the sample namespace in the remote cluster is connected to istiod as one of that cluster.
 ///
 /// # Errors
 /// A finding that names the pod.
 pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
+    let namespace = context.sample();
     let (primary, remote) = (context.primary(), context.remote());
     let wait =
         context.wait(format!("proxies of {} to be connected to istiod", remote.name), context.budgets.endpoints());
     let found = wait
         .until(|| async {
             match connections(context).await {
-                Ok((pods, told)) => match pods.iter().find_map(|pod| strayed(pod, &told, &remote.name)) {
+                Ok((pods, told)) => match pods.iter().find_map(|pod| strayed(pod, namespace, &told, &remote.name)) {
                     None => Look::Yes((pods, told)),
                     Some(why) => Look::NotYet(why),
                 },
@@ -45,14 +46,14 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
         }
     };
     if pods.is_empty() {
-        evidence.note(format!("{} has no ready pod in {NAMESPACE} yet, so no proxy could be asked about", remote.name));
+        evidence.note(format!("{} has no ready pod in {namespace} yet, so no proxy could be asked about", remote.name));
         return Ok(());
     }
     for pod in &pods {
-        let found = told.get(&format!("{pod}.{NAMESPACE}")).into_iter().flatten();
+        let found = told.get(&format!("{pod}.{namespace}")).into_iter().flatten();
         let own = found.into_iter().find(|(cluster, _)| *cluster == remote.name);
         let (cluster, replica) = own.cloned().unwrap_or_default();
-        let object = remote.object("pod", &format!("{NAMESPACE}/{pod}"));
+        let object = remote.object("pod", &format!("{namespace}/{pod}"));
         evidence.saw(&object, format!("connected to {replica} with cluster id"), cluster);
     }
     identity(context, &pods[0], evidence).await
@@ -76,31 +77,32 @@ async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fa
 }
 
 /// Why a pod's proxy is not connected as one of its cluster; none if it is.
-fn strayed(pod: &str, told: &Connections, cluster: &str) -> Option<String> {
-    let found = told.get(&format!("{pod}.{NAMESPACE}")).map_or([].as_slice(), Vec::as_slice);
+fn strayed(pod: &str, namespace: &str, told: &Connections, cluster: &str) -> Option<String> {
+    let found = told.get(&format!("{pod}.{namespace}")).map_or([].as_slice(), Vec::as_slice);
     if found.iter().any(|(id, _)| id == cluster) {
         return None;
     }
     Some(match found.first() {
-        None => format!("{NAMESPACE}/{pod} is ready, and no replica of istiod has a connection of it"),
-        Some((id, replica)) => format!("{NAMESPACE}/{pod} is connected to {replica} with the cluster id {id}"),
+        None => format!("{namespace}/{pod} is ready, and no replica of istiod has a connection of it"),
+        Some((id, replica)) => format!("{namespace}/{pod} is connected to {replica} with the cluster id {id}"),
     })
 }
 
 /// The identity with which that proxy is connected, by the certificate that it holds.
 async fn identity(context: &Context, pod: &str, evidence: &mut Evidence) -> Result<(), Fault> {
+    let namespace = context.sample();
     let remote = context.remote();
-    let certificates = remote.forward(NAMESPACE, pod, 15000).await?.json("/certs").await?;
+    let certificates = remote.forward(namespace, pod, 15000).await?.json("/certs").await?;
     let chain = &certificates["certificates"][0]["cert_chain"][0];
     let uri = chain["subject_alt_names"][0]["uri"].as_str().unwrap_or_default();
-    let object = remote.object("pod", &format!("{NAMESPACE}/{pod}"));
+    let object = remote.object("pod", &format!("{namespace}/{pod}"));
     evidence.saw(&object, "identity of its proxy", uri);
-    if uri.starts_with(&format!("spiffe://cluster.local/ns/{NAMESPACE}/sa/")) {
+    if uri.starts_with(&format!("spiffe://cluster.local/ns/{namespace}/sa/")) {
         return Ok(());
     }
     let got = if uri.is_empty() { "no identity" } else { uri };
     Err(Finding::new(format!("the proxy of {object} has {got}"))
-        .expected_got(format!("spiffe://cluster.local/ns/{NAMESPACE}/sa/..."), got)
+        .expected_got(format!("spiffe://cluster.local/ns/{namespace}/sa/..."), got)
         .evidence(evidence)
         .into())
 }
@@ -128,6 +130,6 @@ mod tests {
             entry("caller", &["cluster1"]),
             entry("stateful-0", &["cluster1", "cluster2"]),
         ]);
-        assert_eq!(strayed(pod, &told, "cluster2").is_none(), fine);
+        assert_eq!(strayed(pod, "meshproof-sample", &told, "cluster2").is_none(), fine);
     }
 }

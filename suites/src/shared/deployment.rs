@@ -13,8 +13,6 @@ use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use super::sample::NAMESPACE;
-
 /// Address to name, of pods that stay.
 pub type Pods = BTreeMap<String, String>;
 
@@ -23,11 +21,12 @@ pub type Pods = BTreeMap<String, String>;
 /// # Errors
 /// [`ClusterError`] when the API server refuses it.
 pub async fn scale(cluster: &Cluster, name: &str, replicas: usize) -> Result<(), ClusterError> {
+    let namespace = &*cluster.sample;
     let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-    let api = cluster.api::<Deployment>(NAMESPACE);
+    let api = cluster.api::<Deployment>(namespace);
     api.patch(name, &PatchParams::default(), &patch)
         .await
-        .map_err(cluster.refused(format!("scale Deployment {NAMESPACE}/{name} to {replicas}")))?;
+        .map_err(cluster.refused(format!("scale Deployment {namespace}/{name} to {replicas}")))?;
     Ok(())
 }
 
@@ -36,14 +35,16 @@ pub async fn scale(cluster: &Cluster, name: &str, replicas: usize) -> Result<(),
 /// # Errors
 /// [`Timeout`] with what is there instead.
 pub async fn settled(context: &Context, role: Role, name: &str, replicas: usize) -> Result<Pods, Timeout> {
+    let namespace = context.sample();
     let cluster = context.cluster(role);
     let selector = format!("app={name}");
-    let what = format!("{replicas} ready pods {selector} in {NAMESPACE} of {}", cluster.name);
+    let what = format!("{replicas} ready pods {selector} in {namespace} of {}", cluster.name);
     let wait = context.wait(what, context.budgets.workload_ready());
-    cluster.watch_pods(&wait, NAMESPACE, &selector, |pods| staying(cluster, pods, replicas)).await
+    cluster.watch_pods(&wait, namespace, &selector, |pods| staying(cluster, pods, replicas)).await
 }
 
 fn staying(cluster: &Cluster, pods: &[Pod], replicas: usize) -> Look<Pods> {
+    let namespace = &*cluster.sample;
     let pods: Vec<&Pod> = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect();
     if let Some(why) = pods.iter().find_map(|pod| match pod_ready(pod) {
         Look::NotYet(why) | Look::Unable(why) => Some(why),
@@ -56,7 +57,7 @@ fn staying(cluster: &Cluster, pods: &[Pod], replicas: usize) -> Look<Pods> {
     }
     let named = pods.iter().filter_map(|pod| {
         let ip = pod.status.as_ref()?.pod_ip.clone()?;
-        Some((ip, cluster.object("pod", &format!("{NAMESPACE}/{}", pod.name_any()))))
+        Some((ip, cluster.object("pod", &format!("{namespace}/{}", pod.name_any()))))
     });
     Look::Yes(named.collect())
 }

@@ -6,7 +6,6 @@ use harness::wait::Look;
 
 use super::envoy::Proxy;
 use super::rows;
-use super::sample::NAMESPACE;
 
 const CALLS: u32 = 3;
 
@@ -21,6 +20,7 @@ pub async fn known(
     servers: &[Probe],
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
+    let namespace = context.sample();
     let proxy = Proxy::of(caller).await?;
     let wait = context.wait(format!("{} to know the pods of {service}", proxy.object()), context.budgets.endpoints());
     let listed = wait.until(|| async {
@@ -34,12 +34,12 @@ pub async fn known(
     });
     if let Err(timeout) = listed.await {
         return Err(Finding::new(format!(
-            "{} has {} behind the headless Service {NAMESPACE}/{service}",
+            "{} has {} behind the headless Service {namespace}/{service}",
             proxy.object(),
             timeout.last()?
         ))
         .expected_got("a listener for port 9000 of each pod of both clusters", timeout.last()?)
-        .hint(format!("compare Service {NAMESPACE}/{service} of both clusters: a headless Service must be in both with the same ports; and see its endpoints in istiod's /debug/endpointShardz"))
+        .hint(format!("compare Service {namespace}/{service} of both clusters: a headless Service must be in both with the same ports; and see its endpoints in istiod's /debug/endpointShardz"))
         .evidence(evidence)
         .into());
     }
@@ -54,6 +54,7 @@ pub async fn known(
 /// # Errors
 /// [`Fault`] naming the address.
 pub async fn forgotten(context: &Context, caller: &Probe, service: &str, address: &str) -> Result<(), Fault> {
+    let namespace = context.sample();
     let proxy = Proxy::of(caller).await?;
     let listener = format!("{address}:9000");
     let wait = context.wait(format!("{} to drop listener {listener}", proxy.object()), context.budgets.endpoints());
@@ -68,11 +69,11 @@ pub async fn forgotten(context: &Context, caller: &Probe, service: &str, address
     let Err(timeout) = dropped.await else { return Ok(()) };
     let why = timeout.last()?;
     Err(Finding::new(format!(
-        "{} {why}, which the headless Service {NAMESPACE}/{service} has left",
+        "{} {why}, which the headless Service {namespace}/{service} has left",
         proxy.object()
     ))
     .expected_got(format!("no listener {listener}"), why)
-    .hint(format!("see the EndpointSlices of Service {NAMESPACE}/{service} in both clusters, and whether this proxy takes what istiod sends: /debug/syncz"))
+    .hint(format!("see the EndpointSlices of Service {namespace}/{service} in both clusters, and whether this proxy takes what istiod sends: /debug/syncz"))
     .into())
 }
 
@@ -88,7 +89,8 @@ pub async fn reached(
     server: &Probe,
     mark: &str,
 ) -> Result<Calls, Fault> {
-    let host = format!("host={service}.{NAMESPACE}:8080");
+    let namespace = context.sample();
+    let host = format!("host={service}.{namespace}:8080");
     let first = format!("http://{}:8080/{}/{service}/first", server.address, context.nonce);
     let tcp = format!("{}:9000", server.address);
     let count = CALLS.to_string();
@@ -120,15 +122,16 @@ async fn settles(context: &Context, caller: &Probe, service: &str, server: &Prob
 }
 
 fn unreached(caller: &Probe, service: &str, server: &Probe, why: &str) -> Finding {
+    let namespace = &*caller.cluster.sample;
     Finding::new(format!(
-        "calls from {} to {} of {} behind the headless Service {NAMESPACE}/{service} do not reach it: {why}",
+        "calls from {} to {} of {} behind the headless Service {namespace}/{service} do not reach it: {why}",
         caller.object(),
         server.address,
         server.object()
     ))
     .expected_got("every call answered by this very pod", why)
     .hint(format!(
-        "see cluster outbound|8080||{service}.{NAMESPACE}.svc.cluster.local in the caller's proxy, and DestinationRules for it"
+        "see cluster outbound|8080||{service}.{namespace}.svc.cluster.local in the caller's proxy, and DestinationRules for it"
     ))
 }
 

@@ -10,15 +10,18 @@ mod tls;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::sample::NAMESPACE;
 use harness::check::{Broken, Context, Evidence, Fault, Finding, Layer};
+
+use super::rows;
 
 pub use reach::{node_routes, unreached};
 
 const SERVICE: &str = "echo";
-const HOST: &str = "echo.meshproof-sample.svc.cluster.local";
 const PORT: u16 = 8080;
-const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/echo";
+
+fn host(context: &Context) -> String {
+    rows::host(SERVICE, context.sample())
+}
 
 /// The finding with the first broken layer of requests to echo, and what was seen of those below it.
 ///
@@ -73,12 +76,13 @@ async fn first_broken(context: &Context, finding: &Finding, last: Layer, evidenc
 }
 
 fn http(context: &Context, finding: &Finding) -> Broken {
+    let namespace = context.sample();
     let primary = context.primary();
     Broken {
         layer: Layer::Http,
-        object: primary.object("Service", &format!("{NAMESPACE}/{SERVICE}")),
+        object: primary.object("Service", &format!("{namespace}/{SERVICE}")),
         seen: if finding.got.is_empty() { finding.cause.clone() } else { finding.got.clone() },
-        look: format!("istioctl --context {} analyze -n {NAMESPACE}", primary.context),
+        look: format!("istioctl --context {} analyze -n {namespace}", primary.context),
     }
 }
 

@@ -10,14 +10,13 @@ use harness::wait::Look;
 use super::deployment::Pods;
 use super::envoy::Proxy;
 use super::rows::host;
-use super::sample::NAMESPACE;
 
 /// Looks this often, so that what is timed takes no longer than the mesh does.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// The name by which a proxy knows a Service of the sample at its HTTP port.
-pub fn upstream(service: &str) -> String {
-    format!("outbound|8080||{}", host(service))
+pub fn upstream(service: &str, namespace: &str) -> String {
+    format!("outbound|8080||{}", host(service, namespace))
 }
 
 /// Waits until each proxy lists exactly these pods behind the Service.
@@ -25,7 +24,9 @@ pub fn upstream(service: &str) -> String {
 /// # Errors
 /// [`Fault`] naming the proxy, and the endpoint that it does not list or still lists.
 pub async fn exactly(context: &Context, proxies: &[Proxy], service: &str, pods: &Pods) -> Result<(), Fault> {
-    let upstream = &upstream(service);
+    let namespace = context.sample();
+    let upstream = &upstream(service, namespace);
+    let named = &format!("{namespace}/{service}");
     let each = join_all(proxies.iter().map(|proxy| async move {
         let what = format!("{} to list the pods of {service}", proxy.object());
         let wait = context.wait(what, context.budgets.endpoints()).every(PAUSE);
@@ -33,7 +34,7 @@ pub async fn exactly(context: &Context, proxies: &[Proxy], service: &str, pods: 
             match proxy.endpoints_of(upstream).await {
                 Ok(all) => {
                     let listed = all.iter().filter(|endpoint| endpoint.is_healthy());
-                    difference(service, pods, &listed.map(|endpoint| endpoint.address.as_str()).collect::<Vec<_>>())
+                    difference(named, pods, &listed.map(|endpoint| endpoint.address.as_str()).collect::<Vec<_>>())
                         .map_or(Look::Yes(()), Look::NotYet)
                 }
                 Err(error) => Look::unable(error),
@@ -44,20 +45,21 @@ pub async fn exactly(context: &Context, proxies: &[Proxy], service: &str, pods: 
             Err(timeout) => Err(Fault::from(
                 Finding::new(format!("{} {}", proxy.object(), timeout.last()?))
                     .expected_got(all_of(&pods.values().collect::<Vec<_>>()), timeout.last()?)
-                    .hint(format!("compare Service {NAMESPACE}/{service} of both clusters (selector, ports, annotation networking.istio.io/exportTo) and its EndpointSlices there")),
+                    .hint(format!("compare Service {namespace}/{service} of both clusters (selector, ports, annotation networking.istio.io/exportTo) and its EndpointSlices there")),
             )),
         }
     }));
     each.await.into_iter().collect()
 }
 
-/// How the listed addresses are others than those of the pods, as the end of a sentence that begins with the proxy.
+/// How the addresses listed behind a Service, `namespace/name`, are others than those of the pods, as the end of a sentence that
+/// begins with the proxy.
 fn difference(service: &str, pods: &Pods, listed: &[&str]) -> Option<String> {
     if let Some((ip, pod)) = pods.iter().find(|(ip, _)| !listed.contains(&ip.as_str())) {
-        return Some(format!("does not list endpoint {ip} of {pod} behind Service {NAMESPACE}/{service}"));
+        return Some(format!("does not list endpoint {ip} of {pod} behind Service {service}"));
     }
     let extra = listed.iter().find(|address| !pods.contains_key(**address));
-    extra.map(|address| format!("still lists endpoint {address}, which Service {NAMESPACE}/{service} has left"))
+    extra.map(|address| format!("still lists endpoint {address}, which Service {service} has left"))
 }
 
 #[cfg(test)]

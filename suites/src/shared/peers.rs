@@ -10,10 +10,10 @@ use harness::wait::Look;
 
 use super::access_log::{self, Entry, Way, tally};
 use super::address::AddressBook;
-use super::sample::NAMESPACE;
+use super::sample::identity;
 
-/// The identity of the callers, in each cluster.
-pub const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/caller";
+/// The service account of the callers, in each cluster.
+pub const CALLER: &str = "caller";
 
 /// Reads the access logs of all pods with label `app=<app>`: each request that the caller had answered must be there, by
 /// its identity and straight from its pod.
@@ -28,6 +28,7 @@ pub async fn are_the_caller(
     answered: &BTreeMap<String, u32>,
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
+    let namespace = context.sample();
     let wait = context.wait(format!("the access logs of {app} to hold {mark}"), context.budgets.converge());
     let logs = wait
         .until(|| async {
@@ -47,9 +48,10 @@ pub async fn are_the_caller(
             .saw(&object, format!("peer identity of requests from {}", caller.object()), identities(entries))
             .saw(&object, format!("peer address of requests from {}", caller.object()), addresses(entries));
     }
-    let Some((server, stranger)) = stranger(&logs, &caller.address) else { return Ok(()) };
-    let proxy = format!("{server} proxy {NAMESPACE}/{}", stranger.pod);
-    let finding = if stranger.identity == IDENTITY {
+    let identity = identity(namespace, CALLER);
+    let Some((server, stranger)) = stranger(&logs, &caller.address, &identity) else { return Ok(()) };
+    let proxy = format!("{server} proxy {namespace}/{}", stranger.pod);
+    let finding = if stranger.identity == identity {
         let seen = AddressBook::of(context).await?.name(&stranger.peer);
         Finding::new(format!(
             "{proxy} sees requests of {} from {seen}, not from its address {}",
@@ -62,8 +64,8 @@ pub async fn are_the_caller(
         )
     } else {
         let seen = if stranger.identity.is_empty() { "no identity" } else { &stranger.identity };
-        Finding::new(format!("{proxy} sees {seen} behind requests of {}, not {IDENTITY}", caller.object()))
-            .expected_got(IDENTITY, seen)
+        Finding::new(format!("{proxy} sees {seen} behind requests of {}, not {identity}", caller.object()))
+            .expected_got(identity.as_str(), seen)
             .hint("without identity the request was not under mutual TLS: see PeerAuthentication, DestinationRules and the endpoint's TLS mode")
     };
     Err(finding.evidence(evidence).into())
@@ -71,10 +73,11 @@ pub async fn are_the_caller(
 
 /// What the servers' proxies of each cluster have logged.
 async fn servers(context: &Context, app: &str, mark: &str) -> Result<BTreeMap<String, Vec<Entry>>, ClusterError> {
+    let namespace = context.sample();
     let (mut logs, selector) = (BTreeMap::new(), format!("app={app}"));
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        logs.insert(cluster.name.clone(), access_log::requests(cluster, NAMESPACE, &selector, Way::In, mark).await?);
+        logs.insert(cluster.name.clone(), access_log::requests(cluster, namespace, &selector, Way::In, mark).await?);
     }
     Ok(logs)
 }
@@ -92,9 +95,13 @@ fn lacking(logs: &BTreeMap<String, Vec<Entry>>, answered: &BTreeMap<String, u32>
 }
 
 /// The first request that did not come by the caller's identity from the caller's address.
-fn stranger<'a>(logs: &'a BTreeMap<String, Vec<Entry>>, address: &str) -> Option<(&'a String, &'a Entry)> {
+fn stranger<'a>(
+    logs: &'a BTreeMap<String, Vec<Entry>>,
+    address: &str,
+    identity: &str,
+) -> Option<(&'a String, &'a Entry)> {
     let all = logs.iter().flat_map(|(cluster, entries)| entries.iter().map(move |entry| (cluster, entry)));
-    all.into_iter().find(|(_, entry)| entry.identity != IDENTITY || entry.peer != address)
+    all.into_iter().find(|(_, entry)| entry.identity != identity || entry.peer != address)
 }
 
 fn identities(entries: &[Entry]) -> String {
@@ -111,7 +118,9 @@ mod tests {
 
     use rstest::rstest;
 
-    use super::{Entry, IDENTITY, lacking, stranger};
+    use super::{Entry, lacking, stranger};
+
+    const IDENTITY: &str = "spiffe://cluster.local/ns/meshproof-sample/sa/caller";
 
     fn logs(entries: &[(&str, &str)]) -> BTreeMap<String, Vec<Entry>> {
         let entry = |(peer, identity): &(&str, &str)| Entry {
@@ -142,6 +151,6 @@ mod tests {
     #[case::by_a_gateway(&[("10.10.0.10", IDENTITY)], Some(IDENTITY))]
     fn only_the_caller_itself_is_no_stranger(#[case] entries: &[(&str, &str)], #[case] expected: Option<&str>) {
         let logs = logs(entries);
-        assert_eq!(stranger(&logs, "10.10.0.9").map(|(_, entry)| entry.identity.as_str()), expected);
+        assert_eq!(stranger(&logs, "10.10.0.9", IDENTITY).map(|(_, entry)| entry.identity.as_str()), expected);
     }
 }

@@ -6,8 +6,6 @@ use harness::lab::probe::{Calls, Probe, ProbeError};
 use harness::problem::all_of;
 use harness::wait::Look;
 
-use super::sample::NAMESPACE;
-
 /// Of so many calls two clusters that share them each get one, but for one row in half a million.
 pub const CALLS: u32 = 20;
 
@@ -50,8 +48,8 @@ pub fn service(name: &str, selector: Option<&str>) -> String {
 }
 
 /// The name by which the mesh knows such a Service.
-pub fn host(service: &str) -> String {
-    format!("{service}.{NAMESPACE}.svc.cluster.local")
+pub fn host(service: &str, namespace: &str) -> String {
+    format!("{service}.{namespace}.svc.cluster.local")
 }
 
 /// Calls a Service one time after the other.
@@ -62,7 +60,9 @@ pub fn host(service: &str) -> String {
 /// # Errors
 /// [`ProbeError`] when it could not be asked; a failed call is an answer.
 pub async fn row(caller: &Probe, service: &str, path: &str) -> Result<Calls, ProbeError> {
-    let (url, host) = (format!("http://echo.{NAMESPACE}:8080{path}"), format!("host={}:8080", host(service)));
+    let namespace = &*caller.cluster.sample;
+    let (url, host) =
+        (format!("http://echo.{namespace}:8080{path}"), format!("host={}:8080", host(service, namespace)));
     caller.call(&[&url, "--header", &host, "--count", &CALLS.to_string()]).await
 }
 

@@ -11,8 +11,10 @@ use harness::wait::Look;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 
-/// Where all of it is, in each cluster.
-pub const NAMESPACE: &str = "meshproof-sample";
+/// The identity of a service account of the sample in this namespace.
+pub fn identity(namespace: &str, account: &str) -> String {
+    format!("spiffe://cluster.local/ns/{namespace}/sa/{account}")
+}
 
 /// The callers inside the mesh, one on each node, of both clusters.
 ///
@@ -31,7 +33,8 @@ pub async fn callers(context: &Context) -> Result<Vec<Probe>, ProbeError> {
 /// # Errors
 /// [`ProbeError::NoPod`] when none is ready.
 pub async fn echoes_of(context: &Context, role: Role) -> Result<BTreeMap<String, String>, ProbeError> {
-    let pods = Probe::find(context.cluster(role), NAMESPACE, "echo", &context.budgets).await?;
+    let namespace = context.sample();
+    let pods = Probe::find(context.cluster(role), namespace, "echo", &context.budgets).await?;
     Ok(pods.into_iter().map(|pod| (pod.address.clone(), pod.object())).collect())
 }
 
@@ -57,7 +60,8 @@ pub fn has_proxy(pod: &Pod) -> bool {
 /// # Errors
 /// [`ClusterError`] when pods cannot be listed.
 pub async fn in_the_mesh(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
-    let mut pods = cluster.pods(NAMESPACE, "app").await?;
+    let namespace = &*cluster.sample;
+    let mut pods = cluster.pods(namespace, "app").await?;
     pods.retain(|pod| pod_ready(pod) == Look::Yes(()) && has_proxy(pod));
     Ok(pods)
 }

@@ -9,9 +9,9 @@ use harness::wait::Look;
 
 use super::deployment::{Pods, scale, settled};
 use super::envoy::Proxy;
+use super::listed::upstream;
 
 const DEPLOYMENT: &str = "scaled";
-const UPSTREAM: &str = "outbound|8080||scaled.meshproof-sample.svc.cluster.local";
 
 /// Looks this often, so that the times mean something.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
@@ -69,10 +69,11 @@ async fn lists(
     ready: Instant,
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
+    let upstream = upstream(DEPLOYMENT, context.sample());
     let wait =
         context.wait(format!("{} to list {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
     let listed = wait.until(|| async {
-        match proxy.endpoints_of(UPSTREAM).await {
+        match proxy.endpoints_of(&upstream).await {
             Ok(all) => match all.iter().find(|endpoint| endpoint.address == ip) {
                 Some(endpoint) if endpoint.is_healthy() => Look::Yes(()),
                 Some(endpoint) => Look::NotYet(format!("{ip} is {}", endpoint.health)),
@@ -88,7 +89,7 @@ async fn lists(
         ready.elapsed().as_secs_f64()
     );
     Err(Finding::new(cause)
-        .expected_got(format!("{ip} in {UPSTREAM}"), timeout.last()?)
+        .expected_got(format!("{ip} in {upstream}"), timeout.last()?)
         .hint(who_tells(context))
         .evidence(evidence)
         .into())
@@ -102,10 +103,11 @@ async fn leaves(
     began: Instant,
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
+    let upstream = upstream(DEPLOYMENT, context.sample());
     let wait =
         context.wait(format!("{} to drop {ip} of {pod}", proxy.object()), context.budgets.endpoints()).every(PAUSE);
     let gone = wait.until(|| async {
-        match proxy.endpoints_of(UPSTREAM).await {
+        match proxy.endpoints_of(&upstream).await {
             Ok(all) if all.is_empty() => Look::NotYet("no endpoint at all".to_string()),
             Ok(all) => match all.iter().find(|endpoint| endpoint.address == ip) {
                 Some(endpoint) => Look::NotYet(format!("{ip} is still listed as {}", endpoint.health)),
@@ -121,7 +123,7 @@ async fn leaves(
             began.elapsed().as_secs_f64()
         );
         return Err(Finding::new(cause)
-            .expected_got(format!("no {ip} in {UPSTREAM}"), timeout.last()?)
+            .expected_got(format!("no {ip} in {upstream}"), timeout.last()?)
             .hint(who_tells(context))
             .evidence(evidence)
             .into());

@@ -11,8 +11,14 @@ use serde_json::Value;
 /// The longest that a write may have taken whose line is looked for.
 const LONGEST_WRITE: u64 = 10;
 
+/// What stands for a manager where an object was written down without its managed fields, as kubectl does.
+pub const NOT_TOLD: &str = "not told";
+
 /// The last manager of a field such as `f:caBundle`, with operation and time; `nobody` if there is none.
 pub fn manager_of(metadata: &ObjectMeta, field: &str) -> String {
+    if metadata.managed_fields.is_none() {
+        return NOT_TOLD.to_string();
+    }
     let owners = metadata.managed_fields.iter().flatten().filter(|entry| {
         let fields = entry.fields_v1.as_ref().map(|fields| fields.0.to_string()).unwrap_or_default();
         fields.contains(&format!("\"{field}\""))

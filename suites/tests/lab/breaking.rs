@@ -2,12 +2,14 @@
 //! would, and once in every layer by `meshproof prove`.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use harness::sabotage::{Layer, Trial};
 use quick_junit::TestCaseStatus;
 
 use crate::bystander;
 use crate::calling::{Lab, kubectl};
+use crate::capturing;
 use crate::lost_lab;
 use crate::reading;
 
@@ -30,7 +32,8 @@ fn what_is_broken_is_red_where_it_belongs_and_nowhere_else() {
     assert_eq!(lab.call("install", &[]), 0);
     bystander::gets_no_certificate(&lab);
     reading::judges_with_the_printed_rights_and_writes_nothing(&lab);
-    an_annotation_is_missed(&lab);
+    let folder = tempfile::tempdir().expect("a folder");
+    let bundle = an_annotation_is_missed(&lab, folder.path());
     every_layer_is_proved(&lab);
     assert_eq!(lab.call("check", &[]), 0, "everything is mended: {:#?}", lab.verdicts());
     assert_eq!(lab.call("uninstall", &[]), 0, "{:#?}", lab.verdicts());
@@ -38,15 +41,17 @@ fn what_is_broken_is_red_where_it_belongs_and_nowhere_else() {
     lost_lab::another_version_is_named(&lab);
     lost_lab::a_lost_node_is_named(&lab);
     lost_lab::down_works_on_another_version(&lab);
+    capturing::is_red_again_at_the_annotation(&bundle);
 }
 
-/// By hand: nothing of the harness has a part in the breaking, nor in what is expected.
-fn an_annotation_is_missed(lab: &Lab) {
+/// By hand: nothing of the harness has a part in the breaking, nor in what is expected. Returns the bundle of what was broken.
+fn an_annotation_is_missed(lab: &Lab, folder: &Path) -> PathBuf {
     let annotate = |annotation: &str| {
         kubectl(lab, "cluster2", &["annotate", "namespace", "istio-system", annotation]);
     };
     annotate("topology.istio.io/controlPlaneClusters-");
     let exit = lab.call("check", &[]);
+    let bundle = capturing::captured(lab, folder);
     annotate("topology.istio.io/controlPlaneClusters=cluster1");
     let verdicts = lab.verdicts();
     let other: Vec<_> = verdicts.iter().filter(|(_, shown)| *shown != "passed").map(|(id, _)| id.as_str()).collect();
@@ -55,6 +60,7 @@ fn an_annotation_is_missed(lab: &Lab) {
     for word in ["cluster2", "istio-system", "topology.istio.io/controlPlaneClusters"] {
         assert!(verdicts["D4"].contains(word), "the cause names {word}: {}", verdicts["D4"]);
     }
+    bundle
 }
 
 fn every_layer_is_proved(lab: &Lab) {

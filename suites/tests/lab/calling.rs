@@ -73,16 +73,26 @@ impl Lab {
 
     /// A verb on this lab, ready to run.
     pub fn command(&self, verb: &str, args: &[&str]) -> Command {
+        self.command_of(&[verb], args)
+    }
+
+    /// As [`Lab::command`], of a verb of more than one word.
+    fn command_of(&self, verb: &[&str], args: &[&str]) -> Command {
         let mut command = self.program(MESHPROOF);
-        command.arg(verb).args(["--lab", self.name, "--runs"]).arg(&self.runs).args(args);
+        command.args(verb).args(["--lab", self.name, "--runs"]).arg(&self.runs).args(args);
         command.env("CI", "true").stdin(Stdio::null());
         command
     }
 
     /// Runs a verb to its end; its exit code and all that it said.
     pub fn ask(&self, verb: &str, args: &[&str]) -> (i32, String) {
-        eprintln!("--- meshproof {verb} --lab {} {}", self.name, args.join(" "));
-        let output = self.command(verb, args).output().expect("meshproof can be started");
+        self.ask_of(&[verb], args)
+    }
+
+    /// As [`Lab::ask`], of a verb of more than one word.
+    pub fn ask_of(&self, verb: &[&str], args: &[&str]) -> (i32, String) {
+        eprintln!("--- meshproof {} --lab {} {}", verb.join(" "), self.name, args.join(" "));
+        let output = self.command_of(verb, args).output().expect("meshproof can be started");
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         eprintln!("{said}");
         (output.status.code().unwrap_or(-1), said)
@@ -103,29 +113,12 @@ impl Lab {
 
     /// The JUnit file of the latest run, read by a parser from a registry.
     pub fn junit(&self) -> Report {
-        let path = self.runs.join("latest/junit.xml");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Report::deserialize_from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+        junit_of(&self.runs.join("latest"))
     }
 
     /// Clause to how JUnit shows it: `passed`, or `failure: message` and so on.
     pub fn verdicts(&self) -> BTreeMap<String, String> {
-        let report = self.junit();
-        let cases = report.test_suites.iter().flat_map(|suite| &suite.test_cases);
-        cases
-            .map(|case| {
-                let shown = match &case.status {
-                    TestCaseStatus::Success { .. } => "passed".to_string(),
-                    TestCaseStatus::NonSuccess { kind, message, .. } => {
-                        format!("{kind:?}: {}", message.as_ref().map_or("", |text| text.as_str()))
-                    }
-                    TestCaseStatus::Skipped { message, .. } => {
-                        format!("Skipped: {}", message.as_ref().map_or("", |text| text.as_str()))
-                    }
-                };
-                (case.name.as_str().split(' ').next().unwrap_or_default().to_string(), shown)
-            })
-            .collect()
+        verdicts_of(&self.junit())
     }
 
     /// What is left of the lab: in Docker, on disk, and running.
@@ -150,6 +143,32 @@ impl Drop for Lab {
         // A failed test must not leave its lab to the next one.
         let _ = self.program(MESHPROOF).args(["down", "--lab", self.name]).output();
     }
+}
+
+/// The JUnit file in a folder of reports.
+pub fn junit_of(folder: &Path) -> Report {
+    let path = folder.join("junit.xml");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    Report::deserialize_from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Clause to how this report shows it.
+pub fn verdicts_of(report: &Report) -> BTreeMap<String, String> {
+    let cases = report.test_suites.iter().flat_map(|suite| &suite.test_cases);
+    cases
+        .map(|case| {
+            let shown = match &case.status {
+                TestCaseStatus::Success { .. } => "passed".to_string(),
+                TestCaseStatus::NonSuccess { kind, message, .. } => {
+                    format!("{kind:?}: {}", message.as_ref().map_or("", |text| text.as_str()))
+                }
+                TestCaseStatus::Skipped { message, .. } => {
+                    format!("Skipped: {}", message.as_ref().map_or("", |text| text.as_str()))
+                }
+            };
+            (case.name.as_str().split(' ').next().unwrap_or_default().to_string(), shown)
+        })
+        .collect()
 }
 
 /// Processes that work for a folder: whoever has it in an argument or a variable.

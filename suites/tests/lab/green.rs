@@ -1,4 +1,5 @@
-//! The main job: from nothing to a green verdict, with nothing of the user's touched.
+//! The main job: from nothing to a green verdict, with nothing of the user's touched. It goes by way of a matrix of one run
+//! with an overlay, as a pull request to a mesh configuration is gated.
 
 use std::process::Command;
 
@@ -13,6 +14,16 @@ struct Users {
 
 const USERS_CONTAINER: &str = "cluster1-control-plane";
 const USERS_KUBECONFIG: &str = "apiVersion: v1\nkind: Config\ncurrent-context: kind-cluster1\n";
+
+/// What a pull request may ask for; it changes nothing that is judged.
+const OVERLAY: &str = "\
+apiVersion: install.istio.io/v1alpha1
+kind: IstioOperator
+spec:
+  meshConfig:
+    defaultConfig:
+      proxyMetadata: {OVERLAY: seen}
+";
 
 impl Users {
     fn new() -> Users {
@@ -41,8 +52,11 @@ impl Drop for Users {
 fn a_run_from_nothing_is_green_in_every_clause_and_touches_nothing_of_the_users() {
     let lab = Lab::fresh("t-green");
     let users = Users::new();
+    let mesh = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(mesh.path(), OVERLAY).expect("it can be written");
+    let overlay = format!("primary={}", mesh.path().display());
     let status = lab
-        .command("run", &["--keep", "never"])
+        .command("matrix", &["--overlay", &overlay])
         .env("KUBECONFIG", users.kubeconfig.path())
         .status()
         .expect("meshproof can be started");
@@ -61,10 +75,13 @@ fn a_run_from_nothing_is_green_in_every_clause_and_touches_nothing_of_the_users(
     println!("lab checks: {} of {} ran", cases.len(), catalogue.len());
 
     let about = report.test_suites[0].system_out.as_ref().map_or("", |text| text.as_str()).to_string();
-    for fact in ["cluster1 kube-system uid = ", "cluster2 kube-system uid = ", "deviation from the guide = "] {
+    let laid_over = "deviation from the guide = overlay-primary.json is laid over the operator of cluster1";
+    for fact in ["cluster1 kube-system uid = ", "cluster2 kube-system uid = ", laid_over] {
         assert!(about.contains(fact), "the report says {fact}");
     }
     assert!(about.contains("sha256:"), "the report carries image digests: {about}");
+    let table = std::fs::read_to_string(lab.runs.join("latest/table.txt")).expect("the matrix has a table");
+    assert!(table.contains("\n1 of 1 run green\n"), "{table}");
     assert_eq!(lab.remains(), Vec::<String>::new(), "nothing of the lab is left");
     users.are_untouched();
 }

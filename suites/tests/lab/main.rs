@@ -7,6 +7,7 @@ mod bad_days;
 mod breaking;
 mod bystander;
 mod calling;
+mod capturing;
 mod green;
 mod lost_lab;
 mod reading;

@@ -62,12 +62,11 @@ fn with_manifest(lab: &Lab, cluster: &str, verb: &str, manifest: &str) {
 /// Waits until the API server has taken up whether the account has a right: it judges by what it has heard of the rules.
 fn becomes(lab: &Lab, cluster: &str, right: &Right, wanted: &str) {
     let (resource, subresource) = right.resource.split_once('/').unwrap_or((right.resource, ""));
-    let resource = format!("{resource}.{}", right.group);
+    let resource = format!("{resource}.{}", right.group).trim_end_matches('.').to_string();
+    let resource = right.names.first().map_or(resource.clone(), |name| format!("{resource}/{name}"));
     let mut words = vec!["exec".to_string(), node(lab, cluster)];
     words.extend(["kubectl", "--kubeconfig", "/etc/kubernetes/admin.conf", "auth", "can-i"].map(String::from));
-    words.extend([right.verbs[0], resource.trim_end_matches('.')].map(String::from));
-    words.extend(right.names.first().map(ToString::to_string));
-    words.extend(["--subresource", subresource, "--as", ACCOUNT].map(String::from));
+    words.extend([right.verbs[0], &resource, "--subresource", subresource, "--as", ACCOUNT].map(String::from));
     words.extend(match right.place {
         Place::Cluster => vec!["--all-namespaces".to_string()],
         Place::Istio => vec!["--namespace".to_string(), "istio-system".to_string()],

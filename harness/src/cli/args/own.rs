@@ -3,7 +3,7 @@
 use super::request::Rbac;
 use super::{Common, Own};
 use crate::problem::{Problem, Problems};
-use crate::reading::rbac::Subject;
+use crate::reading::rbac::{READER, Subject};
 use crate::reading::{Contexts, KubeconfigFiles};
 use crate::role::Role;
 use crate::scenario::IstioNamespace;
@@ -53,13 +53,13 @@ pub fn read(
     let contexts = asked.then(|| Contexts::choose(&own.contexts, namespace.clone().unwrap_or_default(), kubeconfig));
     let contexts = contexts.and_then(|contexts| problems.keep(contexts));
     let rbac = role.zip(namespace).map(|(role, istio_namespace)| {
-        let subject = subject.flatten().unwrap_or_else(|| Subject::usual(&istio_namespace));
+        let subject = subject.flatten().unwrap_or_else(|| Subject::usual(&istio_namespace, READER));
         Rbac { role, subject, istio_namespace }
     });
     (contexts, rbac)
 }
 
-fn role(name: &str) -> Result<Role, Problem> {
+pub(super) fn role(name: &str) -> Result<Role, Problem> {
     let found = Role::ALL.into_iter().find(|role| role.as_str() == name);
     found.ok_or_else(|| {
         let message = format!("`{name}` is no part that a cluster plays");

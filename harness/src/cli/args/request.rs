@@ -4,10 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cli, Common, Verb, VersionsArgs, VersionsVerb, own};
+use super::{Cli, Common, FieldArgs, FieldVerb, Verb, VersionsArgs, VersionsVerb, own, remotes};
 use crate::budget::Budgets;
+use crate::field::Symptoms;
+use crate::inspect::Reports;
+use crate::install::per_remote;
 use crate::lab::images::Origins;
-use crate::plan::CaseOutline;
+use crate::plan::{CaseOutline, Deviation};
 use crate::problem::{Problem, Problems, any_of, nearest};
 use crate::reading::rbac::Subject;
 use crate::reading::{Contexts, KubeconfigFiles};
@@ -30,6 +33,8 @@ pub struct Surroundings<'a> {
     pub steps: &'a [String],
     /// The catalogue of sabotages, where a scenario may name one.
     pub sabotages: &'a [Sabotage],
+    /// What red checks say in the field issues that are known, where checks are asked.
+    pub symptoms: &'a Symptoms,
     /// Whether a person sees the output.
     pub terminal: bool,
     /// Whether this is a CI job.
@@ -113,16 +118,22 @@ pub struct Request {
     pub file: ScenarioFile,
     /// Whether `--scenario` was given.
     pub from_file: bool,
+    /// What of a bundle is not rebuilt, and why.
+    pub not_rebuilt: Vec<Deviation>,
     /// The checks that are asked.
     pub selection: Selection,
     /// The checks that each round of the timeline asks, in its order.
     pub rounds: Vec<Selection>,
     /// The sabotages that the timeline carries out.
     pub sabotages: Vec<Sabotage>,
+    /// What red checks say in the field issues that are known.
+    pub symptoms: Symptoms,
     /// The step after which to wait for a person.
     pub pause_after: Option<String>,
     /// The clusters to judge, if meshproof did not make them.
     pub contexts: Option<Contexts>,
+    /// The bug reports to judge, if that is what is asked.
+    pub reports: Option<Reports>,
     /// Whose rights to print, and for whom, if that is all that is asked.
     pub rbac: Option<Rbac>,
     /// Steps of the guide that are left out, as `prove` does on purpose; no flag asks for that.
@@ -167,8 +178,16 @@ impl Cli {
     /// Reads the scenario file and judges it and every flag, or names all that is wrong.
     pub fn request(&self, around: &Surroundings<'_>) -> Result<Request, Problems> {
         let mut problems = Problems::new();
-        let common = self.verb.common().cloned().unwrap_or_default();
+        let mut common = self.verb.common().cloned().unwrap_or_default();
+        if let Verb::Inspect(inspecting) = &self.verb {
+            common.runs.clone_from(&inspecting.runs);
+        }
         let file = problems.keep(scenario_file(&common, around));
+        let versions = self.verb.versions();
+        let rebuilt = self.verb.rebuild().wanted(common.scenario.is_some(), &versions, around);
+        let rebuilt = problems.keep(rebuilt).flatten();
+        let (rebuilt, not_rebuilt) = rebuilt.map(|one| (one.scenario, one.not_rebuilt)).unzip();
+        let file = rebuilt.map(ScenarioFile::built_in).or(file);
         let mut file = file.unwrap_or_else(|| built_in(around.versions));
         if let Some(lab) = &common.lab {
             match check_lab_name(lab) {
@@ -177,6 +196,9 @@ impl Cli {
             }
         }
         let shape = self.verb.shape();
+        if let Some(remotes) = &shape.remotes {
+            problems.0.extend(remotes::give(remotes, &mut file.scenario));
+        }
         if let Some(nodes) = &shape.nodes {
             match count(nodes) {
                 Ok(nodes) => file.scenario.clusters.values_mut().for_each(|wish| wish.nodes = nodes),
@@ -189,7 +211,7 @@ impl Cli {
                 Err((message, instead)) => problems.push("--istio-namespace", message, instead),
             }
         }
-        let versions = self.verb.versions();
+        problems.0.extend(shape.candidate.apply(&mut file).0);
         for component in Component::ALL {
             let Some(version) = versions.of(component) else { continue };
             match around.versions.check(component, version) {
@@ -218,7 +240,7 @@ impl Cli {
         let mut pause_after = None;
         let mut deadline = None;
         let mut repeat = Repeat::ONCE;
-        let (mut contexts, mut rbac) = (None, None);
+        let (mut contexts, mut rbac, mut reports) = (None, None, None);
         match &self.verb {
             Verb::Check(checking) => {
                 (contexts, rbac) = own::read(&checking.own, &common, around.kubeconfig, &mut problems);
@@ -241,10 +263,25 @@ impl Cli {
                     problems.push("--pause-after", message, "one of them: --pause-after, or --repeat and --until-fail");
                 }
                 let left_out = &file.scenario.install.without;
-                problems.0.extend(run.pause_after.as_deref().and_then(|step| no_step(step, around.steps, left_out)));
+                let known = |step: &str| no_step(step, per_remote::base(step, &file.scenario), around.steps, left_out);
+                problems.0.extend(run.pause_after.as_deref().and_then(known));
             }
             Verb::Prove(proving) => {
+                problems.0.extend(remotes::only_one("prove", &file.scenario));
                 keep = problems.keep(self::keep(proving.keep.as_deref(), keep)).unwrap_or(keep);
+            }
+            Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => {
+                problems.keep(self::keep(run.keep.as_deref(), keep));
+                problems.keep(self::deadline(run.deadline.as_deref()));
+                for version in &run.istio {
+                    if let Err((message, instead)) = around.versions.check(Component::Istio, version) {
+                        problems.push("--istio", message, instead);
+                    }
+                }
+                if common.scenario.is_some() {
+                    let message = "the issues are the scenarios";
+                    problems.push("--scenario", message, "the file without the flag: meshproof field run FILE");
+                }
             }
             Verb::Down(down) if down.all => {
                 let named = [("--lab", common.lab.is_some()), ("--scenario", common.scenario.is_some())];
@@ -252,6 +289,10 @@ impl Cli {
                     let message = format!("--all removes every lab, and {flag} names one");
                     problems.push("--all", message, format!("one of them: --all or {flag}"));
                 }
+            }
+            Verb::Inspect(inspecting) => reports = problems.keep(inspecting.wanted()),
+            Verb::Capture(capturing) => {
+                problems.keep(capturing.wanted(around.kubeconfig));
             }
             Verb::Versions(VersionsArgs { verb: Some(VersionsVerb::Add(adding)) }) => {
                 problems.keep(adding.wanted());
@@ -275,11 +316,14 @@ impl Cli {
             verb: self.verb.clone(),
             file,
             from_file: common.scenario.is_some(),
+            not_rebuilt: not_rebuilt.unwrap_or_default(),
             selection,
             rounds,
             sabotages,
+            symptoms: around.symptoms.clone(),
             pause_after,
             contexts,
+            reports,
             rbac,
             without: Vec::new(),
             keep,
@@ -377,12 +421,12 @@ fn keep(text: Option<&str>, otherwise: Keep) -> Result<Keep, Problems> {
         .ok_or_else(|| Problem::new("--keep", format!("`{text}` does not say when"), any_of(&names)).into())
 }
 
-fn no_step(step: &str, steps: &[String], left_out: &[String]) -> Option<Problem> {
+fn no_step(step: &str, base: &str, steps: &[String], left_out: &[String]) -> Option<Problem> {
     if left_out.iter().any(|other| other == step) {
         let message = format!("the scenario leaves out step `{step}`");
         return Some(Problem::new("--pause-after", message, "a step that is carried out"));
     }
-    if steps.iter().any(|known| known == step) {
+    if steps.iter().any(|known| known == base) {
         return None;
     }
     let instead = match nearest(step, steps.iter().map(String::as_str)) {

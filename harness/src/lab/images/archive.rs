@@ -19,6 +19,7 @@ use crate::problem::Problem;
 use crate::scenario::ImageSource;
 
 pub use load::load;
+pub(super) use load::load_images;
 pub use save::save;
 
 /// The layout of archives; raised when an older meshproof could not read a newer archive.

@@ -341,6 +341,8 @@ fn built(
     Built {
         node_image: image(LAYER),
         workload_image: image("workload"),
+        istioctl: release.folder.join("bin/istioctl"),
+        hub_and_tag: None,
         release: release.folder,
         kind: kind.program,
         digests,

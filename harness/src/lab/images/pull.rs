@@ -121,6 +121,15 @@ pub(super) async fn pull(
     Ok(record)
 }
 
+/// Why an image cannot be pulled, and what to do about it; nothing if its registry has it. The engine asks, and pulls nothing.
+pub(super) async fn lacks(engine: &Engine, image: &Image) -> Option<(String, String)> {
+    let credentials = credentials(&image.host).await.unwrap_or_default();
+    let error = engine.docker.inspect_registry_image(&image.to_string(), credentials).await.err()?;
+    let why = without_userinfo(&said(&error));
+    let hint = hint(&why, &image.host);
+    Some((why, hint))
+}
+
 async fn is_there(engine: &Engine, name: &str) -> Result<bool, ImageError> {
     match engine.docker.inspect_image(name).await {
         Ok(_) => Ok(true),

@@ -259,7 +259,8 @@ pub(super) fn sha256(path: &Path) -> io::Result<String> {
 #[serde(rename_all = "PascalCase")]
 struct ArchivedImage {
     config: String,
-    repo_tags: Vec<String>,
+    /// None for an image that was saved by its id.
+    repo_tags: Option<Vec<String>>,
 }
 
 /// Images of an archive, with the digests of their configs, which is how containerd will know them.
@@ -268,11 +269,18 @@ async fn archived(archive: &Path) -> Result<BTreeMap<String, String>, ImageError
     let tool =
         Tool::new("tar").args(["--extract", "--to-stdout", "--file", &archive.to_string_lossy(), "manifest.json"]);
     let text = tool.run().await.map_err(|error| broken(error.to_string()))?.stdout;
-    let images: Vec<ArchivedImage> = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+    of_manifest(text.as_bytes()).map_err(|error| broken(error.to_string()))
+}
+
+/// Names of images with the digests of their configs, by the `manifest.json` of an archive of `docker save`.
+pub(super) fn of_manifest(text: &[u8]) -> serde_json::Result<BTreeMap<String, String>> {
+    let images: Vec<ArchivedImage> = serde_json::from_slice(text)?;
     let mut found = BTreeMap::new();
     for image in images {
-        let digest = format!("sha256:{}", image.config.trim_end_matches(".json"));
-        found.extend(image.repo_tags.into_iter().map(|name| (name, digest.clone())));
+        // Newer engines write `blobs/sha256/HEX` where older ones write `HEX.json`.
+        let config = image.config.rsplit('/').next().unwrap_or_default();
+        let digest = format!("sha256:{}", config.trim_end_matches(".json"));
+        found.extend(image.repo_tags.into_iter().flatten().map(|name| (name, digest.clone())));
     }
     Ok(found)
 }

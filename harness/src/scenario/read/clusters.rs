@@ -1,4 +1,4 @@
-//! The two clusters of a scenario.
+//! The clusters of a scenario.
 
 use ipnet::Ipv4Net;
 use marked_yaml::Node;
@@ -8,42 +8,75 @@ use serde_json::Value;
 use super::Reader;
 use crate::role::Role;
 use crate::scenario::cidr::{self, Purpose};
-use crate::scenario::{IstioNamespace, cluster_field, names, value};
+use crate::scenario::{ClusterWish, IstioNamespace, MOST, cluster_fields, names, value};
 
 pub(super) const CLUSTER_FIELDS: [&str; 6] =
     ["name", "nodes", "podSubnet", "serviceSubnet", "istioNamespace", "overlay"];
 
 impl Reader<'_> {
     pub(super) fn clusters(&mut self, clusters: &MarkedMappingNode) {
-        self.fields("clusters", clusters, &Role::ALL.map(Role::as_str));
-        let mut first: Option<(String, String)> = None;
+        self.fields("clusters", clusters, &["primary", "remote", "remotes"]);
         for role in Role::ALL {
             let Some(cluster) = self.mapping("clusters", clusters, role.as_str()) else { continue };
-            let path = format!("clusters.{role}");
-            self.fields(&path, &cluster, &CLUSTER_FIELDS);
-            let mut wish = self.scenario.clusters[&role].clone();
-            let name = |text: &str| names::check_cluster_name(text).map(|()| text.to_string());
-            wish.name = self.read(&path, &cluster, "name", name).unwrap_or(wish.name);
-            wish.nodes = self.count(&path, &cluster, "nodes").unwrap_or(wish.nodes);
-            wish.pod_subnet = self.subnet(&path, &cluster, Purpose::Pods);
-            wish.service_subnet = self.subnet(&path, &cluster, Purpose::Services);
-            wish.istio_namespace = self.read(&path, &cluster, "istioNamespace", IstioNamespace::named);
-            wish.overlay = self.overlay(&path, &cluster);
-            self.scenario.clusters.insert(role, wish);
+            let wish = self.scenario.clusters[&role].clone();
+            self.scenario.clusters[&role] = self.cluster(&format!("clusters.{role}"), &cluster, wish);
         }
-        for role in Role::ALL {
-            let name = self.scenario.clusters[&role].name.clone();
-            let path = cluster_field(role, "name");
-            match &first {
-                Some((other, taken)) if *taken == name => {
-                    // Where only the first has its name from the file, that is the one to change.
-                    let path = if self.tree.places().contains_key(&path) { &path } else { other };
-                    let place = self.tree.places().get(path).unwrap_or(path).clone();
-                    let message = format!("both clusters would be called `{name}`");
-                    self.tree.problems.push(place, message, "two names, such as cluster1 and cluster2");
-                }
-                _ => first = Some((path, name)),
+        let remotes = self.list("clusters", clusters, "remotes");
+        if clusters.get_node("remote").is_some() && clusters.get_node("remotes").is_some() {
+            let place = self.tree.places().get("clusters.remotes").cloned().unwrap_or_default();
+            let message = "`clusters` has both `remote` and `remotes`";
+            self.tree.problems.push(place, message, "one of them: `remotes` lists all, `remote` is the only one");
+        } else if !remotes.is_empty() {
+            self.remotes(&remotes);
+        }
+        self.distinct_names();
+    }
+
+    fn remotes(&mut self, remotes: &[Node]) {
+        if remotes.len() > MOST as usize {
+            let place = self.tree.places().get("clusters.remotes").cloned().unwrap_or_default();
+            let message = format!("{} remotes are too many", remotes.len());
+            self.tree.problems.push(place, message, format!("1 to {MOST} remotes: a lab is one host"));
+        }
+        let mut wishes = Vec::new();
+        for (number, node) in remotes.iter().enumerate() {
+            let path = format!("clusters.remotes[{number}]");
+            let wish = ClusterWish::remote(number);
+            wishes.push(match self.as_mapping(&path, node, "`name: cluster2`") {
+                Some(cluster) => self.cluster(&path, &cluster, wish),
+                None => wish,
+            });
+        }
+        *self.scenario.clusters.remotes_mut() = wishes;
+    }
+
+    /// One cluster, over what is asked of it where nothing is said.
+    fn cluster(&mut self, path: &str, cluster: &MarkedMappingNode, wish: ClusterWish) -> ClusterWish {
+        self.fields(path, cluster, &CLUSTER_FIELDS);
+        let name = |text: &str| names::check_cluster_name(text).map(|()| text.to_string());
+        ClusterWish {
+            name: self.read(path, cluster, "name", name).unwrap_or(wish.name),
+            nodes: self.count(path, cluster, "nodes").unwrap_or(wish.nodes),
+            pod_subnet: self.subnet(path, cluster, Purpose::Pods),
+            service_subnet: self.subnet(path, cluster, Purpose::Services),
+            istio_namespace: self.read(path, cluster, "istioNamespace", IstioNamespace::named),
+            overlay: self.overlay(path, cluster),
+        }
+    }
+
+    fn distinct_names(&mut self) {
+        let mut taken: Vec<(String, String)> = Vec::new();
+        let clusters = self.scenario.clusters.values().zip(cluster_fields(&self.scenario));
+        for (path, name) in clusters.map(|(wish, path)| (format!("{path}.name"), wish.name.clone())).collect::<Vec<_>>()
+        {
+            if let Some((other, _)) = taken.iter().find(|(_, taken)| *taken == name) {
+                // Where only the first has its name from the file, that is the one to change.
+                let path = if self.tree.places().contains_key(&path) { &path } else { other };
+                let place = self.tree.places().get(path).unwrap_or(path).clone();
+                let message = format!("two clusters would be called `{name}`");
+                self.tree.problems.push(place, message, "a name for each, such as cluster1 and cluster2");
             }
+            taken.push((path, name));
         }
     }
 

@@ -99,8 +99,10 @@ impl Reader<'_> {
         let path = joined(path, key);
         let example = match key {
             "expect" => "`D8: failed`",
+            "symptom" => "`D8: \"* has the caBundle empty *\"`",
             "clusters" => "`primary:` and `remote:`",
             "istiod" | "gateway" => "`replicas: 2`",
+            "candidate" => "`istioctl: out/istioctl`",
             "install" => "`without: [annotate-namespace]`",
             "checks" => "`only: [D8]`",
             "overlay" => "`values:`",

@@ -8,6 +8,7 @@ use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 use super::Reader;
 use super::fields::{joined, one_of};
 use super::upgrade;
+use crate::install::per_remote;
 use crate::plan::CaseOutline;
 use crate::problem::{any_of, nearest};
 use crate::scenario::tree::is_repeated;
@@ -43,6 +44,10 @@ impl Reader<'_> {
             let message = format!("`{path}.name` is missing");
             self.tree.problems.push(self.tree.place(node.span()), message, "a word for it, such as `name: late`");
         }
+        if let Some(name) = name.as_ref().filter(|name| self.further_remotes().contains(name)) {
+            let message = format!("a remote is called `{name}` too, and `{name}/D8` would mean both");
+            self.tree.problems.push(self.tree.place(node.span()), message, "another name for the round");
+        }
         let installed: Vec<CaseOutline> =
             self.known.cases.iter().filter(|case| !case.after_clean_up).cloned().collect();
         let only = self.patterns(path, &round, "only");
@@ -53,6 +58,10 @@ impl Reader<'_> {
         let expect = self.mapping(path, &round, "expect");
         let expect = expect.map(|expect| self.expect(&joined(path, "expect"), &expect, &installed, selection.as_ref()));
         Some(Round { name: name?, only, skip, revision, expect: expect.unwrap_or_default() })
+    }
+
+    fn further_remotes(&self) -> Vec<String> {
+        self.scenario.clusters.remotes().iter().skip(1).map(|wish| wish.name.clone()).collect()
     }
 
     fn patterns(&mut self, path: &str, node: &MarkedMappingNode, key: &str) -> Vec<String> {
@@ -85,10 +94,23 @@ impl Reader<'_> {
         let ids: Vec<&str> = cases.iter().map(|case| case.id.as_str()).collect();
         let mut expected = BTreeMap::new();
         for (key, value) in expect.iter().filter(|(key, _)| !is_repeated(key)) {
-            let id = key.as_str();
-            let under_traffic = id == traffic::ID && path != "expect";
-            let known = ids.contains(&id) || under_traffic;
+            // On a remote after the first a check is told with its name: `cluster3/D8`.
+            let (remote, id) = match key.as_str().split_once('/') {
+                Some((remote, id)) => (Some(remote), id),
+                None => (None, key.as_str()),
+            };
             let place = self.tree.place(key.span());
+            let further = self.further_remotes();
+            if let Some(remote) = remote.filter(|remote| !further.iter().any(|name| name == remote)) {
+                let instead = match further.as_slice() {
+                    [] => format!("`{id}`: there is one remote"),
+                    some => format!("`{id}` for the first remote, or the name of a further one: {}", any_of(some)),
+                };
+                self.tree.problems.push(place, format!("`{remote}` is no remote after the first"), instead);
+                continue;
+            }
+            let under_traffic = id == traffic::ID && remote.is_none() && path != "expect";
+            let known = ids.contains(&id) || under_traffic;
             if !known {
                 let by_slug = cases.iter().find(|case| case.slug == id).map(|case| case.id.as_str());
                 let after_clean_up = self.known.cases.iter().any(|case| case.id == id);
@@ -108,16 +130,41 @@ impl Reader<'_> {
                 let instead = "it among those that are asked, or no expectation: what is not asked has no verdict";
                 self.tree.problems.push(place, format!("{id} is not asked here"), instead);
             }
-            let path = joined(path, id);
+            let path = joined(path, key.as_str());
             let verdicts = match value.as_mapping() {
                 Some(by_istio) => Some(Expected::ByIstio(self.by_istio(&path, by_istio))),
                 None => self.verdict(&path, key, value).map(Expected::Always),
             };
             if let (true, Some(verdicts)) = (known, verdicts) {
-                expected.insert(id.to_string(), verdicts);
+                expected.insert(key.as_str().to_string(), verdicts);
             }
         }
         expected
+    }
+
+    /// What a red check says where it is this scenario's issue: of the checks that are expected to be red alone.
+    pub(super) fn symptom(&mut self, root: &MarkedMappingNode) {
+        let Some(symptom) = self.mapping("", root, "symptom") else { return };
+        let expected: Vec<String> = self.scenario.expected_red().into_iter().map(str::to_string).collect();
+        for (key, value) in symptom.iter().filter(|(key, _)| !is_repeated(key)) {
+            let id = key.as_str();
+            if !expected.iter().any(|red| red == id) {
+                let instead = format!("a check of which `failed` is expected: {}", any_of(&expected));
+                self.tree.problems.push(
+                    self.tree.place(key.span()),
+                    format!("{id} is not expected to be red"),
+                    instead,
+                );
+            }
+            let Some(node) = self.as_text(&joined("symptom", id), key, value) else { continue };
+            let cause = self.refused(&node, |text| match text.chars().any(char::is_alphanumeric) {
+                true => Ok(text.to_string()),
+                false => {
+                    Err((format!("`{text}` says nothing"), "words of its cause line, `*` for the rest".to_string()))
+                }
+            });
+            self.scenario.symptom.extend(cause.map(|cause| (id.to_string(), cause)));
+        }
     }
 
     fn verdict(&mut self, path: &str, key: &MarkedScalarNode, value: &Node) -> Option<String> {
@@ -149,7 +196,9 @@ impl Reader<'_> {
 
     /// Refuses a name that is no step of the install.
     pub(super) fn step_id(&self, text: &str) -> Result<String, super::Refusal> {
-        if self.known.steps.iter().any(|step| step == text) {
+        // Of several remotes each has its own: `remote-install-cluster3`.
+        let base = per_remote::base(text, &self.scenario);
+        if self.known.steps.iter().any(|step| step == base) {
             return Ok(text.to_string());
         }
         let instead = match nearest(text, self.known.steps.iter().map(String::as_str)) {

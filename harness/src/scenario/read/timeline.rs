@@ -29,6 +29,7 @@ impl Reader<'_> {
             self.tree.problems.push(self.tree.place(node.span()), message, "one a moment, each after a `-` of its own");
             return None;
         };
+        self.of_one_remote(key);
         let path = joined(path, key.as_str());
         match key.as_str() {
             "judge" => self.round_of(&path, value),

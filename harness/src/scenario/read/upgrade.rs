@@ -24,7 +24,18 @@ pub(super) fn among(text: &str, control_planes: &BTreeMap<String, String>) -> Re
     Err((format!("no control plane of revision `{text}` is installed here"), instead))
 }
 
+/// Names of the moments of [`Scenario::upgrades`](crate::scenario::Scenario::upgrades).
+const OF_AN_UPGRADE: [&str; 5] = ["istiod", "tag", "eastWestGateway", "uninstall", "traffic"];
+
 impl Reader<'_> {
+    /// Refuses the moments of an upgrade in a mesh of several remotes.
+    pub(super) fn of_one_remote(&mut self, key: &MarkedScalarNode) {
+        if OF_AN_UPGRADE.contains(&key.as_str()) && self.scenario.clusters.remotes().len() > 1 {
+            let message = format!("`{}` is not known for a mesh of several remotes", key.as_str());
+            self.tree.problems.push(self.tree.place(key.span()), message, "one entry of `clusters.remotes`");
+        }
+    }
+
     fn control_planes(&self) -> BTreeMap<String, String> {
         self.scenario.control_planes(self.scenario.timeline.len())
     }

@@ -10,15 +10,16 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::ListParams;
 
-use super::{HOST, NAMESPACE, PORT, SERVICE, Told, otherwise};
+use super::{PORT, SERVICE, Told, host, otherwise};
 use crate::shared::sample;
 use crate::shared::shards::{misplaced, shards};
 
 pub async fn services(context: &Context) -> Told {
+    let namespace = context.sample();
     for role in Role::ALL {
         let cluster = context.cluster(role);
-        let found = cluster.api::<Service>(NAMESPACE).get_opt(SERVICE).await;
-        let found = found.map_err(cluster.refused(format!("show Service {NAMESPACE}/{SERVICE}")))?;
+        let found = cluster.api::<Service>(namespace).get_opt(SERVICE).await;
+        let found = found.map_err(cluster.refused(format!("show Service {namespace}/{SERVICE}")))?;
         let has = |service: &Service| {
             let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
             ports.into_iter().any(|port| port.port == i32::from(PORT))
@@ -27,9 +28,9 @@ pub async fn services(context: &Context) -> Told {
             let seen = if found.is_some() { format!("no port {PORT}") } else { "not there".to_string() };
             return Ok(Err(Broken {
                 layer: Layer::Service,
-                object: cluster.object("Service", &format!("{NAMESPACE}/{SERVICE}")),
+                object: cluster.object("Service", &format!("{namespace}/{SERVICE}")),
                 seen,
-                look: format!("kubectl --context {} -n {NAMESPACE} get service {SERVICE}", cluster.context),
+                look: format!("kubectl --context {} -n {namespace} get service {SERVICE}", cluster.context),
             }));
         }
     }
@@ -39,23 +40,24 @@ pub async fn services(context: &Context) -> Told {
 /// Whether the name of the Service is found. That whoever is behind it does not answer is another layer's matter: it may be
 /// one of several endpoints.
 pub async fn names(context: &Context) -> Told {
+    let host = host(context);
     let limit = context.budgets.resolved().as_millis().to_string();
     for role in Role::ALL {
         let cluster = context.cluster(role);
         let probe = Probe::outside(cluster, &context.budgets).await?;
         // With a dot at its end it is looked up as it is, and not below every search domain first.
-        let url = format!("http://{HOST}.:{PORT}/healthz");
+        let url = format!("http://{host}.:{PORT}/healthz");
         let asked: Get = probe.ask(&["get", &url, "--timeout-ms", &limit]).await?;
         if let Some(why) = asked.error.as_deref().and_then(unresolved) {
             return Ok(Err(Broken {
                 layer: Layer::Dns,
                 object: probe.object(),
-                seen: format!("{HOST} is not found: {why}"),
+                seen: format!("{host} is not found: {why}"),
                 look: format!("kubectl --context {} -n kube-system get pods -l k8s-app=kube-dns", cluster.context),
             }));
         }
     }
-    Ok(Ok(format!("{HOST} is found in both clusters")))
+    Ok(Ok(format!("{host} is found in both clusters")))
 }
 
 /// Why a name was not found, where that is what an error of the probe says.
@@ -64,13 +66,14 @@ fn unresolved(error: &str) -> Option<&str> {
 }
 
 pub async fn endpoint_slices(context: &Context) -> Told {
+    let namespace = context.sample();
     let mut count = 0;
     for role in Role::ALL {
         let cluster = context.cluster(role);
         let pods = sample::echoes_of(context, role).await?;
         let params = ListParams::default().labels(&format!("kubernetes.io/service-name={SERVICE}"));
-        let slices = cluster.api::<EndpointSlice>(NAMESPACE).list(&params).await;
-        let slices = slices.map_err(cluster.refused(format!("list EndpointSlices of {NAMESPACE}/{SERVICE}")))?;
+        let slices = cluster.api::<EndpointSlice>(namespace).list(&params).await;
+        let slices = slices.map_err(cluster.refused(format!("list EndpointSlices of {namespace}/{SERVICE}")))?;
         let endpoints = slices.iter().flat_map(|slice| slice.endpoints.iter());
         let is_ready = |endpoint: &&k8s_openapi::api::discovery::v1::Endpoint| {
             endpoint.conditions.as_ref().is_none_or(|conditions| conditions.ready != Some(false))
@@ -80,10 +83,10 @@ pub async fn endpoint_slices(context: &Context) -> Told {
         if let Some(seen) = otherwise(&pods, &listed) {
             return Ok(Err(Broken {
                 layer: Layer::EndpointSlice,
-                object: cluster.object("Service", &format!("{NAMESPACE}/{SERVICE}")),
+                object: cluster.object("Service", &format!("{namespace}/{SERVICE}")),
                 seen,
                 look: format!(
-                    "kubectl --context {} -n {NAMESPACE} get endpointslices -l kubernetes.io/service-name={SERVICE} -o yaml",
+                    "kubectl --context {} -n {namespace} get endpointslices -l kubernetes.io/service-name={SERVICE} -o yaml",
                     cluster.context
                 ),
             }));
@@ -94,8 +97,10 @@ pub async fn endpoint_slices(context: &Context) -> Told {
 }
 
 pub async fn registry(context: &Context) -> Told {
+    let host = host(context);
+    let namespace = context.sample();
     let pods = sample::echoes(context).await?;
-    let replicas = shards(context, HOST, NAMESPACE, u64::from(PORT)).await?;
+    let replicas = shards(context, &host, namespace, u64::from(PORT)).await?;
     let primary = context.primary();
     for (istiod, shards) in &replicas {
         let Some(seen) = misplaced(&pods, shards) else { continue };

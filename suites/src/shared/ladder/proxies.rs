@@ -9,19 +9,20 @@ use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 
-use super::{HOST, NAMESPACE, PORT, Told, otherwise};
+use super::{PORT, Told, host, otherwise};
 use crate::shared::envoy::Proxy;
 use crate::shared::{istiod, sample};
 
 /// Each proxy of the sample is connected to a replica of istiod, has taken what that told, and lists the ready pods.
 pub async fn proxies(context: &Context) -> Told {
+    let namespace = context.sample();
     let pods = sample::echoes(context).await?;
     let mut proxies = Vec::new();
     for role in Role::ALL {
         let cluster = context.cluster(role);
         for pod in sample::names_in_the_mesh(cluster).await? {
-            let client = (cluster.name.clone(), format!("{pod}.{NAMESPACE}"));
-            proxies.push((client, Proxy::open(cluster, NAMESPACE, &pod).await?));
+            let client = (cluster.name.clone(), format!("{pod}.{namespace}"));
+            proxies.push((client, Proxy::open(cluster, namespace, &pod).await?));
         }
     }
     // Side by side: what was sent a moment ago may not have been taken yet.
@@ -57,6 +58,7 @@ async fn lacking(
     proxy: &Proxy,
     pods: &BTreeMap<String, String>,
 ) -> Result<Option<String>, Fault> {
+    let host = host(context);
     let primary = context.primary();
     let mut told = BTreeMap::new();
     for replica in istiod::replicas(primary).await? {
@@ -66,7 +68,7 @@ async fn lacking(
         None => Some("it is not connected to any replica of istiod".to_string()),
         Some(stale) if !stale.is_empty() => Some(format!("it has not taken what istiod sent: {}", all_of(stale))),
         Some(_) => {
-            let listed = proxy.endpoints_of(&format!("outbound|{PORT}||{HOST}")).await?;
+            let listed = proxy.endpoints_of(&format!("outbound|{PORT}||{host}")).await?;
             otherwise(pods, &listed.into_iter().map(|endpoint| endpoint.address).collect())
         }
     })

@@ -5,7 +5,7 @@ use harness::lab::pod_network::missing_routes;
 use harness::lab::probe::{Probe, Tls};
 use harness::role::Role;
 
-use super::{HOST, NAMESPACE, PORT, SERVICE, Told};
+use super::{PORT, SERVICE, Told, host};
 use crate::shared::leading::root_of_primary;
 
 /// Routes between the nodes of the two clusters.
@@ -13,7 +13,7 @@ use crate::shared::leading::root_of_primary;
 /// # Errors
 /// [`Fault`] when the nodes cannot be asked.
 pub async fn node_routes(context: &Context) -> Told {
-    let routes = &context.lab.file.routes;
+    let routes = &context.lab.routes();
     let missing = missing_routes(&context.lab.engine, routes).await?;
     Ok(match missing.first() {
         None => Ok(format!("{} routes between nodes", routes.len())),
@@ -37,13 +37,15 @@ pub struct Handshake {
 }
 
 pub async fn handshakes(context: &Context) -> Result<Vec<Handshake>, Fault> {
+    let host = host(context);
+    let namespace = context.sample();
     let root = root_of_primary(context).await?;
     let target = |server: &Probe| format!("{}:{PORT}", server.address);
-    let sni = format!("outbound_.{PORT}_._.{HOST}");
+    let sni = format!("outbound_.{PORT}_._.{host}");
     let mut all = Vec::new();
     for role in Role::ALL {
         let from = Probe::outside(context.cluster(role.other()), &context.budgets).await?;
-        for to in Probe::find(context.cluster(role), NAMESPACE, SERVICE, &context.budgets).await? {
+        for to in Probe::find(context.cluster(role), namespace, SERVICE, &context.budgets).await? {
             let tls = from.ask(&["tls", &target(&to), "--sni", &sni, "--alpn", "istio", "--root-pem", &root]).await?;
             all.push(Handshake { from: from.clone(), to, tls });
         }

@@ -4,25 +4,28 @@ use harness::check::{Broken, Context, Layer};
 use harness::problem::all_of;
 
 use super::reach::Handshake;
-use super::{HOST, IDENTITY, NAMESPACE, PORT, Told};
+use super::{PORT, SERVICE, Told, host};
 use crate::shared::envoy::Proxy;
-use crate::shared::sample::callers;
+use crate::shared::sample::{callers, identity};
 
 /// The servers show certificates of the mesh, and the callers' proxies send under TLS.
 pub async fn mutual_tls(context: &Context, handshakes: &[Handshake]) -> Told {
-    let shown = match certificates(handshakes) {
+    let host = host(context);
+    let namespace = context.sample();
+    let identity = identity(namespace, SERVICE);
+    let shown = match certificates(handshakes, &identity) {
         Ok(shown) => shown,
         Err(broken) => return Ok(Err(broken)),
     };
     for caller in callers(context).await? {
         let proxy = Proxy::of(&caller).await?;
-        if proxy.sends_tls(&format!("outbound|{PORT}||{HOST}")).await? == Some(false) {
+        if proxy.sends_tls(&format!("outbound|{PORT}||{host}")).await? == Some(false) {
             return Ok(Err(Broken {
                 layer: Layer::Tls,
                 object: proxy.object(),
-                seen: format!("it sends requests to {HOST} in plain text"),
+                seen: format!("it sends requests to {host} in plain text"),
                 look: format!(
-                    "istioctl --context {} proxy-config cluster {}.{NAMESPACE} --fqdn {HOST} -o json",
+                    "istioctl --context {} proxy-config cluster {}.{namespace} --fqdn {host} -o json",
                     caller.cluster.context, caller.pod
                 ),
             }));
@@ -31,13 +34,13 @@ pub async fn mutual_tls(context: &Context, handshakes: &[Handshake]) -> Told {
     Ok(Ok(format!("{shown}, and callers send under TLS")))
 }
 
-fn certificates(handshakes: &[Handshake]) -> Result<String, Broken> {
+fn certificates(handshakes: &[Handshake], identity: &str) -> Result<String, Broken> {
     for Handshake { from, to, tls } in handshakes {
         let another_root = tls.verify_error.as_ref().filter(|error| !error.contains("not valid for name"));
         let seen = match tls.chain.first() {
             None => format!("no certificate: {}", tls.error.as_deref().unwrap_or("the handshake ended")),
-            Some(leaf) if !leaf.uri.iter().any(|uri| uri == IDENTITY) => {
-                format!("a certificate for {}, not for {IDENTITY}", all_of(&leaf.uri))
+            Some(leaf) if !leaf.uri.iter().any(|uri| uri == identity) => {
+                format!("a certificate for {}, not for {identity}", all_of(&leaf.uri))
             }
             Some(leaf) => match another_root {
                 Some(error) => {
@@ -50,8 +53,11 @@ fn certificates(handshakes: &[Handshake]) -> Result<String, Broken> {
             layer: Layer::Tls,
             object: to.object(),
             seen: format!("{} is shown {seen}", from.object()),
-            look: format!("istioctl --context {} proxy-config secret {}.{NAMESPACE}", to.cluster.context, to.pod),
+            look: format!(
+                "istioctl --context {} proxy-config secret {}.{}",
+                to.cluster.context, to.pod, to.cluster.sample
+            ),
         });
     }
-    Ok(format!("{} servers show certificates for {IDENTITY} of the mesh's root", handshakes.len()))
+    Ok(format!("{} servers show certificates for {identity} of the mesh's root", handshakes.len()))
 }

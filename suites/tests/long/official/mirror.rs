@@ -15,7 +15,7 @@ use harness::event::Recorder;
 use harness::lab::host::Host;
 use harness::lab::images::{self, Origins, Present, Site};
 use harness::lab::{Engine, Home};
-use harness::scenario::{ImageSource, Scenario};
+use harness::scenario::{Candidate, ImageSource, Scenario};
 use harness::versions::{Picked, Versions};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -60,6 +60,7 @@ impl Parts {
                 engine: &engine,
                 host: &Host::read().expect("the host can be read"),
                 source: ImageSource::Local,
+                candidate: &Candidate::default(),
                 origins: &Origins::default(),
                 recorder: &Recorder::new(Vec::new()),
                 budgets: &Budgets { slow: 2.0 },

@@ -246,7 +246,12 @@ fn cut_off(error: io::Error) -> io::Error {
     }
 }
 
-async fn load_images(site: &Site<'_>, path: &Path, (at, bytes): (u64, u64)) -> Result<(), ImageError> {
+/// Hands a part of a file, an archive of images, to the engine: from a place in it on, so many bytes.
+pub(in crate::lab::images) async fn load_images(
+    site: &Site<'_>,
+    path: &Path,
+    (at, bytes): (u64, u64),
+) -> Result<(), ImageError> {
     let mut file = File::open(path).map_err(ImageError::files("read", path))?;
     file.seek(SeekFrom::Start(at)).map_err(ImageError::files("read", path))?;
     let stream = ReaderStream::with_capacity(tokio::fs::File::from_std(file).take(bytes), 1 << 20);
