@@ -382,12 +382,11 @@ impl ScenarioFile {
         let (remotes, more) = (asked.clusters.remotes_mut(), made.clusters.remotes());
         remotes.truncate(more.len());
         remotes.extend_from_slice(&more[remotes.len()..]);
-        let fields = cluster_fields(&self.scenario);
-        let places = fields.iter().map(Some).chain(std::iter::repeat(None));
-        for ((wish, made), place) in asked.clusters.values_mut().zip(made.clusters.values()).zip(places) {
+        let places = cluster_fields(&self.scenario);
+        for (at, (wish, made)) in asked.clusters.values_mut().zip(made.clusters.values()).enumerate() {
             wish.nodes = made.nodes;
             wish.istio_namespace.clone_from(&made.istio_namespace);
-            if place.is_none_or(|place| !self.says(&format!("{place}.overlay"))) {
+            if places.get(at).is_none_or(|place| !self.says(&format!("{place}.overlay"))) {
                 wish.overlay.clone_from(&made.overlay);
             }
         }

@@ -10,19 +10,23 @@ use crate::exit::Exit;
 mod bundle;
 mod candidate;
 mod field;
+mod images;
 mod inspect;
 mod matrix;
 mod own;
 pub mod remotes;
 mod request;
+mod scenario;
 mod versions;
 
 pub use bundle::{CaptureWish, Capturing, Rebuild};
 pub use candidate::CandidateFlags;
 pub use field::{FieldArgs, FieldListing, FieldRun, FieldVerb};
+pub use images::{Archive, Getting, Images, ImagesVerb, Listing, Making};
 pub use inspect::Inspecting;
 pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
+pub use scenario::{Scenario, ScenarioPath, ScenarioPaths, ScenarioVerb};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
 /// Judges Istio's "Install Primary-Remote" guide on two real clusters.
@@ -188,49 +192,6 @@ pub struct Sources {
     /// NO_PROXY count.
     #[arg(long, env = "MESHPROOF_RELEASES", hide_env_values = true, value_name = "URL")]
     pub releases: Option<String>,
-}
-
-/// Flags of verbs that look after images.
-#[derive(Debug, Clone, Default, PartialEq, Args)]
-pub struct Making {
-    /// Flags of every verb.
-    #[command(flatten)]
-    pub common: Common,
-    /// Where images come from.
-    #[command(flatten)]
-    pub sources: Sources,
-}
-
-/// Flags of verbs that look after the images of one lab.
-#[derive(Debug, Clone, Default, PartialEq, Args)]
-pub struct Getting {
-    /// Flags of verbs that look after images.
-    #[command(flatten)]
-    pub making: Making,
-    /// The versions of that lab.
-    #[command(flatten)]
-    pub versions: VersionFlags,
-}
-
-/// Flags of `images list`.
-#[derive(Debug, Clone, Default, PartialEq, Args)]
-pub struct Listing {
-    /// Flags of verbs that look after the images of one lab.
-    #[command(flatten)]
-    pub getting: Getting,
-    /// Print what to mirror: `image NAME DIGEST` and `file URL DIGEST`, one a line.
-    #[arg(long)]
-    pub print: bool,
-}
-
-/// Flags of `images save` and `images load`.
-#[derive(Debug, Clone, Default, PartialEq, Args)]
-pub struct Archive {
-    /// The archive.
-    pub file: PathBuf,
-    /// Flags of verbs that look after the images of one lab.
-    #[command(flatten)]
-    pub getting: Getting,
 }
 
 /// Flags of verbs that decide what a lab is like.
@@ -420,112 +381,6 @@ pub struct Report {
     /// Write the reports here.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-}
-
-/// What to do with scenario files.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct Scenario {
-    /// What to do with them.
-    #[command(subcommand)]
-    pub verb: ScenarioVerb,
-}
-
-/// What to do with scenario files.
-#[derive(Debug, Clone, PartialEq, Subcommand)]
-pub enum ScenarioVerb {
-    /// Write a file that has every field, most of them as comments, and the schema for editors beside it.
-    ///
-    /// Nothing that is there is written over.
-    ///
-    /// Example: `meshproof scenario new mine.yaml`
-    New(ScenarioPath),
-    /// Say everything that is wrong with files, each with its line; needs no engine and makes nothing.
-    ///
-    /// Example: `meshproof scenario check suites/scenarios/*.yaml`
-    Check(ScenarioPaths),
-    /// Print a scenario with all that its file leaves out.
-    ///
-    /// Example: `meshproof scenario show mine.yaml`
-    Show(ScenarioPath),
-    /// Print the JSON Schema of scenario files.
-    ///
-    /// Example: `meshproof scenario schema > scenario.schema.json`
-    Schema,
-}
-
-/// One scenario file.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct ScenarioPath {
-    /// The file.
-    pub file: PathBuf,
-}
-
-/// Some scenario files.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct ScenarioPaths {
-    /// The files.
-    #[arg(required = true)]
-    pub files: Vec<PathBuf>,
-}
-
-/// What to do with images.
-#[derive(Debug, Clone, PartialEq, Args)]
-pub struct Images {
-    /// What to do with them.
-    #[command(subcommand)]
-    pub verb: ImagesVerb,
-}
-
-/// What to do with images.
-#[derive(Debug, Clone, PartialEq, Subcommand)]
-pub enum ImagesVerb {
-    /// List the images that the scenario needs, and whether they are there.
-    ///
-    /// With --print: each official image with its digest and each file of a release with its URL and checksum, as far as
-    /// these are known, one a line; needs neither engine nor network.
-    ///
-    /// Example: `meshproof images list --print --registry mirror.example.com`
-    List(Listing),
-    /// Pull or build what is missing or has changed.
-    Build(Getting),
-    /// Check that each image is what its recipe gave, and each fetched file what was fetched.
-    Verify(Getting),
-    /// Remove images and caches that no version needs any more.
-    Prune(Making),
-    /// Write all that a lab of these versions needs into one file, for machines without any network.
-    ///
-    /// A plain tar of images, release files, kind and what is known of them. Everything has to be there: `images build`.
-    ///
-    /// Example: `meshproof images save lab.tar --images official`
-    Save(Archive),
-    /// Take over what `images save` wrote on another machine of this kind.
-    ///
-    /// Verifies all of it first; afterwards `meshproof run` needs no network.
-    ///
-    /// Example: `meshproof images load lab.tar`
-    Load(Archive),
-}
-
-impl ImagesVerb {
-    /// Its flags.
-    pub fn making(&self) -> &Making {
-        match self {
-            ImagesVerb::List(listing) => &listing.getting.making,
-            ImagesVerb::Save(archive) | ImagesVerb::Load(archive) => &archive.getting.making,
-            ImagesVerb::Build(getting) | ImagesVerb::Verify(getting) => &getting.making,
-            ImagesVerb::Prune(making) => making,
-        }
-    }
-
-    /// The versions that it is about; nothing said for what is about all of them.
-    pub fn versions(&self) -> VersionFlags {
-        match self {
-            ImagesVerb::List(listing) => listing.getting.versions.clone(),
-            ImagesVerb::Save(archive) | ImagesVerb::Load(archive) => archive.getting.versions.clone(),
-            ImagesVerb::Build(getting) | ImagesVerb::Verify(getting) => getting.versions.clone(),
-            ImagesVerb::Prune(_) => VersionFlags::default(),
-        }
-    }
 }
 
 impl Verb {

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::args::{FieldListing, FieldRun, FieldVerb, Request, Surroundings};
 use super::claim::Base;
-use super::series::Series;
+use super::series::{self, Series};
 use super::verbs;
 use crate::exit::Exit;
 use crate::field::{self, Issue, Ran, Row};
 use crate::matrix::{self, Suite};
 use crate::problem::Problems;
-use crate::report::junit;
 use crate::versions::{Component, Versions};
 
 /// Why an issue has no verdict when the process is killed.
@@ -87,7 +86,7 @@ async fn run(
     table.write();
     for (number, one) in asked.iter().enumerate() {
         eprintln!("     Running {}, {} of {}", one.name, number + 1, asked.len());
-        let picked = around.versions.pick(one.request.scenario()).by_flags(verbs::typed(&one.request.verb));
+        let picked = verbs::picked(&one.request, around.versions);
         let request = Request { runs: series.folder.clone(), ..one.request.clone() };
         table.suites[number].run = match series.run(&request, Base { picked: &picked, ..base }).await {
             Ok((exit, summary)) => {
@@ -149,14 +148,11 @@ impl Table {
     /// Writes what is known so far: a row that is killed leaves what it had.
     fn write(&self) {
         let Table { rows, versions, suites, folder } = self;
-        for (name, text) in [
+        let files = [
             ("table.txt", field::text(rows, versions)),
             ("table.md", field::markdown(rows, versions)),
             ("junit.xml", matrix::junit(suites)),
-        ] {
-            if let Err(error) = junit::replace(&folder.join(name), &text) {
-                eprintln!("        Note {} cannot be written: {error}", folder.join(name).display());
-            }
-        }
+        ];
+        series::write(folder, files);
     }
 }

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Cli, EngineUse, MatrixArgs, MatrixVerb, Merging, Request, Surroundings};
+use super::args::{EngineUse, MatrixArgs, MatrixVerb, Merging, Request, Surroundings};
 use super::claim::{Base, host_problem, image_site};
-use super::series::Series;
+use super::series::{self, Series};
 use super::{preflight, verbs};
 use crate::check::verdict::chain;
 use crate::event::Recorder;
@@ -14,7 +14,6 @@ use crate::lab::host::Host;
 use crate::lab::images::{self, ImageError};
 use crate::matrix::{self, Combination, Disk, FILE, FORMAT, Matrix, Outcome, Suite};
 use crate::problem::{Problem, Problems};
-use crate::report::junit::replace;
 use crate::report::text::one_line;
 use crate::versions::Picked;
 
@@ -85,7 +84,7 @@ fn plan(args: &MatrixArgs, around: &Surroundings<'_>) -> Result<(Matrix, Vec<Pla
                     problems.push("--scenario", message, "files of different names (`name:`) or versions");
                 }
                 combinations.push(one);
-                planned.push(Planned { picked: picked(&call, &request, around), request });
+                planned.push(Planned { picked: verbs::picked(&request, around.versions), request });
             }
             // The same flag is wrong in the same way in each run.
             Err(more) => problems.take(more),
@@ -95,10 +94,6 @@ fn plan(args: &MatrixArgs, around: &Surroundings<'_>) -> Result<(Matrix, Vec<Pla
     let (meshproof, began) = (crate::version().to_string(), jiff::Timestamp::now());
     let matrix = Matrix { format: FORMAT, meshproof, began, shard, combinations };
     problems.or((matrix, planned))
-}
-
-fn picked(call: &Cli, request: &Request, around: &Surroundings<'_>) -> Picked {
-    around.versions.pick(request.scenario()).by_flags(verbs::typed(&call.verb))
 }
 
 /// Runs all of this shard, and writes after each what is known.
@@ -178,16 +173,13 @@ impl Report {
             known.cloned().unwrap_or_else(|| Suite { name: one.name(), run: under_way() })
         };
         let suites: Vec<Suite> = self.matrix.own().iter().map(suite).collect();
-        for (name, text) in [
+        let files = [
             (FILE, serde_json::to_string_pretty(&self.matrix).expect("a matrix is JSON") + "\n"),
             ("table.txt", matrix::text(&self.matrix)),
             ("table.md", matrix::markdown(&self.matrix)),
             ("junit.xml", matrix::junit(&suites)),
-        ] {
-            if let Err(error) = replace(&self.folder.join(name), &text) {
-                say("Note", &format!("{} cannot be written: {error}", self.folder.join(name).display()));
-            }
-        }
+        ];
+        series::write(&self.folder, files);
     }
 }
 

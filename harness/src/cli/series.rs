@@ -10,7 +10,7 @@ use super::verbs;
 use crate::event::Recorder;
 use crate::exit::Exit;
 use crate::problem::Problems;
-use crate::report::Summary;
+use crate::report::{Summary, junit};
 
 /// A series of runs.
 pub struct Series {
@@ -84,5 +84,15 @@ impl Series {
         }
         let refused = (!self.refused.is_empty()).then_some(Exit::NoVerdict);
         Ok(Exit::worst(self.exits.into_iter().chain(refused)))
+    }
+}
+
+/// Writes what is known so far into the folder of a series; a file that cannot be written is a note, for the runs go on.
+pub fn write<const N: usize>(folder: &Path, files: [(&str, String); N]) {
+    for (name, text) in files {
+        let path = folder.join(name);
+        if let Err(error) = junit::replace(&path, &text) {
+            eprintln!("        Note {} cannot be written: {error}", path.display());
+        }
     }
 }

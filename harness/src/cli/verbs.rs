@@ -26,7 +26,7 @@ use crate::report::terminal::{Mode, Terminal};
 use crate::report::{self, Summary, jsonl, junit};
 use crate::sabotage;
 use crate::topology::Topology;
-use crate::versions::Versions;
+use crate::versions::{Picked, Versions};
 
 /// The binary: reads its arguments, does what they say over this catalogue, and returns the exit code.
 pub async fn main(catalogue: &[Case]) -> ExitCode {
@@ -99,7 +99,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     problems.or(())?;
     log(request.verbose);
     let home = Home::from_environment();
-    let picked = known.pick(request.scenario()).by_flags(typed(&cli.verb));
+    let picked = picked(&request, &known);
     let base = Base { catalogue, home: &home, root: &root, picked: &picked };
     let phases = Phases::default();
     match &cli.verb {
@@ -166,8 +166,13 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     }
 }
 
-/// The flags by which another verb gets the same versions, as they are typed.
-pub fn typed(verb: &Verb) -> String {
+/// The versions that a request is about, with the flags by which another verb gets them.
+pub fn picked(request: &Request, known: &Versions) -> Picked {
+    known.pick(request.scenario()).by_flags(typed(&request.verb))
+}
+
+/// These flags, as they are typed.
+fn typed(verb: &Verb) -> String {
     let scenario = verb.common().and_then(|common| common.scenario.as_ref());
     let mut flags: Vec<String> =
         scenario.iter().map(|file| format!("--scenario {}", crate::tool::quote(&file.to_string_lossy()))).collect();

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use kube::config::Kubeconfig;
 
-use super::own::role;
+use super::own::{istio_namespace, role};
 use super::request::{Rbac, Surroundings};
 use super::{VersionFlags, remotes};
 use crate::bundle::rebuild::{Rebuilt, rebuild};
@@ -16,7 +16,7 @@ use crate::problem::{Problem, Problems};
 use crate::reading::rbac::Subject;
 use crate::reading::{Contexts, KubeconfigFiles};
 use crate::role::Role;
-use crate::scenario::{IstioNamespace, check_lab_name};
+use crate::scenario::check_lab_name;
 use crate::versions::Component;
 
 /// Flags of `capture`.
@@ -82,14 +82,8 @@ impl Capturing {
     /// Everything that is wrong with the flags.
     pub fn wanted(&self, kubeconfig: &KubeconfigFiles) -> Result<CaptureWish, Problems> {
         let mut problems = Problems::new();
-        let namespace = match self.istio_namespace.as_deref().map(IstioNamespace::named) {
-            None => IstioNamespace::default(),
-            Some(Ok(namespace)) => namespace,
-            Some(Err((message, instead))) => {
-                problems.push("--istio-namespace", message, instead);
-                IstioNamespace::default()
-            }
-        };
+        // What is known of it does not matter to what is wrong with the rest.
+        let namespace = istio_namespace(self.istio_namespace.as_deref(), &mut problems).unwrap_or_default();
         if self.remote_secret.as_deref().is_some_and(|name| !is_name(name)) {
             let message = format!("`{}` is no name of a Secret", self.remote_secret.as_deref().unwrap_or_default());
             problems.push("--remote-secret", message, "such as istio-remote-secret-cluster2");

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::Choice;
+use super::own::istio_namespace;
 use crate::inspect::{Reports, open};
 use crate::problem::Problems;
-use crate::scenario::IstioNamespace;
 
 /// Flags of `inspect`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
@@ -36,14 +36,8 @@ impl Inspecting {
     /// Everything that is wrong with them and the flags.
     pub fn wanted(&self) -> Result<Reports, Problems> {
         let mut problems = Problems::new();
-        let namespace = match self.istio_namespace.as_deref().map(IstioNamespace::named) {
-            None => IstioNamespace::default(),
-            Some(Ok(namespace)) => namespace,
-            Some(Err((message, instead))) => {
-                problems.push("--istio-namespace", message, instead);
-                IstioNamespace::default()
-            }
-        };
+        // What is known of it does not matter to what is wrong with the rest.
+        let namespace = istio_namespace(self.istio_namespace.as_deref(), &mut problems).unwrap_or_default();
         let reports = problems.keep(open(&self.primary, &self.remote, &namespace));
         reports.map_or_else(|| Err(problems.clone()), |reports| problems.clone().or(reports))
     }

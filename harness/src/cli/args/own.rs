@@ -32,14 +32,7 @@ pub fn read(
             problems.push(flag, message, format!("one of them: {flag}, or --contexts with --read-only"));
         }
     }
-    let namespace = match own.istio_namespace.as_deref().map(IstioNamespace::named) {
-        None => Some(IstioNamespace::default()),
-        Some(Ok(namespace)) => Some(namespace),
-        Some(Err((message, instead))) => {
-            problems.push("--istio-namespace", message, instead);
-            None
-        }
-    };
+    let namespace = istio_namespace(own.istio_namespace.as_deref(), problems);
     if own.istio_namespace.is_some() && !asked && own.print_rbac.is_none() {
         let message = "a lab knows its own namespace";
         problems.push("--istio-namespace", message, "leave it out, or judge clusters of yours with --contexts");
@@ -57,6 +50,18 @@ pub fn read(
         Rbac { role, subject, istio_namespace }
     });
     (contexts, rbac)
+}
+
+/// The namespace that this flag says, or the usual one; none where it can be no namespace of Istio.
+pub(super) fn istio_namespace(flag: Option<&str>, problems: &mut Problems) -> Option<IstioNamespace> {
+    match flag.map(IstioNamespace::named) {
+        None => Some(IstioNamespace::default()),
+        Some(Ok(namespace)) => Some(namespace),
+        Some(Err((message, instead))) => {
+            problems.push("--istio-namespace", message, instead);
+            None
+        }
+    }
 }
 
 pub(super) fn role(name: &str) -> Result<Role, Problem> {
