@@ -37,8 +37,20 @@ struct Stretch {
     silence: Duration,
     /// One line for each row in which something was lost.
     losses: Vec<String>,
+    /// The later moment in which the last of these rows ended, if it was not its own.
+    until: Option<String>,
     /// One line for each row of which nothing is known.
     untold: Vec<String>,
+}
+
+impl Stretch {
+    /// In which moment requests were lost; a row may have ended in a later one than it began in.
+    fn when(&self) -> String {
+        match &self.until {
+            None => format!("in {}", self.moment),
+            Some(until) => format!("between {} and {until}", self.moment),
+        }
+    }
 }
 
 /// The account since it was last judged.
@@ -75,17 +87,19 @@ impl Book {
     pub fn add(&mut self, row: Row) {
         let heard = self.heard.insert(row.cluster.clone(), Instant::now());
         self.idle.remove(&row.cluster);
-        let until = if row.moment == self.now { String::new() } else { format!(", until {}", self.now) };
+        let until = (row.moment != self.now).then(|| self.now.clone());
         let stretch = self.stretch(&row.moment, &row.cluster);
         let silence = heard.map(|heard| row.began.saturating_duration_since(heard)).unwrap_or_default();
         stretch.silence = stretch.silence.max(silence);
-        let when = format!("{}{until}", row.time.strftime("%H:%M:%SZ"));
+        let told = until.as_ref().map(|until| format!(", until {until}")).unwrap_or_default();
+        let when = format!("{}{told}", row.time.strftime("%H:%M:%SZ"));
         match row.calls {
             Ok(calls) => {
                 let lost = calls.sent - calls.answered;
                 if lost > 0 {
                     let line = format!("{when}: {lost} of {} of {}: {}", calls.sent, row.caller, calls.failure_line());
                     stretch.losses.push(line);
+                    stretch.until = until;
                 }
                 stretch.calls.add(calls);
             }
@@ -137,26 +151,20 @@ impl Book {
                 evidence.saw(&object, "lost", loss);
             }
         }
-        let lost: Vec<(&str, u32)> = stretches
-            .iter()
-            .filter(|stretch| !stretch.losses.is_empty())
-            .map(|stretch| (stretch.moment.as_str(), stretch.calls.sent - stretch.calls.answered))
-            .collect();
-        if let Some((moment, _)) = lost.first() {
-            let all: u32 = lost.iter().map(|(_, count)| count).sum();
+        let losing: Vec<&Stretch> = stretches.iter().filter(|stretch| !stretch.losses.is_empty()).collect();
+        if let Some(first) = losing.first() {
             let mut failures = Calls::default();
-            stretches.iter().for_each(|stretch| failures.add(stretch.calls.clone()));
-            let others = lost.iter().any(|(other, _)| other != moment);
-            let others = if others { " and later" } else { "" };
-            let cause = format!(
-                "{all} of {sent} requests across clusters were lost, in {moment}{others}: {}",
-                failures.failure_line()
-            );
-            let lines: Vec<&str> = stretches.iter().flat_map(|stretch| &stretch.losses).map(String::as_str).collect();
+            losing.iter().for_each(|stretch| failures.add(stretch.calls.clone()));
+            let lost = failures.sent - failures.answered;
+            let when = first.when();
+            let others = if losing.iter().any(|other| other.moment != first.moment) { " and later" } else { "" };
+            let why = failures.failure_line();
+            let cause = format!("{lost} of {sent} requests across clusters were lost, {when}{others}: {why}");
+            let lines: Vec<&str> = losing.iter().flat_map(|stretch| &stretch.losses).map(String::as_str).collect();
             return Err(Finding::new(cause)
                 .expected_got("an answer to each request", lines.join("; "))
                 .hint(format!(
-                    "see what {moment} does to the endpoints, proxies and certificates of whom these requests met"
+                    "see what happened {when} to the endpoints, proxies and certificates of whom these requests met"
                 ))
                 .evidence(&evidence)
                 .into());
@@ -279,6 +287,15 @@ mod tests {
         book.add(row("cluster1", "timeline-2", calls(&BOTH, &[])));
         book.add(row("cluster2", "timeline-2", calls(&BOTH, &[])));
         assert_eq!(verdict(book.judged()).0, "passed");
+    }
+
+    #[test]
+    fn a_row_that_ended_in_a_later_moment_is_told_with_both() {
+        let mut book = book();
+        book.moment("timeline-2");
+        book.add(row("cluster1", "timeline-1", calls(&BOTH, &[("timeout after 20000 ms", 1)])));
+        let (_, cause) = verdict(book.judged());
+        assert!(cause.contains("were lost, between timeline-1 and timeline-2: timeout"), "{cause}");
     }
 
     #[rstest]

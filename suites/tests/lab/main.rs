@@ -13,3 +13,4 @@ mod lost_lab;
 mod reading;
 mod running;
 mod timeline;
+mod upgrade;

@@ -7,7 +7,7 @@ use crate::calling::Lab;
 #[test]
 fn an_upgrade_by_revision_and_back_loses_no_request_that_the_file_does_not_tell() {
     let lab = Lab::fresh("t-upgrade");
-    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/upgrade-1.29-to-1.31.yaml");
+    let scenario = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/upgrade-1-29-to-1-31.yaml");
     let (exit, said) = lab.ask("run", &["--scenario", &scenario.to_string_lossy(), "--keep", "never"]);
     assert_eq!(exit, 0, "{said}");
     let verdicts = lab.verdicts();
