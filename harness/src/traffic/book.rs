@@ -53,6 +53,15 @@ impl Stretch {
     }
 }
 
+/// Why traffic is not one across clusters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Silent {
+    /// A cluster sent nothing.
+    Caller(String),
+    /// A cluster got no answer of one.
+    Callee(String),
+}
+
 /// The account since it was last judged.
 #[derive(Debug)]
 pub struct Book {
@@ -114,17 +123,17 @@ impl Book {
 
     /// Why the traffic is not one across clusters: a cluster that sent nothing, or got no answer of one; none where each
     /// was answered by all.
-    pub fn silent(&self) -> Option<String> {
+    pub fn silent(&self) -> Option<Silent> {
         let sent = self.sent();
         self.clusters.iter().find_map(|cluster| {
             let Some(calls) = sent.get(cluster).filter(|calls| calls.sent > 0) else {
                 let why = self.idle.get(cluster).map(|why| format!(": {why}")).unwrap_or_default();
-                return Some(format!("{cluster} sent no request{why}"));
+                return Some(Silent::Caller(format!("{cluster} sent no request{why}")));
             };
             let all: Vec<&str> = self.clusters.iter().map(String::as_str).collect();
             let silent = calls.silent(&all)?;
             let lost = if calls.failures.is_empty() { String::new() } else { format!(": {}", calls.failure_line()) };
-            Some(format!("{silent} answered none of {} requests of {cluster}{lost}", calls.sent))
+            Some(Silent::Callee(format!("{silent} answered none of {} requests of {cluster}{lost}", calls.sent)))
         })
     }
 
@@ -177,12 +186,12 @@ impl Book {
         }
         match silent {
             None => Ok(evidence),
-            Some(why) if why.contains(" answered none of ") => Err(Finding::new(why)
+            Some(Silent::Callee(why)) => Err(Finding::new(why)
                 .expected_got(format!("answers of {}", all_of(&self.clusters)), "those of one cluster")
                 .hint("see whether the proxies of the callers list endpoints of both clusters")
                 .evidence(&evidence)
                 .into()),
-            Some(why) => Err(Fault::unknown(why)),
+            Some(Silent::Caller(why)) => Err(Fault::unknown(why)),
         }
     }
 

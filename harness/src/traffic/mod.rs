@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub use book::{Book, Row};
+pub use book::{Book, Row, Silent};
 
 use crate::check::{Evidence, Fault};
 use crate::context::Context;
@@ -71,7 +71,7 @@ impl Traffic {
         let begun = wait.until(|| async {
             match locked(&book).silent() {
                 None => Look::Yes(()),
-                Some(why) => Look::NotYet(why),
+                Some(Silent::Caller(why) | Silent::Callee(why)) => Look::NotYet(why),
             }
         });
         begun.await?;
