@@ -51,18 +51,20 @@ check: ## What a change must pass before it is shown: format, clippy, docs
 
 .PHONY: test test-fast test-lab test-long
 test: test-fast test-lab ## All tests: the fast ones, then the real lab end to end; does its own set-up
+# Both call cargo for the whole workspace: for a part of it, it would choose other features, and compile most crates once more.
 test-fast: ## Tests that need neither engine nor lab
-	cargo test --locked --package meshproof-harness --package meshproof-workload
-	cargo test --locked --package meshproof --lib --bins
+	cargo test --locked --workspace --lib --bins --test fast
 # On images built here, whatever else the machine has: these tests must mean the same everywhere.
 test-lab: export MESHPROOF_IMAGES = local
-test-lab: build tools ## The real lab, end to end: it is made, judged, broken, mended, cleaned up and removed
+test-lab: tools ## The real lab, end to end: it is made, judged, broken, mended, cleaned up and removed
+	cargo test --quiet --locked --workspace --test lab --no-run
 	$(MESHPROOF) images build
-	cargo test --locked --package meshproof --test lab -- --test-threads=1 --nocapture
+	cargo test --locked --workspace --test lab -- --test-threads=1 --nocapture
 test-long: export MESHPROOF_IMAGES = local
-test-long: build tools ## What takes too long for test: bad days in every phase, several nodes and labs, official images
+test-long: tools ## What takes too long for test: bad days in every phase, several nodes and labs, official images
+	cargo test --quiet --locked --workspace --test long --no-run
 	$(MESHPROOF) images build
-	cargo test --locked --package meshproof --test long -- --test-threads=1 --nocapture
+	cargo test --locked --workspace --test long -- --test-threads=1 --nocapture
 
 .PHONY: prove
 prove: build tools ## Breaks a healthy lab in every way of fixtures/faults, and sees which clause notices

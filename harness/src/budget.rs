@@ -90,6 +90,8 @@ budgets! {
     istioctl = 180;
     /// Deployments of the fixtures; measured 7 s (18 s).
     workload_ready = 60;
+    /// All workloads of a namespace made anew; pods may stay for 10 s after they are told to go.
+    rollout = 180;
     /// istiod ready after its install; istioctl has waited for it before.
     istiod_ready = 120;
     /// An address in the status of the gateway's Service; measured under 1 s (2 s).

@@ -31,6 +31,7 @@ pub mod stray;
 pub mod tls;
 pub mod tool;
 pub mod topology;
+pub mod traffic;
 pub mod usage;
 pub mod versions;
 pub mod wait;

@@ -9,7 +9,7 @@ use kube::core::{Selector, SelectorExt};
 use crate::budget::{Budgets, Limit};
 use crate::event::Recorder;
 use crate::field::Symptoms;
-use crate::lab::{Cluster, Clusters};
+use crate::lab::{Cluster, Clusters, Revision};
 use crate::role::Role;
 use crate::scenario::Scenario;
 use crate::wait::{Hurry, Wait};
@@ -131,6 +131,19 @@ impl Mesh {
     /// The guide's cluster2.
     pub fn remote(&self) -> &Cluster {
         self.cluster(Role::Remote)
+    }
+
+    /// The same mesh, of whose control planes (version of Istio by revision) the one of this revision is judged.
+    pub fn judged_by(&self, revision: &str, control_planes: &BTreeMap<String, String>) -> Mesh {
+        let beside: Vec<Revision> =
+            control_planes.keys().filter(|other| *other != revision).map(|other| Revision::named(other)).collect();
+        let clusters = Clusters::default();
+        for (_, cluster) in self.clusters.iter() {
+            let (revision, beside) = (Revision::named(revision), beside.clone());
+            clusters.add(Cluster { revision, beside, ..cluster.clone() });
+        }
+        let istio = control_planes.get(revision).cloned();
+        Mesh { clusters, wanted: Arc::new(Wanted { istio, ..(*self.wanted).clone() }), ..self.clone() }
     }
 
     /// The namespace of the sample workloads by which the two are judged.

@@ -23,6 +23,7 @@ mod schema;
 mod thread;
 mod timeline;
 mod tree;
+mod upgrade;
 mod value;
 
 pub use candidate::{Candidate, Mistake};
@@ -34,6 +35,7 @@ pub use read::Known;
 pub use schema::schema;
 pub use thread::Thread;
 pub use timeline::{CheckWish, Moment, Round, length, moment_id};
+pub use upgrade::{IstiodWish, TagWish, TrafficWish};
 
 /// The namespace of the sample workloads of the primary and its first remote.
 pub const SAMPLE_NAMESPACE: &str = "meshproof-sample";

@@ -111,7 +111,9 @@ impl Versions {
 
     /// One version of each component: the scenario's, and the default where a scenario cannot choose.
     pub fn pick(&self, scenario: &Scenario) -> Picked {
-        self.picked(&Component::ALL.map(|component| (component, scenario.version(component))))
+        let of = |istio| self.picked(&[(Component::Istio, istio), (Component::Kubernetes, &scenario.kubernetes)]);
+        let further = scenario.further_istio().into_iter().map(|istio| (istio.to_string(), of(istio))).collect();
+        Picked { further, ..of(&scenario.istio) }
     }
 
     /// One version of each component: these, and the default of all others.
@@ -130,7 +132,7 @@ impl Versions {
         values.insert("official".to_string(), String::new());
         // Nor does any file know what a candidate is.
         values.insert("candidate".to_string(), String::new());
-        Picked { values, flags: String::new() }
+        Picked { values, flags: String::new(), further: BTreeMap::new() }
     }
 }
 
@@ -139,6 +141,7 @@ impl Versions {
 pub struct Picked {
     values: BTreeMap<String, String>,
     flags: String,
+    further: BTreeMap<String, Picked>,
 }
 
 impl Picked {
@@ -163,7 +166,12 @@ impl Picked {
     pub fn with(&self, more: impl IntoIterator<Item = (String, String)>) -> Picked {
         let mut values = self.values.clone();
         values.extend(more);
-        Picked { values, flags: self.flags.clone() }
+        Picked { values, ..self.clone() }
+    }
+
+    /// Versions of Istio that come beside the first one, each with what it is made of.
+    pub fn further(&self) -> &BTreeMap<String, Picked> {
+        &self.further
     }
 
     /// Whether the key's component is one of the file: if not, the key is misspelt rather than empty.

@@ -59,7 +59,7 @@ async fn service_leads_to_gateway(context: &Context, evidence: &mut Evidence) ->
     let remote = context.remote();
     let gateway = context.fact(Fact::GatewayAddress)?;
     let addresses = istiod_addresses(remote).await?;
-    let object = remote.object("Service", &format!("{}/istiod", remote.istio_namespace));
+    let object = remote.object("Service", &format!("{}/{}", remote.istio_namespace, remote.revision.istiod()));
     evidence.saw(&object, "addresses in its EndpointSlices", all_of(&addresses));
     match addresses.iter().find(|address| **address != gateway) {
         None => Ok(()),

@@ -176,9 +176,10 @@ async fn answers(context: &Context, pod: &str, evidence: &mut Evidence) -> Resul
     let object = istiod::object(primary, pod);
     let version = istiod::text(primary, pod, "/version").await?;
     evidence.saw(&object, "/version", version.trim());
-    if version.trim().split('-').next() != Some(scenario.istio.split('-').next().unwrap_or_default()) {
-        return Err(Finding::new(format!("{object} is Istio {}, not {}", version.trim(), scenario.istio))
-            .expected_got(&scenario.istio, version.trim())
+    let istio = context.wanted.istio.as_deref().unwrap_or(&scenario.istio);
+    if version.trim().split('-').next() != Some(istio.split('-').next().unwrap_or_default()) {
+        return Err(Finding::new(format!("{object} is Istio {}, not {istio}", version.trim()))
+            .expected_got(istio, version.trim())
             .evidence(evidence)
             .into());
     }

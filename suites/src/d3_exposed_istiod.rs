@@ -10,8 +10,8 @@ use std::sync::Mutex;
 
 use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
-use harness::install::primary_remote;
 use harness::install::proof::{external_address, raw};
+use harness::install::{primary_remote, revision};
 use harness::lab::probe::{Certificate, Probe, ProbeError, Tls};
 use harness::problem::all_of;
 use harness::wait::Look;
@@ -68,9 +68,10 @@ type Holds = fn(&Value, &str) -> Result<String, String>;
 async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let primary = context.primary();
     let istio = &*primary.istio_namespace;
+    let exposed = revision::exposed(&primary.revision);
     let asked: [(&str, &str, &str, Holds); 2] = [
         ("Gateway", "gateways", "istiod-gateway", passes_through),
-        ("VirtualService", "virtualservices", "istiod-vs", leads_to_istiod),
+        ("VirtualService", "virtualservices", &exposed, leads_to_istiod),
     ];
     for (kind, plural, name, holds) in asked {
         let object = primary.object(kind, &format!("{istio}/{name}"));
@@ -78,7 +79,7 @@ async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
         let found = match raw(&primary.client, &path).await {
             Err(kube::Error::Api(status)) if status.is_not_found() => Err("is not there".to_string()),
             Err(error) => return Err(primary.refused(format!("show {kind} {istio}/{name}"))(error).into()),
-            Ok(found) => holds(&found["spec"], &primary.istio_namespace.istiod()).map(|line| (line, found)),
+            Ok(found) => holds(&found["spec"], &primary.istiod()).map(|line| (line, found)),
         };
         match found {
             Ok((line, found)) => {
@@ -159,7 +160,7 @@ type Own = BTreeMap<String, String>;
 /// What the replicas show, each asked from its own node.
 async fn own_certificates(context: &Context, port: u64, root: &str, evidence: &mut Evidence) -> Result<Own, Fault> {
     let primary = context.primary();
-    let name = primary.istio_namespace.istiod();
+    let name = primary.istiod();
     let mut own = Own::new();
     for pod in istiod::pods(primary).await? {
         let object = istiod::object(primary, &pod.name_any());
@@ -201,7 +202,7 @@ async fn through_replica(
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
     let primary = context.primary();
-    let (istio, name) = (&*primary.istio_namespace, primary.istio_namespace.istiod());
+    let (istio, name) = (&*primary.istio_namespace, primary.istiod());
     let object = istiod::object(primary, &pod.name_any());
     let node = pod.spec.as_ref().and_then(|spec| spec.node_name.clone()).unwrap_or_default();
     let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
@@ -275,7 +276,7 @@ async fn through_gateway(
     evidence: &mut Evidence,
 ) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let (istio, name) = (&*primary.istio_namespace, primary.istio_namespace.istiod());
+    let (istio, name) = (&*primary.istio_namespace, primary.istiod());
     let probe = Probe::outside(remote, &context.budgets).await?;
     let wait = context.wait(format!("istiod's certificate at {target}"), context.budgets.converge());
     let found = wait

@@ -11,8 +11,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{Bringing, Request, Verb};
 use super::claim::{Base, runs_problem};
 use super::interrupt::Interrupt;
+use super::rounds;
 use super::session::{diagnose_into, folder, green_so_far, pause_for_enter, recorder, skip};
-use super::timeline;
 use super::verbs::out;
 use crate::brought::ledger::Before;
 use crate::brought::open::Opened;
@@ -154,7 +154,7 @@ async fn prepare(
             creates: Role::ALL.map(|role| (role, show::lines(&ledger.of(role), ledger.before(role)))).into(),
         },
         steps: steps.iter().map(Step::outline).collect(),
-        cases: timeline::outlines_of(&scenario, "", cases),
+        cases: rounds::outlines_of(&scenario, "", cases),
         deviations: primary_remote::deviations_on_brought(&scenario),
     };
     Ok(Prepared { lab, ledger, steps, plan, opened })
@@ -196,6 +196,7 @@ fn lab_file(
         data_plane: "what proxyv2 of these images has".to_string(),
         workload_image: workload_image.to_string(),
         release,
+        further: BTreeMap::new(),
         istioctl: candidate.istioctl.clone().map(|path| std::path::absolute(&path).unwrap_or(path)),
         hub_and_tag,
         facts: Facts::default(),
@@ -326,7 +327,7 @@ impl Session<'_> {
         self.note().await;
         let mut verdicts = Vec::new();
         if !run.cancel.is_cancelled() {
-            verdicts = timeline::judge(run, &when(When::Installed), &[]).await;
+            verdicts = rounds::judge(&run.pairs(), &when(When::Installed), &[]).await;
         }
         if interrupt.by().is_some() || !proved {
             self.end_tools().await;
@@ -348,7 +349,7 @@ impl Session<'_> {
         match self.in_the_way().await {
             Ok(others) if others.is_empty() => {
                 run.steps(&of(Phase::CleanUp), None, None).await;
-                timeline::judge(run, &cleaned_up, &verdicts).await;
+                rounds::judge(&run.pairs(), &cleaned_up, &verdicts).await;
                 if interrupt.by().is_some() {
                     self.end_tools().await;
                 }

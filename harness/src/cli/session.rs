@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::args::Request;
 use super::interrupt::Interrupt;
-use super::timeline::{self, Asked, Timeline};
+use super::rounds::{self, Asked};
+use super::timeline::{self, Timeline};
 use crate::check::Verdict;
 use crate::check::case::{Case, When};
 use crate::context::Context;
@@ -95,11 +96,11 @@ pub fn plan(request: &Request, topology: &Topology, cases: &[Case], rounds: Opti
     let steps = primary_remote::steps(scenario, images::WORKLOAD_IN_NODE);
     let of = |clean_up: bool| steps.iter().filter(move |step| (step.phase == Phase::CleanUp) == clean_up);
     let moments = rounds.map(|_| timeline::moments(scenario)).unwrap_or_default();
-    let in_rounds = rounds.map(|rounds| timeline::outlines(scenario, rounds)).unwrap_or_default();
+    let in_rounds = rounds.map(|rounds| rounds::outlines(scenario, rounds)).unwrap_or_default();
     Plan {
         target: Target::Lab { scenario: Box::new(scenario.clone()), topology: topology.clone() },
         steps: of(false).map(Step::outline).chain(moments).chain(of(true).map(Step::outline)).collect(),
-        cases: in_rounds.into_iter().chain(timeline::outlines_of(scenario, "", cases)).collect(),
+        cases: in_rounds.into_iter().chain(rounds::outlines_of(scenario, "", cases)).collect(),
         // Of official images, their own proxy tells once they are there.
         deviations: [
             primary_remote::deviations(scenario),
@@ -154,7 +155,7 @@ pub fn recorder(folder: &Path, shown: bool) -> std::io::Result<Recorder> {
 impl Session<'_> {
     /// Goes through the phases of a verb and says how it ended.
     pub async fn go(&self, phases: Phases, picked: &Picked, topology: &Topology, existing: Option<LabFile>) -> Exit {
-        let rounds = phases.timeline.then(|| timeline::rounds(self.request, self.catalogue));
+        let rounds = phases.timeline.then(|| rounds::rounds(self.request, self.catalogue));
         let cases: Vec<Case> = self
             .catalogue
             .iter()
@@ -360,15 +361,16 @@ impl Session<'_> {
     /// Everything that happens after the install on a lab that is up; says whether the lab stays.
     async fn with_lab(&self, phases: Phases, lab: Lab, proved: bool, cases: &[Case], rounds: &[Asked<'_>]) -> bool {
         let run = Run::new(self.context(lab), self.home, self.interrupt.cancel.clone());
+        let pairs = run.pairs();
         let of = |when| cases.iter().filter(|case| case.when == when).copied().collect::<Vec<_>>();
-        let mut verdicts: Vec<timeline::Verdicts> = Vec::new();
+        let mut verdicts: Vec<rounds::Verdicts> = Vec::new();
         let mut timeline = Timeline::new(&run, &self.request.sabotages, rounds);
         // Where the install failed, the checks tell why; what the timeline would have changed is not what they look at.
         let done =
             !phases.timeline || !proved || timeline.go(async |round| self.surprised(&run.context, round).await).await;
         if phases.check && done && !self.interrupt.cancel.is_cancelled() {
             let cases = of(When::Installed);
-            let judging = timeline::judge(&run, &cases, &[]);
+            let judging = rounds::judge(&pairs, &cases, &[]);
             verdicts = if phases.install && proved && rounds.is_empty() {
                 // It never decides how long the checks take: after a head start, in which a healthy mesh answers, they go
                 // on beside it, and where there are no answers, they are done first.
@@ -403,12 +405,11 @@ impl Session<'_> {
             }
             run.steps(&self.steps_of(Phase::CleanUp), None, None).await;
             let cases = of(When::CleanedUp);
-            let after = timeline::judge(&run, &cases, &verdicts).await;
+            let after = rounds::judge(&pairs, &cases, &verdicts).await;
             if self.interrupt.by().is_some() {
                 self.end_tools().await;
             }
-            let fine =
-                |verdicts: &timeline::Verdicts, case: &Case| verdicts.get(case.id).is_some_and(Verdict::is_passed);
+            let fine = |verdicts: &rounds::Verdicts, case: &Case| verdicts.get(case.id).is_some_and(Verdict::is_passed);
             let new_trouble = after.iter().any(|verdicts| !cases.iter().all(|case| fine(verdicts, case)));
             if new_trouble && !troubled {
                 self.diagnose(&run.context).await;
@@ -454,15 +455,15 @@ impl Session<'_> {
 
 /// Whether what was judged so far is as expected; what clean-up would judge does not count yet.
 pub fn green_so_far(recorder: &Recorder) -> bool {
-    let summary = Summary::of(&recorder.records());
-    let mut judged = summary.cases.iter().filter(|case| !case.outline.after_clean_up);
+    let mut summary = Summary::of(&recorder.records());
+    summary.cases.retain(|case| !case.outline.after_clean_up);
     let fine = |case: &CaseRun| matches!(case.standing(), Standing::AsExpected | Standing::Neutral);
-    summary.obstacles().is_empty() && judged.all(fine)
+    summary.obstacles().is_empty() && summary.cases.iter().all(fine)
 }
 
 /// Tells that cases are not asked, and why.
 pub fn skip(recorder: &Recorder, scenario: &Scenario, cases: &[Case], reason: &str) {
-    for outline in timeline::outlines_of(scenario, "", cases) {
+    for outline in rounds::outlines_of(scenario, "", cases) {
         recorder.emit(Event::CaseFinished {
             id: outline.id,
             verdict: Verdict::Skipped { reason: reason.to_string() },

@@ -1,48 +1,18 @@
 //! What a scenario does to an installed mesh, moment by moment, and the rounds of checks within it.
 
-use std::collections::BTreeMap;
-
-use super::args::Request;
-use crate::check::case::Case;
+use super::rounds::{self, Asked};
+use crate::check::verdict::decide;
 use crate::check::{Evidence, Verdict};
-use crate::context::{Context, told};
-use crate::exit::Standing;
-use crate::install::{Step, StepError, primary_remote};
-use crate::lab::images;
-use crate::plan::{CaseOutline, Phase, StepOutline};
+use crate::context::Context;
+use crate::event::Event;
+use crate::install::{Step, StepError, primary_remote, revision};
+use crate::lab::{Revision, images};
+use crate::plan::{Phase, StepOutline};
 use crate::run::Run;
 use crate::sabotage::{Act, Breakage, Names, Sabotage};
-use crate::scenario::{Moment, Round, Scenario, length, moment_id};
+use crate::scenario::{Moment, Round, Scenario, TrafficWish, length, moment_id};
+use crate::traffic::{self, Traffic};
 use crate::wait;
-
-/// A round with the cases that it asks, in catalogue order.
-pub type Asked<'a> = (&'a Round, Vec<Case>);
-
-/// The rounds of a scenario with their cases.
-pub fn rounds<'a>(request: &'a Request, catalogue: &[Case]) -> Vec<Asked<'a>> {
-    let cases = request
-        .rounds
-        .iter()
-        .map(|selection| catalogue.iter().filter(|case| selection.contains(case.id)).copied().collect::<Vec<_>>());
-    request.scenario().rounds().zip(cases).collect()
-}
-
-/// The cases of all rounds as reports tell them.
-pub fn outlines(scenario: &Scenario, rounds: &[Asked<'_>]) -> Vec<CaseOutline> {
-    rounds.iter().flat_map(|(round, cases)| outlines_of(scenario, &round.name, cases)).collect()
-}
-
-/// These cases as reports tell them in a round, or without one: once for each remote.
-pub fn outlines_of(scenario: &Scenario, round: &str, cases: &[Case]) -> Vec<CaseOutline> {
-    let of = |pair: &Scenario| {
-        let further = pair.clusters.further();
-        let outlines = cases.iter().map(Case::outline);
-        outlines
-            .map(|outline| CaseOutline { id: told(round, further.as_deref(), &outline.id), ..outline })
-            .collect::<Vec<_>>()
-    };
-    scenario.pairs().iter().flat_map(of).collect()
-}
 
 /// The moments as plans and reports show them.
 pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
@@ -59,7 +29,7 @@ pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
             guide: step.map_or("scenario", |step| step.guide).to_string(),
             role: step.map_or(moment.role(), |step| step.role),
             phase: Phase::Timeline,
-            commands: step.map(|step| step.outline().commands).unwrap_or_default(),
+            commands: step.map_or_else(|| commands(scenario, moment), |step| step.outline().commands),
             proof: step.map_or_else(|| "it could be done".to_string(), |step| step.proof.title()),
             after: Vec::new(),
             needs: Vec::new(),
@@ -67,6 +37,17 @@ pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
         }
     };
     scenario.timeline.iter().enumerate().map(outline).collect()
+}
+
+/// The commands of what is no step, as a person would type them.
+fn commands(scenario: &Scenario, moment: &Moment) -> Vec<String> {
+    match moment {
+        Moment::Istiod(wish) => revision::install_commands(scenario, wish),
+        Moment::Tag(wish) => revision::tag_commands(wish),
+        Moment::EastWestGateway(to) => revision::gateway_commands(scenario, &Revision::named(to)),
+        Moment::Uninstall(of) => revision::uninstall_commands(scenario, &Revision::named(of)),
+        _ => Vec::new(),
+    }
 }
 
 /// A timeline under way.
@@ -77,13 +58,15 @@ pub struct Timeline<'a> {
     steps: Vec<Step>,
     /// What was broken and not put back, with the id of its sabotage or moment, in order.
     broken: Vec<(String, Breakage<'a>)>,
+    /// The steady traffic, while there is one.
+    traffic: Option<Traffic>,
 }
 
 impl<'a> Timeline<'a> {
     /// The timeline of this run's scenario.
     pub fn new(run: &'a Run, sabotages: &'a [Sabotage], rounds: &'a [Asked<'a>]) -> Timeline<'a> {
         let steps = primary_remote::steps(run.context.scenario(), images::WORKLOAD_IN_NODE);
-        Timeline { run, sabotages, rounds, steps, broken: Vec::new() }
+        Timeline { run, sabotages, rounds, steps, broken: Vec::new(), traffic: None }
     }
 
     /// Goes through all moments, until one cannot be done or the run is cancelled; says whether all were done. `surprised`
@@ -95,14 +78,16 @@ impl<'a> Timeline<'a> {
                 return false;
             }
             if let Moment::Judge(_) = moment {
-                let (round, cases) = rounds.next().expect("each round has its cases");
-                let verdicts = judge(&run.within(&round.name), cases, &[]).await;
-                if !run.cancel.is_cancelled() && !are_as_expected(run, cases, round, &verdicts) {
-                    surprised(round).await;
+                let asked = rounds.next().expect("each round has its cases");
+                if !self.judge(index, asked).await && !run.cancel.is_cancelled() {
+                    surprised(asked.0).await;
                 }
                 continue;
             }
             let id = moment_id(index);
+            if let Some(traffic) = &self.traffic {
+                traffic.moment(&format!("{id} ({})", moment.title()));
+            }
             // What is given up in its midst is never put back: the lab goes, or is left to a person as it is.
             let done = tokio::select! {
                 done = self.moment(moment, &id) => done,
@@ -113,6 +98,31 @@ impl<'a> Timeline<'a> {
             }
         }
         true
+    }
+
+    /// Asks the cases of a round, and then what became of the traffic since the round before; says whether all of it is as
+    /// the scenario expects.
+    async fn judge(&mut self, index: usize, asked: &Asked<'_>) -> bool {
+        let (run, (round, cases)) = (self.run, asked);
+        let scenario = run.context.scenario();
+        if let Some(traffic) = &self.traffic {
+            traffic.moment(&format!("round {}", round.name));
+        }
+        let control_planes = scenario.control_planes(index);
+        let usual = Revision::default();
+        let revision = round.revision.as_deref().unwrap_or(usual.name());
+        let mut pairs = run.within(&round.name).pairs();
+        for pair in &mut pairs {
+            pair.context.mesh = pair.context.mesh.judged_by(revision, &control_planes);
+        }
+        let verdicts = rounds::judge(&pairs, cases, &[]).await;
+        let is_as_expected = rounds::are_as_expected(scenario, asked, &verdicts);
+        // A round that was given up says nothing of what is still under way.
+        let Some(mut traffic) = self.traffic.take_if(|_| !run.cancel.is_cancelled()) else { return is_as_expected };
+        let ends = scenario.timeline.get(index + 1) == Some(&Moment::Traffic(TrafficWish::Stop));
+        let verdict = judge_traffic(run, round, &mut traffic, ends).await;
+        self.traffic = (!ends).then_some(traffic);
+        is_as_expected && rounds::is_as_expected(scenario, round, &verdict)
     }
 
     async fn moment(&mut self, moment: &Moment, id: &str) -> bool {
@@ -126,8 +136,23 @@ impl<'a> Timeline<'a> {
 
     /// Does what is no round and no step.
     async fn act(&mut self, moment: &Moment, id: &str, context: &Context) -> Result<Evidence, StepError> {
+        let scenario = context.scenario();
+        let istio = |revision: &str| scenario.istio_of(revision);
         match moment {
             Moment::Judge(_) | Moment::Step(_) => {}
+            Moment::Istiod(wish) => return revision::install(context, wish).await,
+            Moment::Tag(wish) => return revision::tag(context, wish, istio(&wish.revision)).await,
+            Moment::EastWestGateway(to) => {
+                return revision::gateway(context, &Revision::named(to), istio(to)).await;
+            }
+            Moment::Uninstall(of) => return revision::uninstall(context, &Revision::named(of), istio(of)).await,
+            Moment::Traffic(TrafficWish::Start) => {
+                let traffic = Traffic::start(context).await?;
+                traffic.moment(&format!("{id} ({})", moment.title()));
+                self.traffic = Some(traffic);
+            }
+            // It ended with the round before.
+            Moment::Traffic(TrafficWish::Stop) => {}
             Moment::Pause(text) => {
                 wait::pause(length(text).map_err(|(message, _)| StepError(message))?).await;
             }
@@ -176,26 +201,17 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// The verdicts of the cases of one remote, by their ids.
-pub type Verdicts = BTreeMap<String, Verdict>;
-
-/// Asks these cases of each remote, and returns the verdicts of each. `known` are those of earlier cases, on which these may
-/// depend; there need be none.
-pub async fn judge(run: &Run, cases: &[Case], known: &[Verdicts]) -> Vec<Verdicts> {
-    let pairs = run.pairs();
-    let judging = pairs.iter().enumerate().map(async |(number, pair)| {
-        let known = known.get(number).cloned().unwrap_or_default();
-        pair.cases(cases, &known).await
-    });
-    futures::future::join_all(judging).await
-}
-
-fn are_as_expected(run: &Run, cases: &[Case], round: &Round, verdicts: &[Verdicts]) -> bool {
-    let scenario = run.context.scenario();
-    let is = |pair: &Scenario, verdicts: &Verdicts, case: &Case| {
-        let told = told(&round.name, pair.clusters.further().as_deref(), case.id);
-        let standing = Standing::of(verdicts.get(case.id), scenario.expected(&told).unwrap_or("passed"));
-        matches!(standing, Standing::AsExpected | Standing::Neutral)
-    };
-    scenario.pairs().iter().zip(verdicts).all(|(pair, verdicts)| cases.iter().all(|case| is(pair, verdicts, case)))
+/// Tells what became of the traffic, as a check of this round. Where it ends, its last requests are judged too: nothing else
+/// would tell of them.
+async fn judge_traffic(run: &Run, round: &Round, traffic: &mut Traffic, ends: bool) -> Verdict {
+    let recorder = &run.context.recorder;
+    let id = traffic::outline(&round.name).id;
+    recorder.emit(Event::CaseStarted { id: id.clone(), attempt: 1 });
+    if ends {
+        traffic.end().await;
+    }
+    let (verdict, seconds) = (decide(traffic.judged()), traffic.seconds());
+    let told = verdict.clone();
+    recorder.emit(Event::CaseFinished { id, verdict: told, failed_attempts: Vec::new(), seconds });
+    verdict
 }

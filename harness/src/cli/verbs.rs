@@ -10,7 +10,7 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Uninstallin
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{brought, capture, field, inspect, matrix, own, preflight, prove, repeat, scenarios, timeline, versions};
+use super::{brought, capture, field, inspect, matrix, own, preflight, prove, repeat, rounds, scenarios, versions};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -113,7 +113,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             let topology =
                 Topology::choose(request.scenario(), &taken).map_err(|problems| request.file.locate(problems))?;
             let cases = selected(&request, catalogue);
-            let rounds = timeline::rounds(&request, catalogue);
+            let rounds = rounds::rounds(&request, catalogue);
             out(&report::plan::render(&plan(&request, &topology, &cases, Some(&rounds))));
             Ok(Exit::Green)
         }

@@ -70,6 +70,7 @@ impl Reports {
             nodes: BTreeMap::new(),
             istio_namespace: self.istio_namespace.clone(),
             revision: Revision::default(),
+            beside: Vec::new(),
             sample: SAMPLE_NAMESPACE.to_string(),
             pages: Some(Arc::new(report.pages.clone())),
         };

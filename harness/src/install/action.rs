@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::apps::v1::Deployment;
 use serde_json::{Value, json};
 
+use super::distribution::Distribution;
 use super::step::StepError;
 use super::{ca, cleanup, per_remote, primary_remote, token};
 use crate::context::Context;
@@ -159,7 +160,7 @@ impl Action {
             }
             Action::PlugInCa => ca::plug_in(cluster).await?,
             Action::PrimaryInstall(files) => {
-                let args = primary_words(context, files)?;
+                let args = primary_args(context, files, &Distribution::of_lab(context))?;
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
                 // From here on everything waits for all clusters.
                 if let (Ok(engine), Ok(topology)) = (context.lab.engine(), context.lab.file.topology()) {
@@ -171,8 +172,7 @@ impl Action {
             }
             Action::EastWestGateway { network } => {
                 earlier_gateway_gone(context, cluster).await?;
-                let (args, operator) = gateway_words(context, network).await?;
-                istioctl(context, role, "install").arg("-y").args(args).input(operator).run().await?;
+                install_gateway(context, &Distribution::of_lab(context), &["--network", network]).await?;
             }
             Action::AssignGatewayAddress => {
                 // Elsewhere the platform gives one, for which the proof waits.
@@ -195,7 +195,7 @@ impl Action {
                 cluster.apply(&manifest, "").await?;
             }
             Action::RemoteInstall(files) => {
-                let args = remote_words(context, files, &context.discovery_address()?)?;
+                let args = remote_args(context, files, &Distribution::of_lab(context))?;
                 istioctl(context, role, "install").arg("-y").args(args).run().await?;
             }
             Action::RemoteSecret => {
@@ -230,8 +230,12 @@ impl Action {
     }
 }
 
-/// The words by which istioctl is told what the primary gets.
-pub(super) fn primary_words(context: &Context, files: &IstioFiles) -> Result<Vec<String>, StepError> {
+/// What `istioctl install` is told for the primary: the guide's file, and those of the lab and the scenario over it.
+pub(super) fn primary_args(
+    context: &Context,
+    files: &IstioFiles,
+    istio: &Distribution,
+) -> Result<Vec<String>, StepError> {
     let mut args = set(context.scenario().install.external_istiod.set());
     args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
     args.extend(["-f".to_string(), file(context, "lab.yaml", &lab_file(context.scenario()))?]);
@@ -241,33 +245,50 @@ pub(super) fn primary_words(context: &Context, files: &IstioFiles) -> Result<Vec
     if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
         args.extend(["-f".to_string(), file(context, "upstream-envoy.yaml", UPSTREAM_ENVOY_FILE)?]);
     }
-    args.extend(candidate(context)?);
+    args.extend(hub_and_tag(context, istio)?);
     args.extend(overlay(context, Role::Primary)?);
     Ok(args)
 }
 
-/// The words by which istioctl is told what the gateway gets, and what it reads from its standard input.
-pub(super) async fn gateway_words(context: &Context, network: &str) -> Result<(Vec<String>, String), StepError> {
-    let script = context.lab.file.release.join("samples/multicluster/gen-eastwest-gateway.sh");
-    let operator = Tool::new(script).args(["--network", network]).works_for(&folder(context)).run().await?.stdout;
+/// What `istioctl install` is told for the remote.
+pub(super) fn remote_args(
+    context: &Context,
+    files: &IstioFiles,
+    istio: &Distribution,
+) -> Result<Vec<String>, StepError> {
+    let address = context.discovery_address()?;
+    let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
+    let name = per_remote::operator_file(context.scenario().clusters.at());
+    let mut args = vec!["-f".to_string(), file(context, &name, &operator)?];
+    args.extend(hub_and_tag(context, istio)?);
+    args.extend(overlay(context, Role::Remote)?);
+    Ok(args)
+}
+
+/// What `istioctl install` is told for the east-west gateway, and what it reads: the operator that the script of its release
+/// makes, which is told `words`.
+pub(super) async fn gateway_args(
+    context: &Context,
+    istio: &Distribution,
+    words: &[&str],
+) -> Result<(Vec<String>, String), StepError> {
+    let script = istio.release.join("samples/multicluster/gen-eastwest-gateway.sh");
+    let operator = Tool::new(script).args(words.iter().copied()).works_for(&folder(context)).run().await?.stdout;
     let mut args = strings(&["-f", &file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?]);
     if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
         args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
     }
-    args.extend(candidate(context)?);
+    args.extend(hub_and_tag(context, istio)?);
     args.extend(set_namespace(&context.primary().istio_namespace));
     args.extend(strings(&["-f", "-"]));
     Ok((args, operator))
 }
 
-/// The words by which istioctl is told what a remote gets that reaches istiod at this address.
-pub(super) fn remote_words(context: &Context, files: &IstioFiles, address: &str) -> Result<Vec<String>, StepError> {
-    let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", address)]);
-    let name = per_remote::operator_file(context.scenario().clusters.at());
-    let mut args = strings(&["-f", &file(context, &name, &operator)?]);
-    args.extend(candidate(context)?);
-    args.extend(overlay(context, Role::Remote)?);
-    Ok(args)
+/// Installs the east-west gateway by the script of its release, which is told `words`.
+pub(super) async fn install_gateway(context: &Context, istio: &Distribution, words: &[&str]) -> Result<(), StepError> {
+    let (args, operator) = gateway_args(context, istio, words).await?;
+    istioctl_of(istio, context, Role::Primary, "install").arg("-y").args(args).input(operator).run().await?;
+    Ok(())
 }
 
 /// What names the API server by its node's address: the kubeconfig of kind names one of this machine alone.
@@ -311,9 +332,9 @@ fn overlay(context: &Context, role: Role) -> Result<Vec<String>, StepError> {
     operator(context, &format!("overlay-{}.json", context.scenario().clusters.member(role)), spec)
 }
 
-/// The file with the hub and tag of a candidate; none where istioctl takes the right ones by itself.
-fn candidate(context: &Context) -> Result<Vec<String>, StepError> {
-    let Some((hub, tag)) = &context.lab.file.hub_and_tag else { return Ok(Vec::new()) };
+/// The file with hub and tag of its images; none where istioctl takes the right ones by itself.
+fn hub_and_tag(context: &Context, istio: &Distribution) -> Result<Vec<String>, StepError> {
+    let Some((hub, tag)) = &istio.hub_and_tag else { return Ok(Vec::new()) };
     operator(context, "candidate.json", &json!({"hub": hub, "tag": tag}))
 }
 
@@ -356,8 +377,13 @@ pub(super) fn istioctl_alone(context: &Context) -> Tool {
 
 /// The istioctl under test, on one cluster of the lab.
 fn istioctl(context: &Context, role: Role, verb: &str) -> Tool {
+    istioctl_of(&Distribution::of_lab(context), context, role, verb)
+}
+
+/// As [`istioctl`], of another Istio.
+pub(super) fn istioctl_of(istio: &Distribution, context: &Context, role: Role, verb: &str) -> Tool {
     let cluster = context.cluster(role);
-    Tool::new(context.lab.file.istioctl())
+    Tool::new(&istio.istioctl)
         .arg(verb)
         .args(["--context", &cluster.context])
         .env("KUBECONFIG", cluster.kubeconfig.as_deref().unwrap_or(Path::new("")).to_string_lossy())

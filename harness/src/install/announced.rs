@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::action::{Action, IstioFiles, gateway_words, istioctl_alone, primary_words, remote_words};
+use super::action::{Action, IstioFiles, gateway_args, istioctl_alone, primary_args, remote_args};
+use super::distribution::Distribution;
+use super::facts::{Fact, Facts};
 use super::inventory::Entry;
 use super::step::StepError;
 use crate::context::Context;
@@ -33,10 +35,13 @@ const NOBODY: &str = "192.0.2.1";
 pub async fn of(context: &Context) -> Result<BTreeMap<Role, BTreeSet<Entry>>, StepError> {
     let files = IstioFiles::of(context.scenario());
     let generate = |args: Vec<String>| istioctl_alone(context).args(["manifest", "generate"]).args(args);
-    let (gateway, operator) = gateway_words(context, &context.scenario().network).await?;
-    let primary = generate(primary_words(context, &files)?).run().await?.stdout;
+    let istio = Distribution::of_lab(context);
+    let (gateway, operator) = gateway_args(context, &istio, &["--network", &context.scenario().network]).await?;
+    let primary = generate(primary_args(context, &files, &istio)?).run().await?.stdout;
     let gateway = generate(gateway).input(operator).run().await?.stdout;
-    let remote = generate(remote_words(context, &files, NOBODY)?).run().await?.stdout;
+    let told = Context { facts: Facts::default(), ..context.clone() };
+    told.facts.learn(Fact::GatewayAddress, NOBODY);
+    let remote = generate(remote_args(&told, &files, &istio)?).run().await?.stdout;
     let mut all = BTreeMap::from([
         (Role::Primary, named(&primary)?.into_iter().chain(named(&gateway)?).collect::<BTreeSet<Entry>>()),
         (Role::Remote, named(&remote)?),

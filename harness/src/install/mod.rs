@@ -5,11 +5,13 @@ pub mod announced;
 pub mod beside;
 mod ca;
 pub(crate) mod cleanup;
+mod distribution;
 pub mod facts;
 pub mod inventory;
 pub mod per_remote;
 pub mod primary_remote;
 pub mod proof;
+pub mod revision;
 pub mod step;
 mod token;
 

@@ -344,7 +344,7 @@ fn terminating(namespace: &Namespace) -> String {
         .unwrap_or_else(|| "it is being deleted".to_string())
 }
 
-async fn deployment_ready(
+pub(super) async fn deployment_ready(
     context: &Context,
     cluster: &Cluster,
     name: &str,
@@ -372,23 +372,23 @@ pub fn external_address(service: &Service) -> Option<String> {
     ingress.ip.clone().or_else(|| ingress.hostname.clone())
 }
 
-/// Addresses behind the Service istiod of a cluster, or the name that it leads to.
+/// Addresses behind the Service of a cluster by which its proxies ask for the istiod that is judged, or the name that it leads to.
 ///
 /// # Errors
 /// [`crate::lab::cluster::ClusterError`] when EndpointSlices cannot be listed.
 pub async fn istiod_addresses(cluster: &Cluster) -> Result<Vec<String>, crate::lab::cluster::ClusterError> {
     let slices: Api<EndpointSlice> = cluster.api(&cluster.istio_namespace);
-    let istio = &*cluster.istio_namespace;
+    let (istio, name) = (&*cluster.istio_namespace, cluster.revision.istiod());
     let list = slices
-        .list(&ListParams::default().labels("kubernetes.io/service-name=istiod"))
+        .list(&ListParams::default().labels(&format!("kubernetes.io/service-name={name}")))
         .await
-        .map_err(cluster.refused(format!("list the EndpointSlices of Service {istio}/istiod")))?;
+        .map_err(cluster.refused(format!("list the EndpointSlices of Service {istio}/{name}")))?;
     let found = list.items.into_iter().flat_map(|slice| slice.endpoints.into_iter().flat_map(|end| end.addresses));
     let mut found: Vec<String> = found.collect();
     if found.is_empty() {
         // A gateway that has a name in the place of an address is behind it as such.
-        let service = cluster.api::<Service>(istio).get_opt("istiod").await;
-        let service = service.map_err(cluster.refused(format!("show Service {istio}/istiod")))?;
+        let service = cluster.api::<Service>(istio).get_opt(&name).await;
+        let service = service.map_err(cluster.refused(format!("show Service {istio}/{name}")))?;
         found.extend(service.and_then(|service| service.spec?.external_name));
     }
     Ok(found)

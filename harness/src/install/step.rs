@@ -90,6 +90,7 @@ step_errors!(
     crate::sabotage::BreakError,
     crate::lab::engine::EngineError,
     crate::lab::exec::ExecError,
+    crate::lab::images::further::BringError,
     crate::lab::forward::ForwardError,
     crate::lab::load_balancer::LoadBalancerError,
     crate::lab::pod_network::PodNetworkError,

@@ -110,8 +110,11 @@ pub struct Cluster {
     pub nodes: BTreeMap<String, String>,
     /// The namespace of Istio in it.
     pub istio_namespace: IstioNamespace,
-    /// The revision of the control plane that serves it.
+    /// The revision of the control plane that is judged.
     pub revision: Revision,
+    /// Revisions of control planes that are known to be installed beside it; of a cluster that meshproof did not make none is
+    /// known.
+    pub beside: Vec<Revision>,
     /// The namespace of the sample workloads in it: in a primary, of those for the remote with which it is judged.
     pub sample: String,
     /// Pages of its pods, where they were written down by somebody and no pod can be asked.
@@ -158,6 +161,7 @@ impl Cluster {
             nodes,
             istio_namespace: istio_namespace.clone(),
             revision: Revision::default(),
+            beside: Vec::new(),
             sample: SAMPLE_NAMESPACE.to_string(),
             pages: None,
         })
@@ -184,6 +188,18 @@ impl Cluster {
     /// Address of its control plane, the one node with an API server.
     pub fn control_plane(&self) -> Option<&String> {
         self.nodes.iter().find(|(name, _)| name.ends_with("-control-plane")).map(|(_, address)| address)
+    }
+
+    /// The name by which proxies know the istiod that is judged: `istiod.istio-system.svc`.
+    pub fn istiod(&self) -> String {
+        format!("{}.{}.svc", self.revision.istiod(), self.istio_namespace)
+    }
+
+    /// Whether an object with this label of a revision is for another control plane to write: in a lab for one that is
+    /// known, elsewhere for any other.
+    pub fn is_of_another(&self, revision: &str) -> bool {
+        let known = || !self.is_of_lab() || self.beside.iter().any(|beside| beside.name() == revision);
+        revision != self.revision.name() && known()
     }
 
     /// Host and port of its API server, as its kubeconfig file has them.

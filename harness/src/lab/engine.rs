@@ -8,7 +8,7 @@ use bollard::models::{ContainerSummary, ContainerSummaryStateEnum, ContainerUpda
 use bollard::query_parameters::{ListContainersOptions, ListNetworksOptions};
 use futures::StreamExt;
 use ipnet::Ipv4Net;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWriteExt};
 
 use super::host::Nodes;
 use crate::problem::Problem;
@@ -149,6 +149,19 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Exec`] when it ends with an error, [`EngineError::Docker`] when it cannot run.
     pub async fn exec(&self, container: &str, command: &[&str], input: &str) -> Result<String, EngineError> {
+        self.exec_reading(container, command, input.as_bytes()).await
+    }
+
+    /// As [`Engine::exec`], with all that there is to read from `input`, such as a file.
+    ///
+    /// # Errors
+    /// As [`Engine::exec`].
+    pub async fn exec_reading(
+        &self,
+        container: &str,
+        command: &[&str],
+        mut input: impl AsyncRead + Unpin,
+    ) -> Result<String, EngineError> {
         let refused = |source| EngineError::Docker { what: format!("run a command in {container}"), source };
         let options = CreateExecOptions {
             cmd: Some(command.to_vec()),
@@ -163,7 +176,7 @@ impl Engine {
             self.docker.start_exec(&exec.id, None).await.map_err(refused)?
         {
             // A command that ends before it has read everything says why by its exit code.
-            let _ = stdin.write_all(input.as_bytes()).await;
+            let _ = tokio::io::copy(&mut input, &mut stdin).await;
             let _ = stdin.shutdown().await;
             while let Some(part) = output.next().await {
                 match part.map_err(refused)? {

@@ -5,6 +5,7 @@
 mod archive;
 mod build;
 mod candidate;
+pub mod further;
 mod needs;
 mod official;
 pub mod origin;
@@ -31,6 +32,7 @@ use crate::scenario::{Candidate, ImageSource};
 use crate::versions::Picked;
 pub use archive::{load, save};
 pub use candidate::{candidate_problems, unusable_candidate};
+pub use further::FurtherIstio;
 pub use needs::print_needs;
 pub use official::data_plane;
 pub use origin::Origins;
@@ -49,6 +51,9 @@ pub const WORKLOAD_IN_NODE: &str = "localhost/meshproof/workload:dev";
 
 /// The recipes whose results a lab of local images uses; what they need comes along where they are to be built.
 const LAB: [&str; 4] = ["istio", "kind", "lab-node", "workload"];
+
+/// Where images come from that are built here.
+const LOCAL: &str = "local, built here";
 
 /// The id of the events that are about all images together.
 const IMAGES: &str = "images";
@@ -74,6 +79,8 @@ pub struct Built {
     pub source: String,
     /// What serves the data plane, such as `upstream Envoy 1.39.3`.
     pub data_plane: String,
+    /// Versions of Istio beside the one that the nodes hold.
+    pub further: BTreeMap<String, FurtherIstio>,
 }
 
 /// What is needed to get images.
@@ -237,7 +244,10 @@ impl ImageError {
 /// [`ImageError`], which an event says too. What was finished stays, and the next call goes on from there.
 pub async fn ensure(site: &Site<'_>) -> Result<Built, ImageError> {
     let release = release(site).await?;
-    if site.candidate.is_default() { Ok(release) } else { candidate::ensure(site, release).await }
+    let further = further::ensure(site, release.source == LOCAL).await?;
+    let mut built = if site.candidate.is_default() { release } else { candidate::ensure(site, release).await? };
+    built.digests.extend(further.values().flat_map(|istio| istio.digests.clone()));
+    Ok(Built { further, ..built })
 }
 
 /// What a lab of these versions is made of, whatever candidate there is.
@@ -305,8 +315,9 @@ async fn local(site: &Site<'_>) -> Result<Built, ImageError> {
         release: present["istio"].folder.clone(),
         kind: present["kind"].folder.join("bin/kind"),
         digests,
-        source: "local, built here".to_string(),
-        data_plane: format!("upstream Envoy {}", site.picked.value("istio.envoy")),
+        source: LOCAL.to_string(),
+        data_plane: further::data_plane(site.picked),
+        further: BTreeMap::new(),
     })
 }
 
@@ -399,7 +410,7 @@ pub enum Readiness {
 /// How far the images of this request are; what cannot be told counts as missing.
 pub async fn readiness(site: &Site<'_>) -> Readiness {
     let official = site.source != ImageSource::Local && official::is_present(site).await.unwrap_or(false);
-    let built = site.source != ImageSource::Official && is_built(site).await;
+    let built = site.source != ImageSource::Official && is_built(site).await && further::are_built(site).await;
     match site.source {
         _ if official || built => Readiness::Ready,
         ImageSource::Local => Readiness::Build,

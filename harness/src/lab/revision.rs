@@ -24,6 +24,11 @@ impl Revision {
         Revision(name.to_string())
     }
 
+    /// Whether it is the one that shows in no name.
+    pub fn is_default(&self) -> bool {
+        self.0 == USUAL
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.0
@@ -50,7 +55,7 @@ impl Revision {
     }
 
     fn suffixed(&self, name: &str) -> String {
-        if self.0 == USUAL { name.to_string() } else { format!("{name}-{self}") }
+        if self.is_default() { name.to_string() } else { format!("{name}-{self}") }
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::images::FurtherIstio;
 use super::pod_network::Route;
 use crate::event::ClusterFacts;
 use crate::install::facts::Facts;
@@ -109,6 +110,9 @@ pub struct LabFile {
     pub workload_image: String,
     /// The unpacked Istio release under test: `bin/istioctl`, `samples/`.
     pub release: PathBuf,
+    /// Versions of Istio that the timeline may bring beside it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub further: BTreeMap<String, FurtherIstio>,
     /// The istioctl of a candidate, if it is not the release's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub istioctl: Option<PathBuf>,

@@ -130,6 +130,7 @@ pub async fn up<T>(
         data_plane: site.built.data_plane.clone(),
         workload_image: site.built.workload_image.clone(),
         release: site.built.release.clone(),
+        further: site.built.further.clone(),
         istioctl: Some(site.built.istioctl.clone()),
         hub_and_tag: site.built.hub_and_tag.clone(),
         facts: Facts::default(),

@@ -227,6 +227,7 @@ pub(crate) async fn open(
             nodes: BTreeMap::new(),
             istio_namespace: contexts.istio_namespace.clone(),
             revision: Revision::default(),
+            beside: Vec::new(),
             pages: None,
         };
         Ok(((cluster, version.clone()), format!("context {context}, {server}, Kubernetes {version}")))

@@ -62,6 +62,14 @@ pub enum Act {
         /// Their labels, as `kubectl -l` takes them.
         selector: String,
     },
+    /// Makes all pods of a namespace's Deployments and StatefulSets anew, new ones before old ones go where their strategy
+    /// says so, and waits until all are new: as `kubectl rollout restart` and `kubectl rollout status`.
+    RolloutRestart {
+        /// Where they are.
+        cluster: Role,
+        /// Their namespace.
+        namespace: String,
+    },
     /// Waits until a Deployment has exactly the pods that it asks for, all ready and of its newest template.
     RollOut {
         /// Where it is.
@@ -137,8 +145,19 @@ pub enum Change {
 
 impl Act {
     /// Names of all of them, as files have them.
-    pub const NAMES: [&'static str; 10] =
-        ["patch", "edit", "delete", "apply", "renew", "restart", "rollOut", "scale", "loseRoutes", "run"];
+    pub const NAMES: [&'static str; 11] = [
+        "patch",
+        "edit",
+        "delete",
+        "apply",
+        "renew",
+        "restart",
+        "rolloutRestart",
+        "rollOut",
+        "scale",
+        "loseRoutes",
+        "run",
+    ];
 
     /// The cluster on which it acts.
     pub fn role(&self) -> Role {
@@ -149,6 +168,7 @@ impl Act {
             | Act::Apply { cluster, .. }
             | Act::Renew { cluster, .. }
             | Act::Restart { cluster, .. }
+            | Act::RolloutRestart { cluster, .. }
             | Act::RollOut { cluster, .. }
             | Act::Scale { cluster, .. }
             | Act::LoseRoutes { cluster }
@@ -177,6 +197,9 @@ impl Act {
             Act::Renew { cluster, object } => format!("{object} of the {cluster} is made anew"),
             Act::Restart { cluster, namespace, selector } => {
                 format!("Pods {selector} in {namespace} of the {cluster} are made anew")
+            }
+            Act::RolloutRestart { cluster, namespace } => {
+                format!("All workloads in {namespace} of the {cluster} are rolled out anew")
             }
             Act::RollOut { cluster, namespace, deployment } => {
                 format!("Deployment {namespace}/{deployment} of the {cluster} is rolled out")

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::act::{Act, Change, Target};
-use super::{Names, Sabotage};
+use super::{Names, Sabotage, rollout};
 use crate::check::verdict::chain;
 use crate::context::Context;
 use crate::lab::cluster::{ClusterError, pod_ready};
@@ -165,6 +165,9 @@ impl<'a> Breakage<'a> {
                 self.create(cluster, &object, now).await?;
             }
             Act::Restart { cluster, namespace, selector } => self.restart(cluster, &namespace, &selector).await?,
+            Act::RolloutRestart { cluster, namespace } => {
+                rollout::restart(self.context, self.context.cluster(cluster), &namespace).await?;
+            }
             Act::RollOut { cluster, namespace, deployment } => {
                 self.rolled_out(cluster, &namespace, &deployment).await?;
             }

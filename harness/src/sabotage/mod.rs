@@ -8,6 +8,7 @@ mod breakage;
 mod catalogue;
 mod layer;
 mod names;
+mod rollout;
 mod table;
 mod trial;
 

@@ -18,6 +18,22 @@ pub(super) fn check_round_name(name: &str) -> Result<(), (String, String)> {
     label(name, "a round's name", LONGEST, "late")
 }
 
+/// Why a text is no name for a revision of Istio: names of Services end with it, so it may begin with a digit.
+pub(super) fn check_revision(name: &str) -> Result<(), (String, String)> {
+    let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    let fits = !name.is_empty() && name.len() <= LONGEST && name.chars().all(inner);
+    if fits && !name.starts_with('-') && !name.ends_with('-') {
+        return Ok(());
+    }
+    let instead = format!("at most {LONGEST} of a-z, 0-9 and `-`, with no `-` at either end, such as `1-31-1`");
+    Err((format!("`{name}` cannot be a revision"), instead))
+}
+
+/// Why a text is no name for a revision tag.
+pub(super) fn check_tag(name: &str) -> Result<(), (String, String)> {
+    label(name, "a tag", LONGEST, "default")
+}
+
 /// Why a text is no name for a cluster.
 pub fn check_cluster_name(name: &str) -> Result<(), (String, String)> {
     label(name, "a cluster's name", LONGEST, "cluster1")

@@ -6,6 +6,7 @@ mod fields;
 mod install;
 mod judging;
 mod timeline;
+mod upgrade;
 
 use std::collections::BTreeMap;
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::expected::Expected;
+use super::upgrade::{IstiodWish, TagWish, TrafficWish};
 use crate::role::Role;
 use crate::sabotage::Act;
 
@@ -24,6 +25,16 @@ pub enum Moment {
     Sabotage(String),
     /// What a sabotage broke is put back, and mended as its file says.
     PutBack(String),
+    /// Another control plane is installed by revision in the primary, and what the remote needs of it.
+    Istiod(IstiodWish),
+    /// A revision tag is set in a cluster.
+    Tag(TagWish),
+    /// The east-west gateway is upgraded in place to this revision.
+    EastWestGateway(String),
+    /// The control plane of this revision is uninstalled in both clusters.
+    Uninstall(String),
+    /// Steady traffic across clusters begins or ends.
+    Traffic(TrafficWish),
     /// An act.
     #[serde(untagged)]
     Act(Act),
@@ -31,12 +42,14 @@ pub enum Moment {
 
 impl Moment {
     /// Names of the moments that are no acts.
-    pub const NAMES: [&'static str; 5] = ["judge", "step", "pause", "sabotage", "putBack"];
+    pub const NAMES: [&'static str; 10] =
+        ["judge", "step", "pause", "sabotage", "putBack", "istiod", "tag", "eastWestGateway", "uninstall", "traffic"];
 
     /// The cluster on which it acts; the primary for what acts on none or on both.
     pub fn role(&self) -> Role {
         match self {
             Moment::Act(act) => act.role(),
+            Moment::Tag(wish) => wish.cluster,
             _ => Role::Primary,
         }
     }
@@ -49,6 +62,16 @@ impl Moment {
             Moment::Pause(length) => format!("Nothing is done for {length}"),
             Moment::Sabotage(id) => format!("Sabotage {id} is carried out"),
             Moment::PutBack(id) => format!("Sabotage {id} is put back"),
+            Moment::Istiod(IstiodWish { istio, revision }) => {
+                format!("istiod {istio} is installed beside the others as revision {revision}")
+            }
+            Moment::Tag(TagWish { cluster, name, revision }) => {
+                format!("Tag {name} of the {cluster} is set to revision {revision}")
+            }
+            Moment::EastWestGateway(revision) => format!("The east-west gateway goes over to revision {revision}"),
+            Moment::Uninstall(revision) => format!("The control plane of revision {revision} is uninstalled"),
+            Moment::Traffic(TrafficWish::Start) => "Steady traffic across clusters begins".to_string(),
+            Moment::Traffic(TrafficWish::Stop) => "Steady traffic across clusters ends".to_string(),
             Moment::Act(act) => act.title(),
         }
     }
@@ -71,7 +94,12 @@ pub struct Round {
     /// All but these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skip: Vec<String>,
-    /// Checks whose verdict shall be another than passed in this round, each with that verdict.
+    /// The control plane that is judged, by its revision; the guide's own if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub revision: Option<String>,
+    /// Checks whose verdict shall be another than passed in this round, each with that verdict; `traffic` is the
+    /// steady traffic since the round before.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub expect: BTreeMap<String, Expected>,
 }

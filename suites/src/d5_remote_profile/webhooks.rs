@@ -47,7 +47,7 @@ pub async fn judge(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
         };
         evidence.saw(&object, format!("label {REVISION}"), revision);
         // Another control plane serves those of its own revision.
-        if revision != remote.revision.name() && !remote.is_of_lab() {
+        if remote.is_of_another(revision) {
             evidence.note(format!("{object} is of revision {revision}, which is not judged"));
             continue;
         }

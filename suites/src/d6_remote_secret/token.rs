@@ -57,7 +57,7 @@ pub async fn accepted_now(context: &Context, address: &str, root: &str, evidence
     let (primary, remote) = (context.primary(), context.remote());
     let probe = Probe::outside(remote, &context.budgets).await?;
     let wait = context.wait(format!("istiod to accept a token of {}", remote.name), context.budgets.converge());
-    let name = primary.istio_namespace.istiod();
+    let name = primary.istiod();
     let answer =
         match until_accepted(wait, || probe.csr(address, &name, root)).await {
             Ok(answer) => answer,
@@ -117,7 +117,7 @@ pub async fn judged_by_each(context: &Context, root: &str, evidence: &mut Eviden
     let token = probe::token(remote).await?;
     let altered =
         altered(&token).ok_or_else(|| Fault::unknown(format!("{} gave a token that is no JWT", remote.name)))?;
-    let name = primary.istio_namespace.istiod();
+    let name = primary.istiod();
     for pod in istiod::pods(primary).await? {
         let object = istiod::object(primary, &pod.name_any());
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();

@@ -42,7 +42,8 @@ impl Counter {
 /// [`Fault`] when there is no gateway pod, or its admin port does not answer.
 pub async fn counters(context: &Context) -> Result<Vec<Counter>, Fault> {
     let primary = context.primary();
-    let replicas = istiod::pods(primary).await?;
+    // Whoever asks another control plane beside the one that is judged does so through the gateway too.
+    let replicas = istiod::pods_of_all(primary).await?;
     let istiods: BTreeSet<String> = replicas.into_iter().filter_map(|pod| pod.status?.pod_ip).collect();
     let mut all = Vec::new();
     for proxy in proxies(context).await? {

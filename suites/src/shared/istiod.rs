@@ -28,6 +28,18 @@ pub async fn pods(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
     Ok(pods)
 }
 
+/// Pods of every control plane, the one that is judged and those beside it, that are ready.
+///
+/// # Errors
+/// As [`pods`].
+pub async fn pods_of_all(cluster: &Cluster) -> Result<Vec<Pod>, ClusterError> {
+    let mut all = pods(cluster).await?;
+    for revision in &cluster.beside {
+        all.extend(pods(&Cluster { revision: revision.clone(), ..cluster.clone() }).await?);
+    }
+    Ok(all)
+}
+
 /// Names of the pods of istiod that are ready; what is asked of istiod is asked of each of them.
 ///
 /// # Errors

@@ -14,3 +14,4 @@ mod lost_lab;
 mod reading;
 mod running;
 mod timeline;
+mod upgrade;

@@ -14,3 +14,4 @@ mod reattaching;
 #[path = "../lab/running.rs"]
 mod running;
 mod topology;
+mod upgrade;

@@ -12,6 +12,10 @@ pub fn give(text: &str, scenario: &mut Scenario) -> Option<Problem> {
     let remotes = scenario.clusters.remotes_mut();
     remotes.truncate(number);
     remotes.extend((remotes.len()..number).map(ClusterWish::remote));
+    if number > 1 && scenario.upgrades() {
+        let message = "an upgrade, as in this scenario's timeline, is not known for a mesh of several remotes";
+        return Some(Problem::new("--remotes", message, "the scenario without --remotes"));
+    }
     let names: Vec<&String> = scenario.clusters.values().map(|wish| &wish.name).collect();
     let (_, twice) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))?;
     let message = format!("two clusters would be called `{twice}`");

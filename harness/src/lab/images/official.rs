@@ -348,6 +348,7 @@ fn built(
         digests,
         source: format!("official, from {}", from.join(", ")),
         data_plane: data_plane(&site.picked.value("istio"), proxy.unwrap_or_default()),
+        further: BTreeMap::new(),
     }
 }
 

@@ -62,7 +62,7 @@ impl Reader<'_> {
         Some(ManifestWish { before, after, cluster: cluster?, manifest })
     }
 
-    fn role(&mut self, path: &str, node: &MarkedMappingNode, place: &str) -> Option<Role> {
+    pub(super) fn role(&mut self, path: &str, node: &MarkedMappingNode, place: &str) -> Option<Role> {
         let names = Role::ALL.map(Role::as_str);
         if node.get_node("cluster").is_none() {
             self.tree.problems.push(place, format!("`{path}.cluster` is missing"), any_of(&names));

@@ -7,12 +7,14 @@ use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 
 use super::Reader;
 use super::fields::{joined, one_of};
+use super::upgrade;
 use crate::install::per_remote;
 use crate::plan::CaseOutline;
 use crate::problem::{any_of, nearest};
 use crate::scenario::tree::is_repeated;
 use crate::scenario::{CheckWish, Expected, Round, VERDICTS, names};
 use crate::select::{Selection, select};
+use crate::traffic;
 use crate::versions::Component;
 
 impl Reader<'_> {
@@ -36,7 +38,7 @@ impl Reader<'_> {
     /// A round of checks within the timeline.
     pub(super) fn round(&mut self, path: &str, node: &Node) -> Option<Round> {
         let round = self.as_mapping(path, node, "`name: late`")?;
-        self.fields(path, &round, &["name", "only", "skip", "expect"]);
+        self.fields(path, &round, &["name", "only", "skip", "revision", "expect"]);
         let name = self.read(path, &round, "name", |text| names::check_round_name(text).map(|()| text.to_string()));
         if round.get_node("name").is_none() {
             let message = format!("`{path}.name` is missing");
@@ -51,9 +53,11 @@ impl Reader<'_> {
         let only = self.patterns(path, &round, "only");
         let skip = self.patterns(path, &round, "skip");
         let selection = self.selection(path, &installed, &only, &skip);
+        let installed_now = self.scenario.control_planes(self.scenario.timeline.len());
+        let revision = self.read(path, &round, "revision", |text| upgrade::among(text, &installed_now));
         let expect = self.mapping(path, &round, "expect");
         let expect = expect.map(|expect| self.expect(&joined(path, "expect"), &expect, &installed, selection.as_ref()));
-        Some(Round { name: name?, only, skip, expect: expect.unwrap_or_default() })
+        Some(Round { name: name?, only, skip, revision, expect: expect.unwrap_or_default() })
     }
 
     fn further_remotes(&self) -> Vec<String> {
@@ -105,7 +109,8 @@ impl Reader<'_> {
                 self.tree.problems.push(place, format!("`{remote}` is no remote after the first"), instead);
                 continue;
             }
-            let known = ids.contains(&id);
+            let under_traffic = id == traffic::ID && remote.is_none() && path != "expect";
+            let known = ids.contains(&id) || under_traffic;
             if !known {
                 let by_slug = cases.iter().find(|case| case.slug == id).map(|case| case.id.as_str());
                 let after_clean_up = self.known.cases.iter().any(|case| case.id == id);
@@ -118,7 +123,10 @@ impl Reader<'_> {
                     None => format!("the id of a check: {}", any_of(&ids)),
                 };
                 self.tree.problems.push(place, format!("there is no check `{id}`"), instead);
-            } else if selection.is_some_and(|selection| !selection.contains(id)) {
+            } else if under_traffic && !self.scenario.has_traffic(self.scenario.timeline.len()) {
+                let instead = "`traffic: start` before it, or no expectation: where nobody calls, nothing is lost";
+                self.tree.problems.push(place, "there is no traffic in this round", instead);
+            } else if !under_traffic && selection.is_some_and(|selection| !selection.contains(id)) {
                 let instead = "it among those that are asked, or no expectation: what is not asked has no verdict";
                 self.tree.problems.push(place, format!("{id} is not asked here"), instead);
             }

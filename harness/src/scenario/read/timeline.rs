@@ -18,6 +18,7 @@ impl Reader<'_> {
                 self.scenario.timeline.push(moment);
             }
         }
+        self.traffic_is_judged();
     }
 
     fn moment(&mut self, path: &str, node: &Node) -> Option<Moment> {
@@ -28,6 +29,7 @@ impl Reader<'_> {
             self.tree.problems.push(self.tree.place(node.span()), message, "one a moment, each after a `-` of its own");
             return None;
         };
+        self.of_one_remote(key);
         let path = joined(path, key.as_str());
         match key.as_str() {
             "judge" => self.round_of(&path, value),
@@ -37,6 +39,11 @@ impl Reader<'_> {
                 .map(Moment::Pause),
             "sabotage" => self.one(&path, key, value, Self::sabotage_id).map(Moment::Sabotage),
             "putBack" => self.one(&path, key, value, Self::broken_id).map(Moment::PutBack),
+            "istiod" => self.istiod(&path, value).map(Moment::Istiod),
+            "tag" => self.tag(&path, value).map(Moment::Tag),
+            "eastWestGateway" => self.one(&path, key, value, Self::installed_revision).map(Moment::EastWestGateway),
+            "uninstall" => self.one(&path, key, value, Self::further_revision).map(Moment::Uninstall),
+            "traffic" => self.traffic(&path, key, value),
             act if Act::NAMES.contains(&act) => self.act(&path, act, value).map(Moment::Act),
             other => {
                 let names: Vec<&str> = Moment::NAMES.into_iter().chain(Act::NAMES).collect();
@@ -61,13 +68,13 @@ impl Reader<'_> {
     }
 
     /// The one text of a moment.
-    fn one(
+    pub(super) fn one<T: Clone>(
         &mut self,
         path: &str,
         key: &MarkedScalarNode,
         node: &Node,
-        check: impl Fn(&Self, &str) -> Result<String, Refusal>,
-    ) -> Option<String> {
+        check: impl Fn(&Self, &str) -> Result<T, Refusal>,
+    ) -> Option<T> {
         let node = self.as_text(path, key, node)?;
         let checked = check(self, node.as_str());
         self.refused(&node, |_| checked.clone())

@@ -10,7 +10,7 @@ use rstest::{fixture, rstest};
 
 #[fixture]
 fn scenario() -> Scenario {
-    let versions = Versions::parse(include_str!("../../kind/versions.toml")).expect("the versions file is sound");
+    let versions = Versions::parse(include_str!("../../../kind/versions.toml")).expect("the versions file is sound");
     Scenario::default_primary_remote(&versions)
 }
 

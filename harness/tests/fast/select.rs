@@ -4,12 +4,9 @@ use harness::problem::Problems;
 use harness::select::{Because, Selection, select};
 use rstest::rstest;
 
-#[path = "select/catalogue.rs"]
-mod catalogue;
-
 fn chosen(only: &[&str], skip: &[&str]) -> Result<Selection, Problems> {
     let owned = |patterns: &[&str]| patterns.iter().map(|pattern| pattern.to_string()).collect::<Vec<_>>();
-    select(&catalogue::catalogue(), &owned(only), &owned(skip))
+    select(&crate::catalogue::catalogue(), &owned(only), &owned(skip))
 }
 
 fn ids(selection: &Selection) -> String {

@@ -13,9 +13,6 @@ use harness::role::Role;
 use harness::versions::Versions;
 use rstest::rstest;
 
-#[path = "select/catalogue.rs"]
-mod catalogue;
-
 const VERSIONS: &str = r#"
 [defaults]
 kubernetes = "v1.36.3"
@@ -30,7 +27,7 @@ fn request_in(terminal: bool, ci: bool, flags: &[&str]) -> Result<Request, Probl
     let cli = Cli::try_parse_from(std::iter::once("meshproof").chain(flags.iter().copied())).unwrap();
     let versions = Versions::parse(VERSIONS).unwrap();
     let steps = ["label-network", "annotate-namespace", "remote-secret"].map(str::to_string);
-    let catalogue = catalogue::catalogue();
+    let catalogue = crate::catalogue::catalogue();
     let kubeconfig =
         &KubeconfigFiles { paths: vec![PathBuf::from("/nowhere/config")], place: "KUBECONFIG".to_string() };
     cli.request(&Surroundings {

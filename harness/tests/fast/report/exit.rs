@@ -5,7 +5,7 @@ use harness::exit::Exit;
 use harness::report::Summary;
 use rstest::rstest;
 
-use crate::story::{Story, blocked, failed, passed, proved, skipped, verdict};
+use super::story::{Story, blocked, failed, passed, proved, skipped, verdict};
 
 fn exit_of(story: &Story) -> Exit {
     Exit::decide(&Summary::of(&story.records))

@@ -4,7 +4,7 @@ use harness::event::{Event, StepOutcome};
 use harness::report::Summary;
 use harness::report::times::Part;
 
-use crate::story::{Story, failed, inconclusive, passed, proved};
+use super::story::{Story, failed, inconclusive, passed, proved};
 
 #[test]
 fn what_runs_side_by_side_counts_once() {

@@ -16,7 +16,7 @@ fn is_valid(text: &str) -> Result<(), String> {
     jsonschema::validate(&schema(), &file).map_err(|error| format!("{}: {error}", error.instance_path()))
 }
 
-/// `MESHPROOF_ACCEPT=1 cargo test --test schema` writes it anew.
+/// `MESHPROOF_ACCEPT=1 cargo test --test fast schema` writes it anew.
 #[test]
 fn the_schema_is_published_as_it_is_generated() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites/scenarios/scenario.schema.json");

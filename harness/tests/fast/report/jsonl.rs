@@ -6,7 +6,7 @@ use harness::event::{Event, Record, Reporter};
 use harness::report::jsonl::{self, Jsonl, ReadError};
 use tempfile::TempDir;
 
-use crate::story::{Story, blocked, failed, inconclusive, passed, proved, skipped};
+use super::story::{Story, blocked, failed, inconclusive, passed, proved, skipped};
 
 fn every_event() -> Vec<Record> {
     let mut story = Story::of("run", &[("D1", "failed")]);

@@ -9,7 +9,7 @@ use harness::report::{Summary, junit};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use rstest::rstest;
 
-use crate::story::{Story, blocked, failed, passed, proved, skipped, verdict};
+use super::story::{Story, blocked, failed, passed, proved, skipped, verdict};
 
 fn suite(records: &[Record]) -> TestSuite {
     let text = junit::render(records);

@@ -13,9 +13,6 @@ use harness::versions::{Component, Versions};
 use rstest::rstest;
 use serde_json::json;
 
-#[path = "select/catalogue.rs"]
-mod catalogue;
-
 /// Versions that stay, so that the expected texts do too.
 const VERSIONS: &str = r#"
 [defaults]
@@ -54,7 +51,7 @@ fn sabotages() -> Vec<Sabotage> {
 
 fn file(text: &str, name: &str, versions: &Versions) -> Result<ScenarioFile, Problems> {
     let steps = ["primary-install", "annotate-namespace", "remote-install", "remote-secret"].map(str::to_string);
-    let (cases, sabotages) = (catalogue::catalogue(), sabotages());
+    let (cases, sabotages) = (crate::catalogue::catalogue(), sabotages());
     ScenarioFile::parse(text, name, Known { versions, cases: &cases, steps: &steps, sabotages: &sabotages })
 }
 
@@ -71,9 +68,9 @@ fn in_repository(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// `MESHPROOF_ACCEPT=1 cargo test` writes what is shown now; read it before it is committed.
+/// `MESHPROOF_ACCEPT=1 cargo test --test fast scenario` writes what is shown now; read it before it is committed.
 #[rstest]
-fn every_mistake_of_a_bad_scenario_is_shown_with_its_line(#[files("tests/scenarios-bad/*.yaml")] path: PathBuf) {
+fn every_mistake_of_a_bad_scenario_is_shown_with_its_line(#[files("tests/fast/scenarios-bad/*.yaml")] path: PathBuf) {
     let name = path.file_name().unwrap().to_str().unwrap();
     let text = fs::read_to_string(&path).unwrap();
     let shown = match parse_with(&text, name, &versions()) {
@@ -216,7 +213,7 @@ fn what_the_committed_scenario_offers_in_comments_can_be_taken() {
     assert_eq!(scenario.expected("D8"), Some("failed"));
     assert_eq!(scenario.clusters[&Role::Primary].pod_subnet, Some("10.10.0.0/16".parse().unwrap()));
     assert!(scenario.clusters[&Role::Primary].overlay.is_some());
-    assert_eq!((scenario.install.manifests.len(), scenario.timeline.len(), scenario.threads.len()), (1, 7, 1));
+    assert_eq!((scenario.install.manifests.len(), scenario.timeline.len(), scenario.threads.len()), (1, 15, 1));
     let others = Scenario { istio: scenario.istio.clone(), kubernetes: scenario.kubernetes.clone(), ..default.clone() };
     let others = Scenario { images: scenario.images, mesh_id: scenario.mesh_id, network: scenario.network, ..others };
     let others = Scenario { istiod: scenario.istiod, gateway: scenario.gateway, lab: scenario.lab, ..others };

@@ -13,11 +13,8 @@ use harness::topology::Topology;
 use harness::versions::Versions;
 use rstest::rstest;
 
-#[path = "select/catalogue.rs"]
-mod catalogue;
-
 fn versions() -> Versions {
-    Versions::parse(include_str!("../../kind/versions.toml")).expect("the versions file is sound")
+    Versions::parse(include_str!("../../../kind/versions.toml")).expect("the versions file is sound")
 }
 
 /// With so many remotes: cluster2, cluster3 and so on.
@@ -133,7 +130,7 @@ timeline:
 - judge: {name: late, expect: {cluster3/D8: failed}}
 expect: {D8: failed, cluster3/D9: blocked}
 ";
-    let (versions, cases) = (versions(), catalogue::catalogue());
+    let (versions, cases) = (versions(), crate::catalogue::catalogue());
     let known = Known { versions: &versions, cases: &cases, steps: &[], sabotages: &[] };
     let file = ScenarioFile::parse(text, "mine.yaml", known).expect("it is sound");
     assert_eq!(file.scenario.expected(told), expected);

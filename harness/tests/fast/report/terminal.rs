@@ -5,7 +5,7 @@ use harness::exit::Exit;
 use harness::report::terminal::{self, Mode, Terminal};
 use rstest::rstest;
 
-use crate::story::{Story, blocked, failed, inconclusive, passed, proved, skipped};
+use super::story::{Story, blocked, failed, inconclusive, passed, proved, skipped};
 
 fn red_run() -> Vec<Record> {
     let mut story = Story::of("run", &[]);

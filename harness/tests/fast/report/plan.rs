@@ -4,12 +4,12 @@ use harness::plan::Target;
 
 #[test]
 fn a_plan_shows_commands_proofs_cases_and_deviations() {
-    insta::assert_snapshot!(harness::report::plan::render(&crate::story::plan(&[("D1", "failed")])));
+    insta::assert_snapshot!(harness::report::plan::render(&super::story::plan(&[("D1", "failed")])));
 }
 
 #[test]
 fn a_plan_says_how_many_nodes_and_replicas_there_will_be() {
-    let mut plan = crate::story::plan(&[]);
+    let mut plan = super::story::plan(&[]);
     let before = harness::report::plan::render(&plan);
     let Target::Lab { scenario, topology } = &mut plan.target else { panic!("it is the plan of a lab") };
     topology.clusters.values_mut().for_each(|cluster| cluster.nodes = 3);

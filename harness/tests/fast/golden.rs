@@ -1,6 +1,6 @@
 //! Recorded real runs, replayed: the reports they give are the ones on file.
 //!
-//! `MESHPROOF_ACCEPT=1 cargo test --test golden` writes them anew; look at the difference before committing it. A run is
+//! `MESHPROOF_ACCEPT=1 cargo test --test fast golden` writes them anew; look at the difference before committing it. A run is
 //! recorded by copying its `events.jsonl` to `fixtures/runs/`.
 
 use std::path::{Path, PathBuf};

@@ -9,16 +9,13 @@ use harness::problem::Problems;
 use harness::scenario::Known;
 use harness::versions::Versions;
 
-#[path = "select/catalogue.rs"]
-mod catalogue;
-
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 fn ask(verb: ScenarioVerb) -> Result<Exit, Problems> {
     let versions = Versions::parse(&std::fs::read_to_string(root().join("kind/versions.toml")).unwrap()).unwrap();
-    let cases = catalogue::catalogue();
+    let cases = crate::catalogue::catalogue();
     call(&verb, &root(), Known { versions: &versions, cases: &cases, steps: &[], sabotages: &[] })
 }
 

@@ -19,7 +19,7 @@ const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJrIn0.c2lnbmF0dXJl";
 
 /// A lab whose engine and clusters are ports where nothing listens.
 async fn dead_lab(home: &Path) -> Lab {
-    let versions = Versions::parse(include_str!("../../../kind/versions.toml")).expect("the versions file is sound");
+    let versions = Versions::parse(include_str!("../../../../kind/versions.toml")).expect("the versions file is sound");
     let scenario = Scenario::default_primary_remote(&versions);
     let topology = Topology::choose(&scenario, &[]).expect("an empty host has room");
     let home = Home { state: home.to_path_buf(), cache: home.to_path_buf() };
@@ -51,6 +51,7 @@ async fn dead_lab(home: &Path) -> Lab {
         istioctl: None,
         hub_and_tag: None,
         release: Default::default(),
+        further: Default::default(),
         facts,
         proved: Vec::new(),
         failed: Default::default(),
