@@ -84,7 +84,8 @@ type Proxies = BTreeMap<String, Vec<(Role, String)>>;
 /// Every connection that a replica of istiod has from the remote cluster comes from a pod of the gateway.
 async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let gateways = primary.pods(&primary.istio_namespace, gateway::SELECTOR).await?;
+    // One that is on its way out still passes what it had passed before.
+    let gateways = primary.all_pods(&primary.istio_namespace, gateway::SELECTOR).await?;
     let gateways: BTreeSet<String> = gateways.into_iter().filter_map(|pod| pod.status?.pod_ip).collect();
     evidence.saw(
         primary.object("pods", gateway::SELECTOR),

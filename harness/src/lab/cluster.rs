@@ -370,13 +370,23 @@ impl Cluster {
     /// # Errors
     /// [`ClusterError::Api`] when they cannot be listed.
     pub async fn pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ClusterError> {
+        let mut pods = self.all_pods(namespace, selector).await?;
+        pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
+        Ok(pods)
+    }
+
+    /// As [`Cluster::pods`], also those that are being deleted, which may still be at work.
+    ///
+    /// # Errors
+    /// As [`Cluster::pods`].
+    pub async fn all_pods(&self, namespace: &str, selector: &str) -> Result<Vec<Pod>, ClusterError> {
         let params = ListParams::default().labels(selector);
         let list = self
             .api::<Pod>(namespace)
             .list(&params)
             .await
             .map_err(self.refused(format!("list pods {selector} in {namespace}")))?;
-        Ok(list.items.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect())
+        Ok(list.items)
     }
 
     /// Applies every document of a manifest, as `kubectl apply -n namespace -f -` would, by server-side apply.

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::action::{istio_namespace, with};
+use harness::install::revision::revision_of;
+use harness::lab::Revision;
 use harness::wait::Look;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 
 use crate::shared::istiod;
-use crate::shared::sample::names_in_the_mesh;
+use crate::shared::sample::in_the_mesh;
 
 /// Every ready proxy of the sample namespace in the remote cluster is connected to istiod as one of that cluster.
 ///
@@ -21,10 +25,12 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
     let found = wait
         .until(|| async {
             match connections(context).await {
-                Ok((pods, told)) => match pods.iter().find_map(|pod| strayed(pod, namespace, &told, &remote.name)) {
-                    None => Look::Yes((pods, told)),
-                    Some(why) => Look::NotYet(why),
-                },
+                Ok((pods, told)) => {
+                    match pods.iter().find_map(|pod| strayed(pod, namespace, &told, (&remote.name, &remote.revision))) {
+                        None => Look::Yes((pods, told)),
+                        Some(why) => Look::NotYet(why),
+                    }
+                }
                 Err(fault) => fault.into(),
             }
         })
@@ -49,14 +55,15 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
         evidence.note(format!("{} has no ready pod in {namespace} yet, so no proxy could be asked about", remote.name));
         return Ok(());
     }
-    for pod in &pods {
+    let names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
+    for pod in &names {
         let found = told.get(&format!("{pod}.{namespace}")).into_iter().flatten();
         let own = found.into_iter().find(|(cluster, _)| *cluster == remote.name);
         let (cluster, replica) = own.cloned().unwrap_or_default();
         let object = remote.object("pod", &format!("{namespace}/{pod}"));
         evidence.saw(&object, format!("connected to {replica} with cluster id"), cluster);
     }
-    identity(context, &pods[0], evidence).await
+    identity(context, &names[0], evidence).await
 }
 
 /// What proxies are connected as, and to which replica, by `pod.namespace`: pods of StatefulSets have namesakes in the
@@ -64,9 +71,9 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
 type Connections = BTreeMap<String, Vec<(String, String)>>;
 
 /// Ready pods with a proxy, and what each replica of istiod says of its connections.
-async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fault> {
+async fn connections(context: &Context) -> Result<(Vec<Pod>, Connections), Fault> {
     let (primary, remote) = (context.primary(), context.remote());
-    let pods = names_in_the_mesh(remote).await?;
+    let pods = in_the_mesh(remote).await?;
     let mut told = Connections::new();
     for replica in istiod::replicas(primary).await? {
         for (proxy, cluster) in istiod::connected(&istiod::debug(primary, &replica, "/debug/syncz").await?) {
@@ -77,14 +84,19 @@ async fn connections(context: &Context) -> Result<(Vec<String>, Connections), Fa
 }
 
 /// Why a pod's proxy is not connected as one of its cluster; none if it is.
-fn strayed(pod: &str, namespace: &str, told: &Connections, cluster: &str) -> Option<String> {
-    let found = told.get(&format!("{pod}.{namespace}")).map_or([].as_slice(), Vec::as_slice);
+fn strayed(pod: &Pod, namespace: &str, told: &Connections, (cluster, judged): (&str, &Revision)) -> Option<String> {
+    let name = pod.name_any();
+    let found = told.get(&format!("{name}.{namespace}")).map_or([].as_slice(), Vec::as_slice);
     if found.iter().any(|(id, _)| id == cluster) {
         return None;
     }
     Some(match found.first() {
-        None => format!("{namespace}/{pod} is ready, and no replica of istiod has a connection of it"),
-        Some((id, replica)) => format!("{namespace}/{pod} is connected to {replica} with the cluster id {id}"),
+        None => {
+            let other = revision_of(pod).filter(|revision| revision != judged.name());
+            let other = other.map(|revision| format!("; its proxy is that of revision {revision}")).unwrap_or_default();
+            format!("{namespace}/{name} is ready, and no replica of istiod has a connection of it{other}")
+        }
+        Some((id, replica)) => format!("{namespace}/{name} is connected to {replica} with the cluster id {id}"),
     })
 }
 
@@ -111,16 +123,25 @@ async fn identity(context: &Context, pod: &str, evidence: &mut Evidence) -> Resu
 mod tests {
     use std::collections::BTreeMap;
 
+    use harness::lab::Revision;
+    use k8s_openapi::api::core::v1::Pod;
     use rstest::rstest;
+    use serde_json::json;
 
     use super::strayed;
 
+    fn pod(name: &str, revision: &str) -> Pod {
+        let status = json!({"revision": revision}).to_string();
+        let pod = json!({"metadata": {"name": name, "annotations": {"sidecar.istio.io/status": status}}});
+        serde_json::from_value(pod).expect("it is a pod")
+    }
+
     #[rstest]
-    #[case::connected("echo", true)]
-    #[case::with_a_namesake("stateful-0", true)]
-    #[case::as_another_cluster("caller", false)]
-    #[case::not_connected("scaled", false)]
-    fn a_proxy_must_be_connected_as_one_of_its_cluster(#[case] pod: &str, #[case] fine: bool) {
+    #[case::connected("echo", "")]
+    #[case::with_a_namesake("stateful-0", "")]
+    #[case::as_another_cluster("caller", "with the cluster id cluster1")]
+    #[case::not_connected("scaled", "no replica of istiod has a connection of it")]
+    fn a_proxy_must_be_connected_as_one_of_its_cluster(#[case] name: &str, #[case] why: &str) {
         let entry = |pod: &str, ids: &[&str]| {
             let all = ids.iter().map(|id| (id.to_string(), "istiod-a".to_string()));
             (format!("{pod}.meshproof-sample"), all.collect::<Vec<_>>())
@@ -130,6 +151,16 @@ mod tests {
             entry("caller", &["cluster1"]),
             entry("stateful-0", &["cluster1", "cluster2"]),
         ]);
-        assert_eq!(strayed(pod, "meshproof-sample", &told, "cluster2").is_none(), fine);
+        let judged = Revision::default();
+        let found = strayed(&pod(name, "default"), "meshproof-sample", &told, ("cluster2", &judged));
+        assert!(found.as_ref().is_none_or(|found| found.ends_with(why)), "{found:?}");
+        assert_eq!(found.is_none(), why.is_empty());
+    }
+
+    #[test]
+    fn a_proxy_of_another_revision_says_so() {
+        let (told, judged) = (BTreeMap::new(), Revision::default());
+        let found = strayed(&pod("echo", "1-31-1"), "meshproof-sample", &told, ("cluster2", &judged));
+        assert!(found.is_some_and(|found| found.ends_with("; its proxy is that of revision 1-31-1")));
     }
 }
