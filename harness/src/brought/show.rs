@@ -25,7 +25,7 @@ pub fn lines(record: &ClusterRecord, before: &[Found]) -> Vec<String> {
     }
     let namespaces = before.iter().filter(|found| found.entry.kind == "Namespace").count();
     lines.push(format!(
-        "istiod writes ConfigMaps istio-ca-root-cert and istio-ca-crl into the {namespaces} namespaces there, but those that it leaves out"
+        "istiod writes ConfigMaps istio-ca-root-cert and istio-ca-crl into the namespaces there, {namespaces} of them"
     ));
     lines
 }
