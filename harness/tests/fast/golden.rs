@@ -5,12 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
+use harness::check::Verdict;
 use harness::event::{Event, Record};
 use harness::exit::Exit;
 use harness::matrix;
 use harness::report::{Summary, jsonl, junit, plan, terminal};
 use harness::sabotage::{self, Trial};
 use harness::scenario::Scenario;
+use harness::traffic;
 use quick_junit::Report;
 use rstest::rstest;
 use serde_json::Value;
@@ -58,17 +60,36 @@ fn a_recorded_run_still_ends_as_it_did(#[files("../fixtures/runs/*.jsonl")] path
 fn a_recorded_field_issue_ended_as_expected_and_its_file_still_says_so(
     #[files("../fixtures/runs/field/*/*.jsonl")] path: PathBuf,
 ) {
-    let (name, records) = records(&path);
+    let recorded = green_as_its_file_says(&path, "field");
+    let folder = path.parent().and_then(Path::file_name).expect("its folder is a version");
+    assert_eq!(folder.to_string_lossy(), recorded.istio);
+}
+
+#[rstest]
+fn a_recorded_upgrade_lost_no_request_and_its_file_still_says_so(
+    #[files("../fixtures/runs/upgrade/*.jsonl")] path: PathBuf,
+) {
+    let recorded = green_as_its_file_says(&path, ".");
+    let (_, records) = records(&path);
+    let summary = Summary::of(&records);
+    for round in recorded.rounds() {
+        let id = format!("{}/{}", round.name, traffic::ID);
+        let case = summary.cases.iter().find(|case| case.outline.id == id).expect("each round is under traffic");
+        assert!(case.verdict.as_ref().is_some_and(Verdict::is_passed), "{id}");
+    }
+}
+
+/// The scenario of a run that ended as expected, and whose file in this folder of scenarios still says what was run.
+fn green_as_its_file_says(path: &Path, folder: &str) -> Scenario {
+    let (name, records) = records(path);
     assert_eq!(Exit::decide(&Summary::of(&records)), Exit::Green);
     let Some(Event::RunStarted { plan, .. }) = records.first().map(|record| &record.event) else {
         panic!("a recorded run begins with its plan");
     };
     let recorded = plan.scenario().expect("it ran on a lab");
-    let folder = path.parent().and_then(Path::file_name).expect("its folder is a version");
-    assert_eq!(folder.to_string_lossy(), recorded.istio);
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites/scenarios/field").join(format!("{name}.yaml"));
-    let text = std::fs::read_to_string(file).expect("the scenario is there");
-    let said: Value = serde_yaml_ng::from_str(&text).expect("it is YAML");
+    let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("../suites/scenarios");
+    let text = std::fs::read_to_string(scenarios.join(folder).join(format!("{name}.yaml")));
+    let said: Value = serde_yaml_ng::from_str(&text.expect("the scenario is there")).expect("it is YAML");
     // What the file leaves out is as it was run; what it says must be what was run.
     let mut now = serde_json::to_value(recorded).expect("a scenario is JSON");
     for field in ["name", "install", "timeline", "checks", "expect"] {
@@ -77,6 +98,7 @@ fn a_recorded_field_issue_ended_as_expected_and_its_file_still_says_so(
     now.as_object_mut().expect("it has fields").retain(|_, value| !value.is_null());
     let now: Scenario = serde_json::from_value(now).expect("it is a scenario");
     assert!(now == *recorded, "{name} says otherwise than was run; run it again");
+    now
 }
 
 #[rstest]
