@@ -29,6 +29,6 @@ fn a_cluster_goes_over_to_another_control_plane_and_back_without_the_loss_of_a_r
         assert!(account.contains(line), "{line} is not in {account}");
     }
     let lost = told("cut/traffic");
-    assert!(lost.contains("failed as expected") && lost.contains("were lost, in"), "{lost}");
+    assert!(lost.contains("failed as expected") && lost.contains("were lost, "), "{lost}");
     assert_eq!(lab.remains(), Vec::<String>::new());
 }
