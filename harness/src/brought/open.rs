@@ -1,9 +1,11 @@
 //! The user's clusters, by kubeconfig files of meshproof's own: the user's is read, and never written.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
+use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::ResourceExt;
@@ -23,6 +25,19 @@ use crate::stray;
 
 const FLAG: &str = "--contexts";
 
+/// The folder with the kubeconfig files, and the right to work on these clusters; both go with it.
+struct Files {
+    folder: PathBuf,
+    _locks: Vec<LabLock>,
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        // It holds credentials. Before the locks, which go with it.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
 /// Both clusters, for this process alone among those of this machine; their kubeconfig files go with it.
 pub struct Opened {
     /// The primary and the remote.
@@ -33,20 +48,13 @@ pub struct Opened {
     pub home: Home,
     /// By which name there.
     pub lab: String,
-    _lock: LabLock,
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        // It holds credentials. Before the lock, which goes with it.
-        let _ = fs::remove_dir_all(self.home.lab(&self.lab));
-    }
+    _files: Files,
 }
 
 /// Reaches both clusters and opens them under these names of Istio's.
 ///
 /// # Errors
-/// All that is wrong with the contexts: nobody answers, one cluster twice, an API server that only this machine reaches.
+/// All that is wrong with the contexts: nobody answers, or one cluster twice.
 pub async fn open(contexts: &Contexts, names: [&str; 2], home: &Home, budgets: &Budgets) -> Result<Opened, Problems> {
     let mut problems = Problems::new();
     let reached = futures::future::join_all(Role::ALL.map(|role| reached(contexts, role, budgets))).await;
@@ -57,19 +65,22 @@ pub async fn open(contexts: &Contexts, names: [&str; 2], home: &Home, budgets: &
         problems.push(FLAG, message, "contexts of two clusters: the primary's first, then the remote's");
     }
     let files = Role::ALL.map(|role| one_context(&contexts.kubeconfig, &contexts.names[&role]));
-    problems.0.extend(reached_by_nobody_else(&files[1], &remote.context));
     problems.or(())?;
     // Apart from labs, whose verbs must not find it.
     let home = Home { state: home.state.join("brought"), cache: home.cache.clone() };
     let short = |facts: &ClusterFacts| facts.kube_system_uid.chars().take(8).collect::<String>();
     let lab = format!("{}-{}", short(&primary), short(&remote));
-    let lock = LabLock::take(&home, &lab).map_err(|problem| Problem {
+    // Each cluster, whatever its part is and whichever other one it is taken with; in one order, so that nobody waits for nobody.
+    let ids: BTreeSet<&String> = [&primary, &remote].into_iter().map(|facts| &facts.kube_system_uid).collect();
+    let locks = ids.into_iter().map(|id| LabLock::take(&home, id)).collect::<Result<Vec<_>, _>>();
+    let _locks = locks.map_err(|problem| Problem {
         place: FLAG.to_string(),
-        message: format!("another meshproof works on these clusters: {}", problem.message),
+        message: format!("another meshproof works on one of these clusters: {}", problem.message),
         instead: "wait until it is done".to_string(),
     })?;
-    // What a killed meshproof left running must not go on installing.
     let folder = home.lab(&lab);
+    let _files = Files { folder: folder.clone(), _locks };
+    // What a killed meshproof left running must not go on installing.
     stray::end(&folder)
         .await
         .all(&folder)
@@ -96,12 +107,8 @@ pub async fn open(contexts: &Contexts, names: [&str; 2], home: &Home, budgets: &
         Ok(clusters)
     };
     let opened: Result<Vec<Cluster>, Problem> = opened.await;
-    let Ok(clusters) = <[Cluster; 2]>::try_from(opened.inspect_err(|_| {
-        let _ = fs::remove_dir_all(home.lab(&lab));
-    })?) else {
-        unreachable!("there are two roles")
-    };
-    Ok(Opened { clusters, facts, home, lab, _lock: lock })
+    let Ok(clusters) = <[Cluster; 2]>::try_from(opened?) else { unreachable!("there are two roles") };
+    Ok(Opened { clusters, facts, home, lab, _files })
 }
 
 /// What the cluster of a context says that it is.
@@ -137,13 +144,19 @@ fn one_context(all: &Kubeconfig, context: &str) -> Kubeconfig {
     one
 }
 
-/// Whether pods of another cluster cannot reach the API server at the address in this kubeconfig; istiod of the primary is
-/// told that address.
+/// What is wrong with the address of the remote's API server: istiod of the primary is told it, too.
+pub fn out_of_reach(contexts: &Contexts) -> Option<Problem> {
+    let context = &contexts.names[&Role::Remote];
+    reached_by_nobody_else(&one_context(&contexts.kubeconfig, context), context)
+}
+
+/// Whether pods of another cluster cannot reach the API server at the address in this kubeconfig.
 fn reached_by_nobody_else(kubeconfig: &Kubeconfig, context: &str) -> Option<Problem> {
     let server = cluster::server(kubeconfig).ok()?;
     let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host).trim_matches(['[', ']']);
-    let loopback = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-    loopback.then(|| {
+    let is_here = |address: IpAddr| address.is_loopback() || address.is_unspecified();
+    let by_name = host == "localhost" || host.ends_with(".localhost");
+    (by_name || host.parse::<IpAddr>().is_ok_and(is_here)).then(|| {
         let message =
             format!("the kubeconfig has {server} for context {context}, which no pod of the primary can reach");
         let instead = "a context whose `server` is an address that pods of the other cluster reach, too";
@@ -213,6 +226,8 @@ mod tests {
     #[case::of_kind("https://127.0.0.1:34567", true)]
     #[case::a_name("https://localhost:6443", true)]
     #[case::version_6("https://[::1]:6443", true)]
+    #[case::of_k3d("https://0.0.0.0:6550", true)]
+    #[case::below_localhost("https://api.localhost:6443", true)]
     #[case::an_address("https://172.30.0.3:6443", false)]
     #[case::a_cloud("https://a.example.com", false)]
     fn an_api_server_that_only_this_machine_reaches_is_refused(#[case] server: &str, #[case] refused: bool) {

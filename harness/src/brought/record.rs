@@ -38,6 +38,12 @@ pub struct Record {
     pub meshproof: String,
     /// When the install began.
     pub started: jiff::Timestamp,
+    /// When all of it was seen that a run leaves there; none while it goes on, or was killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installed: Option<jiff::Timestamp>,
+    /// When all of it was seen to be gone: who installs the like later made it himself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<jiff::Timestamp>,
     /// The namespace of Istio.
     pub istio_namespace: IstioNamespace,
     /// What it makes in each cluster.

@@ -10,6 +10,7 @@ use kube::core::TypeMeta;
 
 use super::ledger::{Ledger, New};
 use super::preflight::plural;
+use crate::check::verdict::chain;
 use crate::install::cleanup::{self, ISTIO_GRACE};
 use crate::install::inventory::{self, Entry, Found};
 use crate::install::step::StepError;
@@ -80,16 +81,16 @@ pub async fn remove(
     let look = || try_join_all(removals.iter().map(|removal| ledger.look(removal.cluster)));
     let mut removed = Removed::default();
     let is_webhook = |found: &Found| kind(&found.entry).ends_with("WebhookConfiguration");
+    let mut errors = Vec::new();
     let seen = look().await?;
     let steps = removals.iter().zip(&seen).map(|(removal, new)| removal.delete(&new.ours, is_webhook));
-    removed.objects += try_join_all(steps).await?.into_iter().sum::<usize>();
+    removed.objects += gone(join_all(steps).await, &mut errors);
     let istio = ledger.record().istio_namespace.to_string();
     for of_istio in [false, true] {
         let seen = look().await?;
         let wanted = |name: &str| (name == istio) == of_istio;
         let steps = removals.iter().zip(&seen).map(|(removal, new)| removal.namespaces(new, wanted));
-        // All are awaited: what one cluster refuses must not leave the other half done.
-        removed.objects += join_all(steps).await.into_iter().sum::<Result<usize, RemovalError>>()?;
+        removed.objects += gone(join_all(steps).await, &mut errors);
     }
     let is_definition = |found: &Found| kind(&found.entry) == "CustomResourceDefinition";
     for of_definitions in [false, true] {
@@ -100,15 +101,31 @@ pub async fn remove(
                 is_definition(found) == of_definitions && !used.contains(&found.entry.name)
             })
         });
-        removed.objects += try_join_all(steps).await?.into_iter().sum::<usize>();
+        removed.objects += gone(join_all(steps).await, &mut errors);
     }
     for removal in &removals {
         removal.compare(&mut removed).await?;
     }
-    if removed.left.is_empty() {
+    // Why something is left comes before what it is.
+    let left = if removed.left.is_empty() { Vec::new() } else { [errors, removed.left.clone()].concat() };
+    if left.is_empty() {
+        ledger.removed();
         return Ok(removed);
     }
-    Err(RemovalError::Left { left: removed.left, record: ledger.path().display().to_string() })
+    Err(RemovalError::Left { left, record: ledger.path().display().to_string() })
+}
+
+/// How many objects went, of all clusters: what one refuses or holds back must not leave the other, or what comes after, as
+/// it is.
+fn gone<E: std::error::Error>(results: Vec<Result<usize, E>>, errors: &mut Vec<String>) -> usize {
+    let mut objects = 0;
+    for result in results {
+        match result {
+            Ok(some) => objects += some,
+            Err(error) => errors.push(chain(&error)),
+        }
+    }
+    objects
 }
 
 /// The name of the definition that a custom resource of Istio's is of.
@@ -165,7 +182,10 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
         if new.theirs.iter().any(|found| inside(&found)) {
             let objects = self.delete(&ours, |_| true).await?;
             self.pods_gone(name).await?;
-            return Ok(objects);
+            // What controllers had made for these goes with them.
+            if self.ledger.look(self.cluster).await?.theirs.iter().any(|found| inside(&found)) {
+                return Ok(objects);
+            }
         }
         cleanup::end_pods(self.cluster, name, ISTIO_GRACE, self.wait).await?;
         self.delete_one(namespace).await?;

@@ -23,6 +23,9 @@ pub fn lines(record: &ClusterRecord, before: &[Found]) -> Vec<String> {
         let names: Vec<String> = names.into_iter().collect();
         lines.push(format!("creates {kind} {}", names.join(", ")));
     }
+    lines.push(
+        "checks make Namespaces and MutatingWebhookConfigurations called meshproof-..., and remove them".to_string(),
+    );
     let namespaces = before.iter().filter(|found| found.entry.kind == "Namespace").count();
     lines.push(format!(
         "istiod writes ConfigMaps istio-ca-root-cert and istio-ca-crl into the namespaces there, {namespaces} of them"

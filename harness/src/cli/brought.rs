@@ -18,9 +18,10 @@ use super::session::{folder, recorder};
 use super::verbs::out;
 use crate::brought::{Ledger, open};
 use crate::check::case::Case;
+use crate::check::verdict::chain;
 use crate::event::Recorder;
 use crate::exit::Exit;
-use crate::problem::Problems;
+use crate::problem::{Problem, Problems};
 use crate::reading::{Contexts, KubeconfigFiles};
 use crate::report;
 use crate::report::terminal::{Mode, Terminal};
@@ -108,6 +109,22 @@ pub async fn uninstall(
         if facts.kube_system_uid != record.kube_system_uid {
             let message = format!("context {} is of another cluster than the one of the record", record.context);
             let instead = format!("the kubeconfig in which {} is the cluster at {}", record.context, record.server);
+            problems.push("--record", message, instead);
+        }
+    }
+    problems.or(())?;
+    let mut problems = Problems::new();
+    for cluster in &opened.clusters {
+        let anew = ledger.made_anew(cluster).await;
+        let anew =
+            anew.map_err(|error| Problem::new("--record", chain(&error), "call it again when the cluster answers"))?;
+        if let Some(first) = anew.first() {
+            let message = format!(
+                "{} has {} objects that are not of the record, under its names: {first}, ...",
+                cluster.name,
+                anew.len()
+            );
+            let instead = "remove by hand what is left of the record: somebody has installed the like since";
             problems.push("--record", message, instead);
         }
     }

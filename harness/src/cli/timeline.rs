@@ -90,7 +90,7 @@ impl<'a> Timeline<'a> {
             }
             // What is given up in its midst is never put back: the lab goes, or is left to a person as it is.
             let done = tokio::select! {
-                done = self.moment(moment, &id) => done,
+                done = self.moment(moment, index, &id) => done,
                 () = run.cancel.cancelled() => false,
             };
             if !done {
@@ -125,19 +125,19 @@ impl<'a> Timeline<'a> {
         is_as_expected && rounds::is_as_expected(scenario, round, &verdict)
     }
 
-    async fn moment(&mut self, moment: &Moment, id: &str) -> bool {
+    async fn moment(&mut self, moment: &Moment, index: usize, id: &str) -> bool {
         let run = self.run;
         if let Moment::Step(step) = moment {
             let step = self.steps.iter().find(|one| one.id == *step).expect("the file was read with these steps");
             return run.step(step, id).await.1;
         }
-        run.doing(id, async |context| self.act(moment, id, context).await).await
+        run.doing(id, async |context| self.act(moment, index, id, context).await).await
     }
 
     /// Does what is no round and no step.
-    async fn act(&mut self, moment: &Moment, id: &str, context: &Context) -> Result<Evidence, StepError> {
-        let scenario = context.scenario();
-        let istio = |revision: &str| scenario.istio_of(revision);
+    async fn act(&mut self, moment: &Moment, index: usize, id: &str, context: &Context) -> Result<Evidence, StepError> {
+        let control_planes = context.scenario().control_planes(index);
+        let istio = |revision: &str| control_planes.get(revision).map(String::as_str).unwrap_or_default();
         match moment {
             Moment::Judge(_) | Moment::Step(_) => {}
             Moment::Istiod(wish) => return revision::install(context, wish).await,
@@ -207,8 +207,9 @@ async fn judge_traffic(run: &Run, round: &Round, traffic: &mut Traffic, ends: bo
     let recorder = &run.context.recorder;
     let id = traffic::outline(&round.name).id;
     recorder.emit(Event::CaseStarted { id: id.clone(), attempt: 1 });
-    if ends {
-        traffic.end().await;
+    match ends {
+        true => traffic.end().await,
+        false => traffic.settled(&run.context).await,
     }
     let (verdict, seconds) = (decide(traffic.judged()), traffic.seconds());
     let told = verdict.clone();

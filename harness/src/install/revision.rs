@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
-use super::action::{IstioFiles, install_gateway, istio_namespace, istioctl_of, primary_args, remote_args};
+use super::action::{IstioFiles, install_gateway, istio_namespace, istioctl_of, primary_args, remote_args, with};
 use super::distribution::Distribution;
 use super::proof::{deployment_ready, sync_status};
 use super::step::StepError;
@@ -223,12 +223,14 @@ pub async fn gateway(context: &Context, revision: &Revision, istio: &str) -> Res
 /// The commands of [`uninstall`].
 pub fn uninstall_commands(scenario: &Scenario, revision: &Revision) -> Vec<String> {
     let istio = scenario.istio_namespace_of(Role::Primary);
-    let mut commands =
-        vec![format!("kubectl delete virtualservice {} --context=\"${{CTX_CLUSTER1}}\" -n {istio}", exposed(revision))];
-    commands.extend(Role::ALL.map(|role| {
-        format!("istioctl uninstall --context=\"${{{}}}\" -y --revision {revision}", role.context_variable())
-    }));
-    commands
+    let uninstall = |role: Role| {
+        let command =
+            format!("istioctl uninstall --context=\"${{{}}}\" -y --revision {revision}", role.context_variable());
+        with(command, &istio_namespace(scenario.istio_namespace_of(role)))
+    };
+    let last =
+        format!("kubectl delete virtualservice {} --context=\"${{CTX_CLUSTER1}}\" -n {istio}", exposed(revision));
+    vec![uninstall(Role::Remote), uninstall(Role::Primary), last]
 }
 
 /// Takes away what [`install`] made, the remote cluster's part first: who asks there by then asks in vain.

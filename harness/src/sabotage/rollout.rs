@@ -30,7 +30,12 @@ pub(super) async fn restart(context: &Context, cluster: &Cluster, namespace: &st
     if one.is_empty() && other.is_empty() {
         return Err(BreakError::Absent(format!("a workload in {namespace} of {}", cluster.name)));
     }
-    let old = names(cluster.api::<Pod>(namespace).list(&none).await.map_err(listed("pods"))?.items);
+    let mut old = cluster.api::<Pod>(namespace).list(&none).await.map_err(listed("pods"))?.items;
+    // Those of nobody else are made anew by this.
+    old.retain(|pod| {
+        pod.owner_references().iter().any(|owner| ["ReplicaSet", "StatefulSet"].contains(&owner.kind.as_str()))
+    });
+    let old = names(old);
     let at = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let anew = json!({"spec": {"template": {"metadata": {"annotations": {RESTARTED: at}}}}});
     let patched = join_all(one.iter().map(|name| patch(cluster, &deployments, name, &anew))).await;

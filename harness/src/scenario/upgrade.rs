@@ -65,15 +65,6 @@ impl Scenario {
         all
     }
 
-    /// The version of Istio of a revision that the timeline installs, or of the guide's own.
-    pub fn istio_of(&self, revision: &str) -> &str {
-        let installed = self.timeline.iter().find_map(|moment| match moment {
-            Moment::Istiod(wish) if wish.revision == revision => Some(wish.istio.as_str()),
-            _ => None,
-        });
-        installed.unwrap_or(&self.istio)
-    }
-
     /// Whether there is steady traffic after so many moments of the timeline.
     pub fn has_traffic(&self, moments: usize) -> bool {
         let said = self.timeline.iter().take(moments).rev().find_map(|moment| match moment {
@@ -150,7 +141,6 @@ mod tests {
     #[rstest]
     fn only_another_version_has_to_be_brought(upgrade: Scenario) {
         assert_eq!(upgrade.further_istio(), ["1.31.1"]);
-        assert_eq!((upgrade.istio_of("1-31-1"), upgrade.istio_of("default")), ("1.31.1", "1.29.2"));
     }
 
     #[rstest]

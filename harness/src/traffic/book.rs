@@ -72,6 +72,8 @@ pub struct Book {
     heard: BTreeMap<String, Instant>,
     /// Why a cluster sends nothing at present.
     idle: BTreeMap<String, String>,
+    /// Since when the row of a cluster is under way that is.
+    under_way: BTreeMap<String, Instant>,
 }
 
 impl Book {
@@ -79,7 +81,7 @@ impl Book {
     pub fn new(clusters: &[String], moment: &str) -> Book {
         let heard = clusters.iter().map(|cluster| (cluster.clone(), Instant::now())).collect();
         let (clusters, now) = (clusters.to_vec(), moment.to_string());
-        Book { clusters, now, stretches: Vec::new(), heard, idle: BTreeMap::new() }
+        Book { clusters, now, stretches: Vec::new(), heard, idle: BTreeMap::new(), under_way: BTreeMap::new() }
     }
 
     /// The present moment.
@@ -92,8 +94,19 @@ impl Book {
         self.now = told.to_string();
     }
 
+    /// Writes down that a row of this cluster begins.
+    pub fn begun(&mut self, cluster: &str) {
+        self.under_way.insert(cluster.to_string(), Instant::now());
+    }
+
+    /// A cluster whose row began before this moment and is under way.
+    pub fn unsettled(&self, moment: Instant) -> Option<&str> {
+        self.under_way.iter().find(|(_, began)| **began < moment).map(|(cluster, _)| cluster.as_str())
+    }
+
     /// Writes down a row that has just ended.
     pub fn add(&mut self, row: Row) {
+        self.under_way.remove(&row.cluster);
         let heard = self.heard.insert(row.cluster.clone(), Instant::now());
         self.idle.remove(&row.cluster);
         let until = (row.moment != self.now).then(|| self.now.clone());
@@ -333,6 +346,19 @@ mod tests {
         book.idle("cluster2", "cluster2 has no ready pod app=caller in sample");
         let (name, cause) = verdict(book.judged());
         assert_eq!((name.as_str(), cause.contains("no ready pod app=caller")), ("inconclusive", true), "{cause}");
+    }
+
+    #[test]
+    fn a_row_is_settled_when_it_has_ended_and_a_later_one_is_another() {
+        let mut book = book();
+        book.begun("cluster1");
+        let now = Instant::now() + Duration::from_millis(1);
+        assert_eq!(book.unsettled(now), Some("cluster1"));
+        book.add(row("cluster1", "timeline-1", calls(&BOTH, &[])));
+        assert_eq!(book.unsettled(now), None);
+        let before = Instant::now() - Duration::from_millis(1);
+        book.begun("cluster1");
+        assert_eq!(book.unsettled(before), None);
     }
 
     #[test]

@@ -85,6 +85,20 @@ impl Traffic {
         locked(&self.book).moment(told);
     }
 
+    /// Waits until what is under way now has ended: a row that hangs is no silence, and what it loses is told with the moment.
+    pub async fn settled(&self, context: &Context) {
+        let now = Instant::now();
+        let wait = context.wait("the requests that are under way", context.budgets.converge());
+        let settled = wait.until(|| async {
+            match locked(&self.book).unsettled(now) {
+                None => Look::Yes(()),
+                Some(cluster) => Look::NotYet(format!("a row of {cluster} is under way")),
+            }
+        });
+        // Where it does not end, the account has a gap, which is told then.
+        let _ = settled.await;
+    }
+
     /// What came of all requests since it was last judged.
     ///
     /// # Errors
@@ -135,6 +149,7 @@ async fn row_after_row(context: Context, role: Role, book: Arc<Mutex<Book>>, end
             }
         };
         let (began, time) = (Instant::now(), jiff::Timestamp::now());
+        locked(&book).begun(&cluster.name);
         let calls = caller.call_within(limit, &call).await.map_err(|error: ProbeError| error.to_string());
         let row = Row { caller: caller.object(), cluster: cluster.name.clone(), moment, time, began, calls };
         locked(&book).add(row);

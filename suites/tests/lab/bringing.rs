@@ -84,6 +84,8 @@ fn the_whole_job_is_green(user: &User<'_>, before: &BTreeSet<String>) {
     assert!(verdicts.iter().all(|(id, shown)| id == "B3" || shown == "passed"), "{verdicts:#?}");
     kubectl(user.lab, "cluster1", &["-n", "shop", "delete", "configmap", "meanwhile"]);
     assert_eq!(user.objects(), *before, "everything is as it was");
+    let (exit, said) = user.uninstall(&user.lab.runs.join("latest/created.json"));
+    assert!(exit == 2 && said.contains("was removed on"), "what comes to be there later is somebody else's: {said}");
     user.nothing_of_its_own_is_left();
     println!("on clusters of the user's own: {} clauses told, {} objects unchanged", verdicts.len(), before.len());
 }

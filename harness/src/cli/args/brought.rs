@@ -90,6 +90,10 @@ pub fn read(
         ("--images-tar", run.shape.candidate.images_tar.is_some()),
         ("--repeat", run.repeat.is_some()),
         ("--until-fail", run.until_fail),
+        (
+            "--pause-after with a step of the lab",
+            run.pause_after.as_deref().is_some_and(|step| step.starts_with("pod-network-")),
+        ),
     ];
     for (flag, _) in of_lab.into_iter().filter(|(_, given)| *given) {
         let message = format!("{flag} means a lab that meshproof makes, and --contexts clusters of yours");

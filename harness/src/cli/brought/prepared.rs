@@ -63,8 +63,12 @@ pub async fn prepare(
     });
     let release = problems.keep(release);
     let names = [Role::Primary, Role::Remote].map(|role| scenario.clusters[&role].name.as_str());
+    problems.0.extend(open::out_of_reach(contexts));
     let opened = problems.keep(open::open(contexts, names, base.home, budgets).await);
     let (Some(release), Some(opened)) = (release, opened) else { return Err(problems) };
+    if !problems.is_empty() {
+        return Err(problems);
+    }
     let scenario = as_they_are(scenario, &opened);
     let image = flags.workload_image.as_deref().unwrap_or_default();
     let steps = primary_remote::on_brought(primary_remote::steps(&scenario, image));
@@ -183,6 +187,8 @@ fn record(scenario: &Scenario, steps: &[Step], opened: &Opened) -> Result<Record
         form: FORM,
         meshproof: crate::version().to_string(),
         started: jiff::Timestamp::now(),
+        installed: None,
+        removed: None,
         istio_namespace: scenario.istio_namespace.clone(),
         clusters,
     })

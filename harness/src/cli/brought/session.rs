@@ -118,6 +118,7 @@ impl Session<'_> {
         let cleaned_up = when(When::CleanedUp);
         if self.request.keep.keeps(green_so_far(&self.recorder), interrupt.by_signal()) {
             self.note().await;
+            self.prepared.ledger.installed();
             skip(&self.recorder, scenario, &cleaned_up, "what was made is kept");
             return true;
         }
