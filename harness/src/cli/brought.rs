@@ -21,7 +21,7 @@ use crate::check::case::Case;
 use crate::check::verdict::chain;
 use crate::event::Recorder;
 use crate::exit::Exit;
-use crate::problem::{Problem, Problems};
+use crate::problem::{Problem, Problems, all_of};
 use crate::reading::{Contexts, KubeconfigFiles};
 use crate::report;
 use crate::report::terminal::{Mode, Terminal};
@@ -118,12 +118,9 @@ pub async fn uninstall(
         let anew = ledger.made_anew(cluster).await;
         let anew =
             anew.map_err(|error| Problem::new("--record", chain(&error), "call it again when the cluster answers"))?;
-        if let Some(first) = anew.first() {
-            let message = format!(
-                "{} has {} objects that are not of the record, under its names: {first}, ...",
-                cluster.name,
-                anew.len()
-            );
+        if !anew.is_empty() {
+            let names: Vec<String> = anew.iter().map(ToString::to_string).collect();
+            let message = format!("in {} this was made anew by somebody else: {}", cluster.name, all_of(&names));
             let instead = "remove by hand what is left of the record: somebody has installed the like since";
             problems.push("--record", message, instead);
         }
