@@ -93,6 +93,11 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether it leaves a run green.
+    pub fn is_fine(self) -> bool {
+        matches!(self, Standing::AsExpected | Standing::Neutral)
+    }
+
     /// Sets a verdict against the name of the expected one.
     ///
     /// Blocked and inconclusive count as expected only where the scenario names them.

@@ -175,9 +175,7 @@ mod tests {
     use super::{compare, release_of};
 
     fn entry(text: &str) -> Entry {
-        let (kind, rest) = text.split_once(' ').expect("a kind");
-        let (namespace, name) = rest.split_once('/').unwrap_or(("", rest));
-        Entry { kind: kind.into(), namespace: namespace.into(), name: name.into() }
+        text.parse().expect("a kind and a name")
     }
 
     const REMAINS: [&str; 4] = [

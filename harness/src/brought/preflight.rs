@@ -54,11 +54,10 @@ fn named<'f>(found: impl Iterator<Item = &'f Found>) -> String {
 /// Whether an object belongs to an Istio, or has a name that the install would take.
 fn is_trace(found: &Found, record: &ClusterRecord) -> bool {
     let Found { entry, labels, .. } = found;
-    let kind = entry.kind.split('.').next().unwrap_or_default();
     let of_istio = entry.kind.ends_with(".istio.io")
         || labels.keys().any(|key| OF_ISTIOCTL.iter().any(|own| key.starts_with(own)))
         || labels.get("app").is_some_and(|app| app == "istiod" || app == "sidecar-injector");
-    let by_name = match kind {
+    let by_name = match entry.bare_kind() {
         "CustomResourceDefinition" => entry.name.ends_with(".istio.io"),
         "MutatingWebhookConfiguration" | "ValidatingWebhookConfiguration" => {
             entry.name.contains("istio") || entry.name.starts_with("meshproof-")
@@ -144,13 +143,11 @@ mod tests {
 
     use super::{is_injected, is_trace, named, plural};
     use crate::brought::record::ClusterRecord;
-    use crate::install::inventory::{Entry, Found};
+    use crate::install::inventory::Found;
 
     fn found(text: &str, label: Option<(&str, &str)>) -> Found {
-        let (kind, rest) = text.split_once(' ').expect("a kind");
-        let (namespace, name) = rest.split_once('/').unwrap_or(("", rest));
         Found {
-            entry: Entry { kind: kind.into(), namespace: namespace.into(), name: name.into() },
+            entry: text.parse().expect("a kind and a name"),
             api_version: "v1".to_string(),
             uid: text.to_string(),
             managers: BTreeSet::new(),

@@ -120,7 +120,7 @@ impl ClusterRecord {
     pub fn would_go(&self, found: &Found) -> bool {
         let of_istio = found.entry.kind.ends_with(".istio.io")
             || found.labels.keys().any(|key| OF_ISTIOCTL.iter().any(|own| key.starts_with(own)));
-        let of_check = matches!(found.entry.kind.split('.').next(), Some("Namespace" | "MutatingWebhookConfiguration"))
+        let of_check = matches!(found.entry.bare_kind(), "Namespace" | "MutatingWebhookConfiguration")
             && found.entry.name.starts_with("meshproof-");
         self.is_inside(&found.entry) || of_istio || of_check
     }
@@ -147,9 +147,7 @@ mod tests {
     use crate::install::inventory::{Entry, Found};
 
     fn entry(text: &str) -> Entry {
-        let (kind, rest) = text.split_once(' ').expect("a kind");
-        let (namespace, name) = rest.split_once('/').unwrap_or(("", rest));
-        Entry { kind: kind.into(), namespace: namespace.into(), name: name.into() }
+        text.parse().expect("a kind and a name")
     }
 
     fn found(text: &str, by: &[&str]) -> Found {

@@ -60,10 +60,6 @@ impl From<StepError> for RemovalError {
 /// How many deletions are under way at once.
 const AT_ONCE: usize = 8;
 
-fn kind(entry: &Entry) -> &str {
-    entry.kind.split('.').next().unwrap_or_default()
-}
-
 /// Removes what the record of these clusters says; somebody else's objects stay, and so does a namespace or a definition that
 /// holds one.
 ///
@@ -80,7 +76,7 @@ pub async fn remove(
     let removals = clusters.each_ref().map(|cluster| Removal { ledger, cluster, wait });
     let look = || try_join_all(removals.iter().map(|removal| ledger.look(removal.cluster)));
     let mut removed = Removed::default();
-    let is_webhook = |found: &Found| kind(&found.entry).ends_with("WebhookConfiguration");
+    let is_webhook = |found: &Found| found.entry.bare_kind().ends_with("WebhookConfiguration");
     let mut errors = Vec::new();
     let seen = look().await?;
     let steps = removals.iter().zip(&seen).map(|(removal, new)| removal.delete(&new.ours, is_webhook));
@@ -92,7 +88,7 @@ pub async fn remove(
         let steps = removals.iter().zip(&seen).map(|(removal, new)| removal.namespaces(new, wanted));
         removed.objects += gone(join_all(steps).await, &mut errors);
     }
-    let is_definition = |found: &Found| kind(&found.entry) == "CustomResourceDefinition";
+    let is_definition = |found: &Found| found.entry.bare_kind() == "CustomResourceDefinition";
     for of_definitions in [false, true] {
         let seen = look().await?;
         let steps = removals.iter().zip(&seen).map(|(removal, new)| {
@@ -144,7 +140,7 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
     /// Deletes those of these objects that are meant; says how many went.
     async fn delete(&self, ours: &[Found], meant: impl Fn(&Found) -> bool) -> Result<usize, ClusterError> {
         // Namespaces have a way of their own.
-        let meant = ours.iter().filter(|found| kind(&found.entry) != "Namespace" && meant(found));
+        let meant = ours.iter().filter(|found| found.entry.bare_kind() != "Namespace" && meant(found));
         let deleted = stream::iter(meant.collect::<Vec<_>>()).map(|found| self.delete_one(found));
         let deleted: Vec<bool> = deleted.buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(deleted.into_iter().filter(|gone| *gone).count())
@@ -152,7 +148,7 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
 
     /// Deletes this very object; says whether it was there. Another one of its name is somebody else's.
     async fn delete_one(&self, found: &Found) -> Result<bool, ClusterError> {
-        let types = TypeMeta { api_version: found.api_version.clone(), kind: kind(&found.entry).to_string() };
+        let types = TypeMeta { api_version: found.api_version.clone(), kind: found.entry.bare_kind().to_string() };
         let api = match self.cluster.api_of(&types, &found.entry.namespace).await {
             // A kind whose definition is gone has no objects.
             Err(ClusterError::Api { source, .. }) if is_unknown(&source) => return Ok(false),
@@ -170,7 +166,7 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
     /// Deletes the namespaces that are meant, with all that is in them, and waits until they are gone. Of one that somebody
     /// else uses, what the install made in it.
     async fn namespaces(&self, new: &New, meant: impl Fn(&str) -> bool) -> Result<usize, RemovalError> {
-        let all = new.ours.iter().filter(|found| kind(&found.entry) == "Namespace" && meant(&found.entry.name));
+        let all = new.ours.iter().filter(|found| found.entry.bare_kind() == "Namespace" && meant(&found.entry.name));
         let gone = join_all(all.map(|namespace| self.namespace(namespace, new))).await;
         gone.into_iter().sum()
     }
@@ -255,7 +251,7 @@ impl<W: Fn(String) -> Wait + Sync> Removal<'_, W> {
 
 /// Whether an object of the install stays because of one of somebody else's.
 fn holds(found: &Found, other: &Found) -> bool {
-    match kind(&found.entry) {
+    match found.entry.bare_kind() {
         "Namespace" => other.entry.namespace == found.entry.name,
         "CustomResourceDefinition" => definition_of(&other.entry).is_some_and(|name| name == found.entry.name),
         _ => false,

@@ -16,8 +16,7 @@ pub fn lines(record: &ClusterRecord, before: &[Found]) -> Vec<String> {
     let outside = record.announced.iter().filter(|entry| !record.is_inside(entry));
     let mut by_kind: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for entry in outside {
-        let kind = entry.kind.split('.').next().unwrap_or_default();
-        by_kind.entry(kind).or_default().insert(shown(entry));
+        by_kind.entry(entry.bare_kind()).or_default().insert(shown(entry));
     }
     for (kind, names) in by_kind {
         let names: Vec<String> = names.into_iter().collect();

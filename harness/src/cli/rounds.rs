@@ -65,19 +65,19 @@ pub async fn judge(pairs: &[Run], cases: &[Case], known: &[Verdicts]) -> Vec<Ver
 
 /// Whether the verdicts of a round are those that the scenario expects.
 pub fn are_as_expected(scenario: &Scenario, (round, cases): &Asked<'_>, verdicts: &[Verdicts]) -> bool {
-    let is = |told: &str, verdict: Option<&Verdict>| {
-        let standing = Standing::of(verdict, scenario.expected(told).unwrap_or("passed"));
-        matches!(standing, Standing::AsExpected | Standing::Neutral)
-    };
     scenario.pairs().iter().zip(verdicts).all(|(pair, verdicts)| {
         let further = pair.clusters.further();
-        cases.iter().all(|case| is(&told(&round.name, further.as_deref(), case.id), verdicts.get(case.id)))
+        cases
+            .iter()
+            .all(|case| is_expected(scenario, &told(&round.name, further.as_deref(), case.id), verdicts.get(case.id)))
     })
 }
 
 /// Whether the verdict of the steady traffic in a round is the one that the scenario expects.
 pub fn is_as_expected(scenario: &Scenario, round: &Round, traffic: &Verdict) -> bool {
-    let told = told(&round.name, None, traffic::ID);
-    let standing = Standing::of(Some(traffic), scenario.expected(&told).unwrap_or("passed"));
-    matches!(standing, Standing::AsExpected | Standing::Neutral)
+    is_expected(scenario, &told(&round.name, None, traffic::ID), Some(traffic))
+}
+
+fn is_expected(scenario: &Scenario, told: &str, verdict: Option<&Verdict>) -> bool {
+    Standing::of(verdict, scenario.expected(told).unwrap_or("passed")).is_fine()
 }

@@ -19,14 +19,14 @@ use crate::check::case::{Case, When};
 use crate::context::Context;
 use crate::diagnose;
 use crate::event::{Event, Recorder, Reporter};
-use crate::exit::{Exit, Standing};
+use crate::exit::Exit;
 use crate::install::{Step, primary_remote};
 use crate::lab::cluster::ClusterError;
 use crate::lab::host::Host;
 use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
 use crate::milestone;
 use crate::plan::{Phase, Plan, Target};
-use crate::report::summary::{CaseRun, Summary};
+use crate::report::Summary;
 use crate::report::terminal::{Mode, Terminal};
 use crate::report::{jsonl, junit};
 use crate::role::Role;
@@ -457,8 +457,7 @@ impl Session<'_> {
 pub fn green_so_far(recorder: &Recorder) -> bool {
     let mut summary = Summary::of(&recorder.records());
     summary.cases.retain(|case| !case.outline.after_clean_up);
-    let fine = |case: &CaseRun| matches!(case.standing(), Standing::AsExpected | Standing::Neutral);
-    summary.obstacles().is_empty() && summary.cases.iter().all(fine)
+    summary.obstacles().is_empty() && summary.cases.iter().all(|case| case.standing().is_fine())
 }
 
 /// Tells that cases are not asked, and why.

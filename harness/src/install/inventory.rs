@@ -34,6 +34,24 @@ impl std::fmt::Display for Entry {
     }
 }
 
+/// The other way round than [`Entry`]'s display.
+impl std::str::FromStr for Entry {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Entry, String> {
+        let (kind, rest) = text.split_once(' ').ok_or_else(|| format!("`{text}` is no kind and name"))?;
+        let (namespace, name) = rest.split_once('/').unwrap_or(("", rest));
+        Ok(Entry { kind: kind.into(), namespace: namespace.into(), name: name.into() })
+    }
+}
+
+impl Entry {
+    /// Its kind without the API group.
+    pub fn bare_kind(&self) -> &str {
+        self.kind.split('.').next().unwrap_or_default()
+    }
+}
+
 /// One object of a cluster, with what tells whose it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -48,13 +48,10 @@ pub(super) async fn restart(context: &Context, cluster: &Cluster, namespace: &st
     };
     for name in &one {
         let done = |found: Option<&Deployment>| {
-            let (wanted, status) = match found {
-                None => return Look::NotYet("it is not there".to_string()),
-                Some(found) => {
-                    (found.spec.as_ref().and_then(|spec| spec.replicas), found.status.clone().unwrap_or_default())
-                }
-            };
-            let seen = status.observed_generation >= found.and_then(|found| found.metadata.generation);
+            let Some(found) = found else { return Look::NotYet("it is not there".to_string()) };
+            let status = found.status.clone().unwrap_or_default();
+            let seen = status.observed_generation >= found.metadata.generation;
+            let wanted = found.spec.as_ref().and_then(|spec| spec.replicas);
             rolled(wanted, seen, [status.replicas, status.updated_replicas, status.ready_replicas])
         };
         cluster.watch(&wait(&format!("Deployment {name}")), deployments.clone(), name, done).await?;
