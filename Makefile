@@ -59,7 +59,7 @@ test-lab: export MESHPROOF_IMAGES = local
 test-lab: tools ## The real lab, end to end: it is made, judged, broken, mended, cleaned up and removed
 	cargo test --quiet --locked --workspace --test lab --no-run
 	$(MESHPROOF) images build
-	cargo test --locked --workspace --test lab -- --test-threads=1 --nocapture
+	cargo test --locked --workspace --test lab -- --test-threads=2 --nocapture
 test-long: export MESHPROOF_IMAGES = local
 test-long: tools ## What takes too long for test: bad days in every phase, several nodes and labs, official images
 	cargo test --quiet --locked --workspace --test long --no-run

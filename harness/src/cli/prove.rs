@@ -37,7 +37,12 @@ pub fn list(request: &Request, sabotages: &[Sabotage]) -> String {
 ///
 /// # Errors
 /// What keeps it from beginning: nothing was broken then.
-pub async fn prove(request: &Request, sabotages: &[Sabotage], base: Base<'_>) -> Result<Exit, Problems> {
+pub async fn prove(
+    request: &Request,
+    sabotages: &[Sabotage],
+    judge_once: bool,
+    base: Base<'_>,
+) -> Result<Exit, Problems> {
     let (home, lab) = (base.home, request.scenario().lab.clone());
     let file = home.lab(&lab).join("lab.json");
     let engine = if file.is_file() { EngineUse::Existing } else { request.engine };
@@ -54,7 +59,8 @@ pub async fn prove(request: &Request, sabotages: &[Sabotage], base: Base<'_>) ->
     let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
     let left = format!("lab {lab} may be broken; remove it: meshproof down --lab {lab}");
     let interrupt = Interrupt::listen(recorder.clone(), left);
-    let proof = Proof { claim, request, folder, interrupt, recorder, began: jiff::Timestamp::now() };
+    let began = jiff::Timestamp::now();
+    let proof = Proof { claim, request, judge_once, folder, interrupt, recorder, began };
     let exit = proof.go(sabotages, there).await;
     let by_signal = exit == Exit::Interrupted;
     if !there && !proof.request.keep.keeps(exit == Exit::Green, by_signal) {
@@ -70,6 +76,8 @@ pub async fn prove(request: &Request, sabotages: &[Sabotage], base: Base<'_>) ->
 struct Proof<'a> {
     claim: Claim<'a>,
     request: Request,
+    /// Whether the mended mesh is judged after the last sabotage alone, as long as all are told as expected.
+    judge_once: bool,
     folder: PathBuf,
     interrupt: Interrupt,
     recorder: Recorder,
@@ -124,8 +132,18 @@ impl Proof<'_> {
                 return Err(Ended::Unable(format!("lab {lab} is not healthy before anything is broken: {why}")));
             }
         }
+        // Sabotages that were taken back since the mesh was last judged whole.
+        let mut unjudged: Vec<&str> = Vec::new();
         for (number, sabotage) in sabotages.iter().enumerate() {
-            let trial = self.trial(sabotage).await?;
+            let mut trial = self.trial(sabotage).await?;
+            let last = number + 1 == sabotages.len();
+            if last || !self.judge_once || !trial.is_as_expected() {
+                self.judge_mended(&mut trial, &unjudged).await?;
+                unjudged.clear();
+            } else {
+                say("Mended", &format!("{}  everything is put back, and judged later", trial.id));
+                unjudged.push(&sabotage.id);
+            }
             let mended = trial.unmended.is_empty();
             trials.push(trial);
             self.write(sabotages, trials, UNDER_WAY);
@@ -136,7 +154,7 @@ impl Proof<'_> {
                      meshproof down --lab {lab}"
                 )));
             }
-            if !mended && number + 1 < sabotages.len() {
+            if !mended && !last {
                 say("Making", "the lab anew, for it could not be mended");
                 let removed =
                     verbs::remove(&self.recorder, &self.claim.engine, self.claim.base.home, lab, &self.request.budgets);
@@ -147,7 +165,7 @@ impl Proof<'_> {
         Ok(())
     }
 
-    /// Breaks, judges, mends and judges again.
+    /// Breaks, judges and mends.
     async fn trial(&self, sabotage: &Sabotage) -> Result<Trial, Ended> {
         let context = self.context().await?;
         let names = Names::of(&context).await.map_err(|error| Ended::Unable(chain(&error)))?;
@@ -192,7 +210,6 @@ impl Proof<'_> {
         for line in &unmended {
             say("Unmended", &format!("{}  {line}", sabotage.id));
         }
-        let told = unmended.len();
         let mut trial = match (broken, judged) {
             _ if self.interrupt.cancel.is_cancelled() => return Err(Ended::Interrupted),
             (_, Err(ended)) => return Err(ended),
@@ -204,24 +221,33 @@ impl Proof<'_> {
             (Ok(()), Ok(got)) => Trial::judge(sabotage, got, fill),
         };
         trial.to_verdict = to_verdict;
-        tell(&trial);
-        let mending = Instant::now();
-        match self.check(&format!("{}/mended", sabotage.id)).await {
-            Ok(got) => unmended.extend(got.not_green()),
-            Err(Ended::Unable(why)) => unmended.push(why),
-            Err(ended) => return Err(ended),
-        }
         trial.seconds = began.elapsed().as_secs_f64();
-        match unmended.is_empty() {
-            true => say("Mended", &format!("{}  every clause passes again  ({})", sabotage.id, took(mending))),
-            false => {
-                for line in &unmended[told..] {
-                    say("Unmended", &format!("{}  {line}", sabotage.id));
-                }
-            }
-        }
         trial.unmended = unmended;
+        tell(&trial);
         Ok(trial)
+    }
+
+    /// Asks every clause of the mended mesh, and notes in the trial what is not green; it may be of one of these sabotages,
+    /// too, after which nobody asked.
+    async fn judge_mended(&self, trial: &mut Trial, unjudged: &[&str]) -> Result<(), Ended> {
+        let began = Instant::now();
+        let mut found = match self.check(&format!("{}/mended", trial.id)).await {
+            Ok(got) => got.not_green(),
+            Err(Ended::Unable(why)) => vec![why],
+            Err(ended) => return Err(ended),
+        };
+        if !found.is_empty() && !unjudged.is_empty() {
+            found.push(format!("or it is of {}, after which the mesh was not judged", unjudged.join(", ")));
+        }
+        for line in &found {
+            say("Unmended", &format!("{}  {line}", trial.id));
+        }
+        trial.unmended.extend(found);
+        if trial.unmended.is_empty() {
+            say("Mended", &format!("{}  every clause passes again  ({})", trial.id, took(began)));
+        }
+        trial.seconds += began.elapsed().as_secs_f64();
+        Ok(())
     }
 
     async fn context(&self) -> Result<Context, Ended> {

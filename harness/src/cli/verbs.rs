@@ -127,7 +127,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             out(&prove::list(&request, &sabotages));
             Ok(Exit::Green)
         }
-        Verb::Prove(_) => prove::prove(&request, &sabotages, base).await,
+        Verb::Prove(proving) => prove::prove(&request, &sabotages, proving.judge_once, base).await,
         Verb::Scenario(args) => scenarios::call(&args.verb, &root, around.known()),
         Verb::Report(args) => rebuild(&args.events, &args.out),
         Verb::Field(args) => field::verb(&args.verb, issues, &around, base).await,

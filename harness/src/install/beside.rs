@@ -92,6 +92,9 @@ pub(super) fn deviations(scenario: &Scenario) -> Vec<Deviation> {
         }
         ExternalIstiod::None => rows.push(row("istiod is not told that it serves other clusters".to_string())),
     }
+    let other =
+        |envoy: &String| row(format!("Envoy {envoy} in the place of the one that goes with Istio {}", scenario.istio));
+    rows.extend(scenario.envoy.iter().map(other));
     let Candidate { hub, tag, istioctl, .. } = &scenario.candidate;
     if let (Some(hub), Some(tag)) = (hub, tag) {
         rows.push(row(format!("hub: {hub}, tag: {tag}, so Istio's images are not those of {}", scenario.istio)));

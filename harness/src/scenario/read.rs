@@ -23,7 +23,7 @@ use crate::sabotage::Sabotage;
 use crate::topology::NetworkPlan;
 use crate::versions::{Component, Versions};
 
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "schema",
     "name",
     "description",
@@ -32,6 +32,7 @@ const FIELDS: [&str; 20] = [
     "lab",
     "kubernetes",
     "istio",
+    "envoy",
     "images",
     "candidate",
     "meshId",
@@ -121,6 +122,8 @@ impl Reader<'_> {
         let known = |component| move |text: &str| versions.check(component, text);
         self.scenario.kubernetes = self.checked(root, "kubernetes", own.kubernetes, known(Component::Kubernetes));
         self.scenario.istio = self.checked(root, "istio", own.istio, known(Component::Istio));
+        let envoy = |text: &str| super::check_envoy(text).map(|()| text.to_string());
+        self.scenario.envoy = self.read("", root, "envoy", envoy);
         self.scenario.mesh_id =
             self.checked(root, "meshId", own.mesh_id, |text| names::check_label_value(text, "mesh1"));
         self.scenario.network =
@@ -129,6 +132,10 @@ impl Reader<'_> {
             self.read("", root, "istioNamespace", IstioNamespace::named).unwrap_or(own.istio_namespace);
         self.scenario.images = self.read("", root, "images", ImageSource::named).unwrap_or(own.images);
         self.candidate(root);
+        if let Some((message, instead)) = self.scenario.envoy_mistake() {
+            let place = self.tree.places().get("envoy").cloned().unwrap_or_default();
+            self.tree.problems.push(place, message, instead);
+        }
         if let Some(clusters) = self.mapping("", root, "clusters") {
             self.clusters(&clusters);
         }

@@ -217,20 +217,35 @@ async fn mend(
     Ok(true)
 }
 
-/// The upstream Envoy that goes with a release.
-async fn envoy(known: &Versions, wish: Wish<'_>, budgets: &Budgets) -> Result<String, Problem> {
+/// Versions of upstream Envoy that are published for this machine.
+async fn published(budgets: &Budgets) -> Result<Vec<String>, Problem> {
     let args = ["-m", "pip", "index", "versions", "--disable-pip-version-check", WHEEL];
     let asked = Tool::new("python3").args(args).limit(budgets.resolve()).run().await;
     let asked = asked.map_err(|error| Problem::new("pip", chain(&error), "see whether Python 3 and pip are well"))?;
-    let published = wheels(&asked.stdout);
+    Ok(wheels(&asked.stdout))
+}
+
+/// Whether an upstream Envoy that is asked for can be had.
+///
+/// # Errors
+/// A [`Problem`] with those that can; also where that cannot be asked.
+pub async fn is_published(envoy: &str, budgets: &Budgets) -> Result<(), Problem> {
+    among(&published(budgets).await?, envoy)
+}
+
+fn among(published: &[String], envoy: &str) -> Result<(), Problem> {
+    if published.iter().any(|one| one == envoy) {
+        return Ok(());
+    }
+    let message = format!("{WHEEL} {envoy} is not published for this machine");
+    Err(Problem::new("--envoy", message, any_of(published)))
+}
+
+/// The upstream Envoy that goes with a release.
+async fn envoy(known: &Versions, wish: Wish<'_>, budgets: &Budgets) -> Result<String, Problem> {
+    let published = published(budgets).await?;
     if let Some(envoy) = wish.envoy {
-        return match published.iter().any(|one| one == envoy) {
-            true => Ok(envoy.to_string()),
-            false => {
-                let message = format!("{WHEEL} {envoy} is not published for this machine");
-                Err(Problem::new("--envoy", message, any_of(&published)))
-            }
-        };
+        return among(&published, envoy).map(|()| envoy.to_string());
     }
     let expected = envoy_line(known, wish.release).ok_or_else(|| {
         let message = format!("no Istio that is known says which Envoy goes with {}", wish.release);

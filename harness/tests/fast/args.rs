@@ -10,6 +10,7 @@ use harness::field::Symptoms;
 use harness::problem::Problems;
 use harness::reading::KubeconfigFiles;
 use harness::role::Role;
+use harness::scenario::ImageSource;
 use harness::versions::Versions;
 use rstest::rstest;
 
@@ -368,6 +369,26 @@ fn flags_go_before_what_a_bundle_says() {
     assert_eq!((scenario.istio.as_str(), scenario.lab.as_str()), ("1.29.2", "mine"));
     assert!(scenario.clusters.values().all(|wish| wish.nodes == 2));
     assert!(request.not_rebuilt.iter().any(|row| row.what == "not rebuilt: Istio 1.31.1"), "{:?}", request.not_rebuilt);
+}
+
+#[test]
+fn another_envoy_is_put_into_images_that_are_built_here() {
+    let asked = request(&["run", "--envoy", "1.40.0"]).unwrap();
+    let scenario = asked.scenario();
+    assert_eq!((scenario.envoy.as_deref(), scenario.images), (Some("1.40.0"), ImageSource::Local));
+    assert_eq!(Versions::parse(VERSIONS).unwrap().pick(scenario).value("istio.envoy"), "1.40.0");
+    assert_eq!(asked.verb.versions().typed(), ["--envoy 1.40.0"]);
+}
+
+#[rstest]
+#[case::no_version("--envoy v1.40", "not how a version of Envoy is written")]
+#[case::official_images("--envoy 1.40.0 --images official", "official ones hold their own")]
+#[case::images_of_a_candidate("--envoy 1.40.0 --hub localhost/mine --tag a", "hub and tag name others")]
+fn an_envoy_that_nobody_would_run_is_refused(#[case] flags: &str, #[case] message: &str) {
+    let flags: Vec<&str> = ["run"].into_iter().chain(flags.split_whitespace()).collect();
+    let problems = request(&flags).unwrap_err();
+    assert!(problems.0.len() == 1 && problems.0[0].place == "--envoy", "{problems}");
+    assert!(problems.0[0].message.contains(message), "{problems}");
 }
 
 #[test]

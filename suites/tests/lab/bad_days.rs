@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::calling::{Lab, MESHPROOF, docker};
+use crate::calling::{Lab, MESHPROOF, docker, images_alone};
 use crate::running::Running;
 
 /// Starts a run and waits until its events say this.
@@ -71,6 +71,7 @@ fn verified() -> (Option<i32>, String) {
 
 #[test]
 fn an_image_that_the_lab_runs_on_is_sound_or_missing_when_the_engine_has_lost_it() {
+    let _alone = images_alone();
     let (exit, said) = verified();
     assert_eq!(exit, Some(0), "{said}");
     let hash = said.lines().find_map(|line| line.strip_prefix("lab-node")).expect("the node of the lab is verified");

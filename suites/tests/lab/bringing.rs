@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -126,13 +126,13 @@ impl User<'_> {
     }
 
     fn run(&self, more: &[&str]) -> (i32, String) {
-        told(&self.command(more).output().expect("meshproof can be started"))
+        self.lab.shown(self.command(more))
     }
 
     fn uninstall(&self, record: &Path) -> (i32, String) {
         let mut command = Command::new(crate::calling::MESHPROOF);
         command.args(["uninstall", "--record"]).arg(record).env("KUBECONFIG", self.kubeconfig());
-        told(&command.output().expect("meshproof can be started"))
+        self.lab.shown(command)
     }
 
     /// All objects of both clusters by kind, name and UID; of those that are the user's, the version too.
@@ -179,12 +179,6 @@ impl User<'_> {
             std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
         assert_eq!(left, Vec::<PathBuf>::new());
     }
-}
-
-fn told(output: &Output) -> (i32, String) {
-    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned()).concat();
-    eprintln!("{said}");
-    (output.status.code().unwrap_or(-1), said)
 }
 
 /// A kubeconfig with both clusters at addresses that their pods reach, too.

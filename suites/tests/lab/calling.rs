@@ -4,8 +4,10 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use harness::lab::Home;
@@ -14,12 +16,21 @@ use quick_junit::{Report, TestCaseStatus};
 /// The command under test.
 pub const MESHPROOF: &str = env!("CARGO_BIN_EXE_meshproof");
 
+/// Who has a lab reads it, for labs are made of the engine's images; who takes one of them away for a moment writes.
+static IMAGES: RwLock<()> = RwLock::new(());
+
+/// Waits until no test has a lab, and keeps the others from making one.
+pub fn images_alone() -> RwLockWriteGuard<'static, ()> {
+    IMAGES.write().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One lab name with its folder of runs; removed when the test ends, also when it fails.
 pub struct Lab {
     pub name: &'static str,
     pub runs: PathBuf,
     /// Where commands run, if not beside the test itself.
     pub elsewhere: Option<Elsewhere>,
+    _images: RwLockReadGuard<'static, ()>,
 }
 
 /// An engine of its own, and how commands get to it.
@@ -53,7 +64,8 @@ impl Lab {
     pub fn fresh_on(name: &'static str, elsewhere: Option<Elsewhere>) -> Lab {
         let runs = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = std::fs::remove_dir_all(&runs);
-        let lab = Lab { name, runs, elsewhere };
+        let images = IMAGES.read().unwrap_or_else(PoisonError::into_inner);
+        let lab = Lab { name, runs, elsewhere, _images: images };
         lab.down();
         lab
     }
@@ -91,18 +103,35 @@ impl Lab {
 
     /// As [`Lab::ask`], of a verb of more than one word.
     pub fn ask_of(&self, verb: &[&str], args: &[&str]) -> (i32, String) {
-        eprintln!("--- meshproof {} --lab {} {}", verb.join(" "), self.name, args.join(" "));
-        let output = self.command_of(verb, args).output().expect("meshproof can be started");
-        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-        eprintln!("{said}");
-        (output.status.code().unwrap_or(-1), said)
+        eprintln!("{} | --- meshproof {} {}", self.name, verb.join(" "), args.join(" "));
+        self.shown(self.command_of(verb, args))
     }
 
-    /// Runs a verb to its end; what it says goes to the test's output.
+    /// Runs a verb to its end; its exit code.
     pub fn call(&self, verb: &str, args: &[&str]) -> i32 {
-        eprintln!("--- meshproof {verb} --lab {} {}", self.name, args.join(" "));
-        let status = self.command(verb, args).status().expect("meshproof can be started");
-        status.code().unwrap_or(-1)
+        self.ask(verb, args).0
+    }
+
+    /// Runs a command of this lab to its end; its exit code and all that it said, of which each line is shown at once under
+    /// the lab's name: another test may have a lab beside this one.
+    pub fn shown(&self, mut command: Command) -> (i32, String) {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("meshproof can be started");
+        let (stdout, stderr) = (child.stdout.take().expect("its output"), child.stderr.take().expect("its errors"));
+        let said = std::thread::scope(|threads| {
+            let stdout = threads.spawn(|| self.show(stdout));
+            let stderr = self.show(stderr);
+            stdout.join().expect("it is only read") + &stderr
+        });
+        (child.wait().expect("its state can be asked").code().unwrap_or(-1), said)
+    }
+
+    fn show(&self, said: impl Read) -> String {
+        let lines = BufReader::new(said).lines().map_while(Result::ok);
+        lines.fold(String::new(), |all, line| {
+            eprintln!("{} | {line}", self.name);
+            all + &line + "\n"
+        })
     }
 
     pub fn down(&self) {

@@ -3,23 +3,46 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use harness::bundle;
+use harness::role::Role;
+
+use crate::account::Account;
 use crate::calling::{Lab, MESHPROOF};
+
+/// Who captures.
+const CAPTURER: Account = Account {
+    verb: "capture",
+    name: bundle::ACCOUNT,
+    rights: |role: Role| {
+        let rights = bundle::rights(None).into_iter().map(|(right, _)| right);
+        rights.filter(|right| right.role == role).collect()
+    },
+};
 
 /// Clauses that an annotation could have to do with, and that take seconds.
 const ASKED: &str = "D1,D2,D3,D4,D5,D6,D8,D9";
 
+/// Captures with the printed rights and no others: nothing is written in the clusters, and nothing is missed.
+pub fn takes_the_printed_rights_and_writes_nothing(lab: &Lab) {
+    CAPTURER.made(lab);
+    let folder = tempfile::tempdir().expect("a folder");
+    let kubeconfig = CAPTURER.kubeconfig(lab, folder.path());
+    let mut capture = Command::new(MESHPROOF);
+    capture.args(["capture", "--contexts", "mine-a,mine-b", "-o"]).arg(folder.path().join("bundle"));
+    capture.env("KUBECONFIG", kubeconfig);
+    let (exit, said) = lab.shown(capture);
+    assert!(exit == 0 && !said.contains("Not read"), "{said}");
+    CAPTURER.used_only_the_printed_rights(lab);
+    CAPTURER.removed(lab);
+}
+
 /// Captures the clusters of this lab; returns the bundle, which lies in this folder.
 pub fn captured(lab: &Lab, folder: &Path) -> PathBuf {
     let bundle = folder.join("bundle");
-    let output = Command::new(MESHPROOF)
-        .args(["capture", "--lab", lab.name, "--anonymise", "-o"])
-        .arg(&bundle)
-        .current_dir(folder)
-        .output()
-        .expect("meshproof can be started");
-    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    eprintln!("{said}");
-    assert!(output.status.success(), "{said}");
+    let mut capture = Command::new(MESHPROOF);
+    capture.args(["capture", "--lab", lab.name, "--anonymise", "-o"]).arg(&bundle).current_dir(folder);
+    let (exit, said) = lab.shown(capture);
+    assert_eq!(exit, 0, "{said}");
     let there = std::fs::read_dir(folder).expect("the folder").count();
     assert_eq!(there, 1, "nothing was written beside the bundle");
     nothing_secret(&bundle);

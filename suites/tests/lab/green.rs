@@ -55,13 +55,11 @@ fn a_run_from_nothing_is_green_in_every_clause_and_touches_nothing_of_the_users(
     let mesh = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(mesh.path(), OVERLAY).expect("it can be written");
     let overlay = format!("primary={}", mesh.path().display());
-    let status = lab
-        .command("matrix", &["--overlay", &overlay])
-        .env("KUBECONFIG", users.kubeconfig.path())
-        .status()
-        .expect("meshproof can be started");
+    let mut matrix = lab.command("matrix", &["--overlay", &overlay]);
+    matrix.env("KUBECONFIG", users.kubeconfig.path());
+    let (exit, _) = lab.shown(matrix);
     let report = lab.junit();
-    assert_eq!(status.code(), Some(0), "{:#?}", lab.verdicts());
+    assert_eq!(exit, 0, "{:#?}", lab.verdicts());
 
     let cases: Vec<_> = report.test_suites.iter().flat_map(|suite| &suite.test_cases).collect();
     let names: Vec<String> = cases.iter().map(|case| case.name.as_str().to_string()).collect();

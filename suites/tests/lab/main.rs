@@ -1,8 +1,9 @@
 //! The real lab, end to end: made, judged, broken by hand, mended, interrupted, killed, cleaned up and removed.
 //!
-//! These tests need a Docker engine and the images (`make test-lab` sees to both); without, they fail. They run one at
-//! a time: two labs at once would measure the host and not the mesh.
+//! These tests need a Docker engine and the images (`make test-lab` sees to both); without, they fail. Two run at a time:
+//! most of a round is waiting, and a verdict has to hold beside another lab, too.
 
+mod account;
 mod bad_days;
 mod breaking;
 mod bringing;

@@ -87,6 +87,7 @@ pub fn read(
         ("--nodes", run.shape.nodes.is_some()),
         ("--remotes", run.shape.remotes.is_some()),
         ("--kubernetes", run.shape.versions.kubernetes.is_some()),
+        ("--envoy", run.shape.versions.envoy.is_some()),
         ("--images-tar", run.shape.candidate.images_tar.is_some()),
         ("--repeat", run.repeat.is_some()),
         ("--until-fail", run.until_fail),

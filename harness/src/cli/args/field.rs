@@ -83,7 +83,8 @@ pub struct FieldRun {
 impl FieldRun {
     /// The call of `run` for one issue, with this version of Istio if one is asked for.
     pub fn run(&self, issue: &Issue, istio: Option<&str>) -> Cli {
-        let versions = VersionFlags { istio: istio.map(str::to_string), kubernetes: self.kubernetes.clone() };
+        let (istio, kubernetes) = (istio.map(str::to_string), self.kubernetes.clone());
+        let versions = VersionFlags { istio, kubernetes, envoy: None };
         let run = Run {
             common: Common { scenario: Some(issue.path.clone()), ..self.common.clone() },
             shape: Shape { versions, ..Shape::default() },

@@ -82,7 +82,7 @@ impl MatrixArgs {
     /// Everything that is wrong with the lists.
     pub fn calls(&self) -> Result<Vec<Cli>, Problems> {
         let mut problems = Problems::new();
-        let VersionFlags { istio, kubernetes } = &self.shape.versions;
+        let VersionFlags { istio, kubernetes, envoy } = &self.shape.versions;
         let files = self.common.scenario.as_ref().map(|files| files.to_string_lossy().into_owned());
         let mut listed = |flag: &str, text: &Option<String>| {
             let values = list(flag, text.as_deref(), &mut problems);
@@ -95,7 +95,8 @@ impl MatrixArgs {
         let factors = [kubernetes.len(), istio.len(), files.len()];
         let rows = if self.pairwise { pairwise(&factors) } else { all(&factors) };
         let call = |row: Vec<usize>| {
-            let versions = VersionFlags { istio: istio[row[1]].clone(), kubernetes: kubernetes[row[0]].clone() };
+            let (istio, kubernetes) = (istio[row[1]].clone(), kubernetes[row[0]].clone());
+            let versions = VersionFlags { istio, kubernetes, envoy: envoy.clone() };
             let run = Run {
                 common: Common { scenario: files[row[2]].as_ref().map(PathBuf::from), ..self.common.clone() },
                 shape: Shape { versions, ..self.shape.clone() },

@@ -17,7 +17,7 @@ use crate::reading::{Contexts, KubeconfigFiles};
 use crate::role::Role;
 use crate::sabotage::Sabotage;
 use crate::scenario::{
-    ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile, check_lab_name, count, length,
+    ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile, check_envoy, check_lab_name, count, length,
 };
 use crate::select::{Selection, select};
 use crate::versions::{Component, Versions};
@@ -219,12 +219,26 @@ impl Cli {
                 Err((message, instead)) => problems.push(format!("--{}", component.key()), message, instead),
             }
         }
+        if let Some(envoy) = &versions.envoy {
+            match check_envoy(envoy) {
+                Ok(()) => file.scenario.envoy = Some(envoy.clone()),
+                Err((message, instead)) => problems.push("--envoy", message, instead),
+            }
+        }
         let sources = self.verb.sources();
         if let Some(name) = sources.images.as_deref().filter(|name| !name.is_empty()) {
             match ImageSource::named(name) {
                 Ok(source) => file.scenario.images = source,
                 Err((message, instead)) => problems.push("--images or MESHPROOF_IMAGES", message, instead),
             }
+        }
+        if let Some((message, instead)) = file.scenario.envoy_mistake() {
+            let place = if versions.envoy.is_some() { "--envoy" } else { "envoy" };
+            let mistake = Problem::new(place, message, instead);
+            problems.0.extend(file.locate(mistake.into()).0);
+        } else if file.scenario.envoy.is_some() {
+            // Nobody publishes images with that Envoy.
+            file.scenario.images = ImageSource::Local;
         }
         let origins = Origins::read(sources.registry.as_deref(), sources.releases.as_deref());
         let origins = problems.keep(origins.map_err(Problems::from));

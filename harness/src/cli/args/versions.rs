@@ -17,6 +17,10 @@ pub struct VersionFlags {
     /// Take this version of Kubernetes, such as v1.34.4 [default: the scenario's].
     #[arg(long, value_name = "VERSION", allow_hyphen_values = true)]
     pub kubernetes: Option<String>,
+    /// Take this version of upstream Envoy, such as 1.40.0, for images that are built here [default: the one that goes with
+    /// that Istio].
+    #[arg(long, value_name = "VERSION", allow_hyphen_values = true)]
+    pub envoy: Option<String>,
 }
 
 impl VersionFlags {
@@ -31,7 +35,8 @@ impl VersionFlags {
     /// The flags as they are typed, for a command that shall take the same versions.
     pub fn typed(&self) -> Vec<String> {
         let typed = |component: Component| Some(format!("--{} {}", component.key(), quote(self.of(component)?)));
-        Component::ALL.into_iter().filter_map(typed).collect()
+        let envoy = self.envoy.iter().map(|envoy| format!("--envoy {}", quote(envoy)));
+        Component::ALL.into_iter().filter_map(typed).chain(envoy).collect()
     }
 }
 
