@@ -49,7 +49,8 @@ pub(super) fn check_address(text: &str) -> Result<Ipv4Addr, (String, String)> {
     let network = NetworkPlan::new(String::new(), NetworkPlan::around(address));
     if !cidr::is_private(network.subnet) {
         let message = format!("`{text}` is not private: a real host may have this address");
-        return Err((message, format!("{} of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16", example())));
+        let spaces = "10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16";
+        return Err((message, format!("an address of {spaces}, such as 172.30.0.200")));
     }
     if !network.gateways.contains(&address) || address == network.gateways.broadcast() {
         let (subnet, nodes) = (network.subnet, network.nodes);
