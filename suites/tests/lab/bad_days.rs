@@ -17,6 +17,8 @@ fn run_until(lab: &Lab, said: &str) -> Running {
 fn an_interrupt_closes_junit_keeps_diagnostics_and_removes_the_lab() {
     let lab = Lab::fresh("t-int");
     let mut run = run_until(&lab, r#""event":"step-started","id":"eastwest-gateway""#);
+    // Diagnostics are those of both clusters.
+    run.until(r#""event":"lab-finished","id":"cluster-remote""#);
     run.signal("INT");
     assert_eq!(run.ends_within(Duration::from_secs(120)).code(), Some(130));
     let verdicts = lab.verdicts();
