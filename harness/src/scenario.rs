@@ -16,6 +16,7 @@ mod candidate;
 mod cidr;
 mod envoy;
 mod expected;
+mod gateway;
 mod install;
 mod names;
 mod namespace;
@@ -30,8 +31,9 @@ mod value;
 pub use candidate::{Candidate, Mistake};
 pub use envoy::check_envoy;
 pub use expected::Expected;
+pub use gateway::GatewayWish;
 pub use install::{Ca, ExternalIstiod, InstallWish, ManifestWish};
-pub use names::{check_cluster_name, check_lab_name, check_label_value};
+pub use names::{check_cluster_name, check_lab_name, check_label_value, check_revision, check_tag};
 pub use namespace::IstioNamespace;
 pub use read::Known;
 pub use schema::schema;
@@ -90,9 +92,9 @@ pub struct Scenario {
     /// How many istiod run in the primary cluster.
     #[serde(default, skip_serializing_if = "Replicas::is_default")]
     pub istiod: Replicas,
-    /// How many pods the east-west gateway has.
-    #[serde(default, skip_serializing_if = "Replicas::is_default")]
-    pub gateway: Replicas,
+    /// How many pods the east-west gateway has, and at which address.
+    #[serde(default, skip_serializing_if = "GatewayWish::is_default")]
+    pub gateway: GatewayWish,
     /// Where the install does otherwise than the guide, on purpose.
     #[serde(default, skip_serializing_if = "InstallWish::is_default")]
     pub install: InstallWish,
@@ -237,7 +239,7 @@ impl Scenario {
             istio_namespace: IstioNamespace::default(),
             clusters: PerCluster::new(ClusterWish::named("cluster1"), vec![ClusterWish::named("cluster2")]),
             istiod: Replicas::default(),
-            gateway: Replicas::default(),
+            gateway: GatewayWish::default(),
             install: InstallWish::default(),
             timeline: Vec::new(),
             checks: CheckWish::default(),

@@ -1,6 +1,7 @@
 //! Clusters, networks and addresses that follow from a scenario and from what the host has taken already.
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 
 pub use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
@@ -117,13 +118,8 @@ impl Topology {
         for (wish, path) in scenario.clusters.values().zip(&paths) {
             for (field, net) in [("podSubnet", wish.pod_subnet), ("serviceSubnet", wish.service_subnet)] {
                 let Some(net) = net else { continue };
-                let owners: BTreeSet<String> = taken
-                    .iter()
-                    .filter(|taken| overlap(taken.net, net))
-                    .map(|taken| format!("{} ({})", taken.by, taken.net))
-                    .collect();
+                let owners = owners(net, taken);
                 if !owners.is_empty() {
-                    let owners: Vec<String> = owners.into_iter().collect();
                     let host: Vec<Ipv4Net> = taken.iter().map(|taken| taken.net).collect();
                     let instead = match free_subnet(net.prefix_len(), &host) {
                         Some(free) => format!("a free subnet, such as `{free}`; or leave it out, and one is chosen"),
@@ -135,6 +131,10 @@ impl Topology {
                 used.push(net);
             }
             problems.0.extend(too_small(path, wish));
+        }
+        if let Some(address) = scenario.gateway.address {
+            problems.0.extend(taken_around(address, taken, &used));
+            used.push(NetworkPlan::around(address));
         }
         let mut choice = Choice::make(scenario, &used, 16);
         if !choice.missing.is_empty() {
@@ -179,7 +179,34 @@ fn too_small(path: &str, wish: &ClusterWish) -> Option<Problem> {
     })
 }
 
+/// Who on this host has addresses of this subnet, for people.
+fn owners(net: Ipv4Net, taken: &[Taken]) -> Vec<String> {
+    let owners = taken.iter().filter(|taken| overlap(taken.net, net));
+    let owners: BTreeSet<String> = owners.map(|taken| format!("{} ({})", taken.by, taken.net)).collect();
+    owners.into_iter().collect()
+}
+
+/// What is wrong with a given address of the gateway where the host has some of the network around it.
+fn taken_around(address: Ipv4Addr, taken: &[Taken], used: &[Ipv4Net]) -> Option<Problem> {
+    let net = NetworkPlan::around(address);
+    let owners = owners(net, taken);
+    if owners.is_empty() {
+        return None;
+    }
+    let free = docker_networks().find(|net| !used.iter().any(|used| overlap(*used, *net)))?;
+    let [a, b, c, _] = free.network().octets();
+    let free = Ipv4Addr::new(a, b, c, address.octets()[3]);
+    let message = format!("the lab's network around `{address}`, {net}, is taken on this host: {}", all_of(&owners));
+    let instead = format!("an address that is free, such as `{free}`; or leave it out, and one is chosen");
+    Some(Problem::new("gateway.address", message, instead))
+}
+
 impl NetworkPlan {
+    /// The subnet of a lab whose gateway has this address.
+    pub fn around(address: Ipv4Addr) -> Ipv4Net {
+        Ipv4Net::new_assert(address, DOCKER_NETWORK).trunc()
+    }
+
     /// A network of this subnet: the lower half for nodes, the upper half for gateways.
     pub fn new(name: String, subnet: Ipv4Net) -> Self {
         let half = subnet.prefix_len() + 1;
@@ -205,8 +232,11 @@ const POD_FIRST: u8 = 10;
 const SERVICE_FIRST: u8 = 110;
 const FURTHER: u8 = 10;
 
+/// The length of the subnet of a Docker network.
+const DOCKER_NETWORK: u8 = 24;
+
 /// A stand-in where nothing is free; the problem that says so keeps it from being used.
-const NOTHING: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 16);
+const NOTHING: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::UNSPECIFIED, 16);
 
 /// One try to find room for everything.
 struct Choice {
@@ -231,7 +261,10 @@ impl Choice {
             let services = choice.keep_or_take(wish.service_subnet, &what, subnets(first, length));
             choice.services.push(services);
         }
-        choice.network = choice.take("the Docker network", docker_networks());
+        choice.network = match scenario.gateway.address {
+            Some(address) => NetworkPlan::around(address),
+            None => choice.take("the Docker network", docker_networks()),
+        };
         choice
     }
 
@@ -269,8 +302,8 @@ fn docker_networks() -> impl Iterator<Item = Ipv4Net> {
     let spaces = [[172, 30], [172, 31], [172, 29], [172, 28], [192, 168], [10, 30], [10, 200]];
     spaces
         .into_iter()
-        .flat_map(|[a, b]| (0..=255).map(move |c| Ipv4Net::new_assert([a, b, c, 0].into(), 24)))
-        .chain(subnets(0, 24))
+        .flat_map(|[a, b]| (0..=255).map(move |c| Ipv4Net::new_assert([a, b, c, 0].into(), DOCKER_NETWORK)))
+        .chain(subnets(0, DOCKER_NETWORK))
 }
 
 fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {

@@ -56,6 +56,8 @@ struct Value {
     /// What was looked at.
     field: String,
     owners: Vec<Owner>,
+    /// The manager who may have copied it instead.
+    copied_by: Option<&'static str>,
     /// What stands there in the place of what istiod writes; none where it is that.
     otherwise: Option<String>,
 }
@@ -86,7 +88,7 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
     let reader = remote.istio_namespace.reader();
     let log = writes(&context.lab, remote, values.iter().flat_map(|value| &value.owners)).await?;
     let mut evidence = Evidence::new();
-    for Value { object, place, field, owners, otherwise } in &values {
+    for Value { object, place, field, owners, copied_by, otherwise } in &values {
         if let Some(got) = otherwise {
             return Err(Fault::unknown(format!("{field} of {object} is {got}")));
         }
@@ -104,6 +106,10 @@ async fn authors(context: &Context, root: &str, book: &AddressBook) -> Result<Ev
             evidence.saw(object, format!("who wrote {field}"), said);
             continue;
         };
+        if *copied_by == Some(&write.manager) {
+            evidence.saw(object, format!("who copied {field} from the webhooks of the revision"), said);
+            continue;
+        }
         // A check puts back what istiod did not write again.
         if write.manager == FIELD_MANAGER {
             return Err(Fault::unknown(format!("istiod has not written {field} of {object} again: {said}")));
@@ -151,6 +157,7 @@ async fn values(context: &Context, root: &str) -> Result<Vec<Value>, Fault> {
                 object: remote.object("MutatingWebhookConfiguration", &name),
                 place: place_of(resource, "", &name),
                 field: format!("webhooks[{webhook}].clientConfig.caBundle"),
+                copied_by: webhook::copied_by(&name),
                 owners: owners(
                     &configuration.metadata,
                     &["f:webhooks", &keyed(&webhook), "f:clientConfig", "f:caBundle"],
@@ -181,6 +188,7 @@ fn of_configmap(remote: &Cluster, map: &ConfigMap, path: &[&str], field: &str, o
         place: place_of("configmaps", &namespace, &name),
         field: field.to_string(),
         owners: owners(&map.metadata, path),
+        copied_by: None,
         otherwise,
     }
 }

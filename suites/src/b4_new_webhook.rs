@@ -71,8 +71,8 @@ async fn one_of_three(context: &Context, revision: &str, root: &str, began: Inst
 
 /// One document of a manifest. Its selectors match nothing, so no pod ever meets it.
 fn configuration(name: &str, revision: Option<&str>, remote: &Cluster) -> String {
-    let (istio, cluster) = (&remote.istio_namespace, &remote.name);
-    let label = revision.map_or(String::new(), |revision| format!(", {REVISION}: {revision}"));
+    let (istio, cluster, istiod) = (&remote.istio_namespace, &remote.name, remote.revision.istiod());
+    let label = revision.map_or(String::new(), |revision| format!(", {REVISION}: \"{revision}\""));
     format!(
         "---\n\
          apiVersion: admissionregistration.k8s.io/v1\n\
@@ -80,7 +80,7 @@ fn configuration(name: &str, revision: Option<&str>, remote: &Cluster) -> String
          metadata: {{name: {name}, labels: {{istio.io/tag: {name}{label}}}}}\n\
          webhooks:\n\
          - name: {WEBHOOK}\n  \
-           clientConfig: {{service: {{namespace: {istio}, name: istiod, path: /inject/cluster/{cluster}, port: 443}}}}\n  \
+           clientConfig: {{service: {{namespace: {istio}, name: {istiod}, path: /inject/cluster/{cluster}, port: 443}}}}\n  \
            rules: [{{operations: [CREATE], apiGroups: [\"\"], apiVersions: [v1], resources: [pods]}}]\n  \
            namespaceSelector: {{matchLabels: {{meshproof-b4: nobody}}}}\n  \
            objectSelector: {{matchLabels: {{meshproof-b4: nobody}}}}\n  \

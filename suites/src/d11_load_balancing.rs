@@ -12,6 +12,7 @@ use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::tally::{Design, Judgement};
 use harness::check::{Context, Evidence, Fault, Finding, Layer};
 use harness::lab::cluster::pod_ready;
+use harness::lab::injection::has_proxy;
 use harness::lab::probe::{Calls, Probe, ProbeError};
 use harness::problem::all_of;
 use harness::role::Role;
@@ -20,7 +21,7 @@ use kube::ResourceExt;
 
 use crate::shared::access_log::{self, Way, tally};
 use crate::shared::rows::split;
-use crate::shared::sample::{callers, has_proxy};
+use crate::shared::sample::callers;
 use crate::shared::{ladder, peers};
 
 /// The clause.
@@ -116,7 +117,7 @@ async fn in_the_mesh(context: &Context) -> Result<(), Fault> {
             let object = cluster.object("pod", &format!("{namespace}/{}", pod.name_any()));
             return Err(Finding::new(format!("{object} behind Service {namespace}/echo has no sidecar"))
                 .expected_got("the annotation sidecar.istio.io/status, which the injection webhook sets", "absent")
-                .hint(format!("see the label istio-injection of namespace {namespace}, the label sidecar.istio.io/inject of the pod, and whether the webhook is called (D8)"))
+                .hint(format!("see the label {} of namespace {namespace}, the label sidecar.istio.io/inject of the pod, and whether the webhook is called (D8)", context.scenario().install.injection_label().0))
                 .into());
         }
     }

@@ -11,15 +11,16 @@ use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::facts::Fact;
 use harness::install::proof::istiod_addresses;
-use harness::lab::cluster::{ClusterError, FIELD_MANAGER};
+use harness::install::revision;
+use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
 use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{ListParams, PostParams};
-use serde_json::{Value, json};
+use kube::api::ListParams;
+use serde_json::Value;
 
 use crate::shared::address::AddressBook;
 use crate::shared::gateway_traffic::{self as gateway, Counter};
@@ -135,7 +136,11 @@ async fn connections_come_from_gateway(context: &Context, evidence: &mut Evidenc
     let seen = book.name(address);
     Err(Finding::new(format!("proxy {proxy} of {cluster} is connected to {replica} from {seen}, {way}"))
         .expected_got(expected, seen)
-        .hint(format!("see what Service {}/istiod of {cluster} leads to", context.cluster(role).istio_namespace))
+        .hint(format!(
+            "see what Service {}/{} of {cluster} leads to",
+            context.cluster(role).istio_namespace,
+            context.cluster(role).revision.istiod()
+        ))
         .evidence(evidence)
         .into())
 }
@@ -216,12 +221,7 @@ fn stray<'a>(
 async fn istiod_is_reached(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let remote = context.remote();
     // Whether the webhook likes the pod is judged by D8; here it has to be called.
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": format!("dry-run-{}", context.scope.to_lowercase().replace('/', "-")), "labels": {"sidecar.istio.io/inject": "true"}},
-        "spec": {"containers": [{"name": "app", "image": "none", "imagePullPolicy": "Never"}]}
-    }))?;
-    let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_string()) };
-    let answer = remote.api::<Pod>("meshproof-probe").create(&params, &pod).await;
+    let answer = remote.try_pod("meshproof-probe", remote.revision.asked_by_pods()).await;
     let answer = answer.map_or_else(|error| error.to_string(), |_| "accepted".to_string());
     evidence.saw(format!("{} dry run of a pod", remote.name), "answer, after its injection webhook was called", answer);
     let counters = gateway::counters(context).await?;
@@ -231,7 +231,11 @@ async fn istiod_is_reached(context: &Context, evidence: &mut Evidence) -> Result
         if connections == 0 {
             return Err(Finding::new(format!("the east-west gateway of {} has never passed a connection to istiod at {port}, {what}", context.primary().name))
                 .expected_got("at least one connection", format!("{connections}, {open} open"))
-                .hint("see Gateway istiod-gateway and VirtualService istiod-vs, and what the webhooks and Service istiod of the remote cluster lead to")
+                .hint(format!(
+                    "see Gateway istiod-gateway and VirtualService {}, and what the webhooks and Service {} of the remote cluster lead to",
+                    revision::exposed(&remote.revision),
+                    remote.revision.istiod()
+                ))
                 .evidence(evidence)
                 .into());
         }

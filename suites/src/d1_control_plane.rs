@@ -196,7 +196,11 @@ async fn answers(context: &Context, pod: &str, evidence: &mut Evidence) -> Resul
     if id != scenario.mesh_id {
         return Err(Finding::new(format!("{object} has the mesh id {id}, not {}", scenario.mesh_id))
             .expected_got(&scenario.mesh_id, id)
-            .hint(format!("see ConfigMap {}/istio, defaultConfig.meshId", primary.istio_namespace))
+            .hint(format!(
+                "see ConfigMap {}/{}, defaultConfig.meshId",
+                primary.istio_namespace,
+                primary.revision.mesh_config()
+            ))
             .evidence(evidence)
             .into());
     }

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use harness::check::case::{Case, Reads, When};
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::proof::{external_address, raw};
-use harness::install::{primary_remote, revision};
+use harness::install::revision;
 use harness::lab::probe::{Certificate, Probe, ProbeError, Tls};
 use harness::problem::all_of;
 use harness::wait::Look;
@@ -90,7 +90,11 @@ async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
             Err(why) => {
                 return Err(Finding::new(format!("{object} {why}"))
                     .expected_got("ports 15012 and 15017 passed through to istiod", why)
-                    .hint(primary_remote::expose(&format!("--context {}", primary.context), &primary.istio_namespace))
+                    .hint(revision::expose_command(
+                        &format!("--context {}", primary.context),
+                        &primary.istio_namespace,
+                        &primary.revision,
+                    ))
                     .evidence(evidence)
                     .into());
             }

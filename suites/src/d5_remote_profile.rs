@@ -10,8 +10,10 @@ use std::collections::BTreeSet;
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
 use harness::check::{Evidence, Fault, Finding, Mesh};
+use harness::install::action::with;
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
+use harness::lab::Revision;
 use harness::role::Role;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Endpoints, Pod, Service};
@@ -82,7 +84,7 @@ async fn service(mesh: &Mesh, evidence: &mut Evidence) -> Result<Service, Fault>
     let Some(service) = service else {
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got("a Service with the gateway's address behind it", "no such Service")
-            .hint("install the remote profile with the guide's cluster2.yaml")
+            .hint(remote_profile(&remote.revision))
             .evidence(evidence)
             .into());
     };
@@ -215,6 +217,11 @@ async fn endpoints(mesh: &Mesh, name: &str, evidence: &mut Evidence) -> Result<(
         );
     }
     Ok(())
+}
+
+/// What to do where something of the remote profile is not there.
+fn remote_profile(revision: &Revision) -> String {
+    with("install the remote profile with the guide's cluster2.yaml".to_string(), &revision.words())
 }
 
 async fn no_istiod(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {

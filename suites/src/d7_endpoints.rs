@@ -78,7 +78,8 @@ async fn known(context: &Context) -> Result<Evidence, Fault> {
                 return Err(Finding::new(format!("{} has no sidecar, so it knows no endpoints", caller.object()))
                     .expected_got("the annotation sidecar.istio.io/status, which the injection webhook sets", "absent")
                     .hint(format!(
-                        "see the label istio-injection of namespace {namespace}, and whether the webhook is called (D8)"
+                        "see the label {} of namespace {namespace}, and whether the webhook is called (D8)",
+                        context.scenario().install.injection_label().0
                     ))
                     .evidence(&evidence)
                     .into());

@@ -10,18 +10,18 @@ use harness::check::right::{Place, Right};
 use harness::check::{Context, Evidence, Fault, Finding, Mesh};
 use harness::lab::Cluster;
 use harness::lab::cluster::FIELD_MANAGER;
+use harness::lab::injection::revision_of;
 use harness::role::Role;
 use harness::wait::Look;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::shared::certificate::{fingerprint, normal};
 use crate::shared::leading::{leads_not, root_of_primary};
-use crate::shared::webhook::{REVISION, ca_bundle, injectors, labelled};
+use crate::shared::webhook::{REVISION, ca_bundle, copied_by, injectors, labelled};
 use crate::shared::writer::{NOT_TOLD, audit, manager_of};
 
 /// The clause.
@@ -128,14 +128,10 @@ async fn all_patched(mesh: &Mesh, root: &str, evidence: &mut Evidence) -> Result
     Ok(written)
 }
 
-/// How webhooks of revision tags are called, and who writes them: `istioctl tag set` copies the CA that istiod has written
-/// into the webhook of the revision, so istiod finds it right. It writes it itself when the root changes.
-const TAGGED: (&str, &str) = ("istio-revision-tag-", "istio-ci ");
-
 /// The caBundle was written by istiod itself, or copied with a tag.
 fn by_istiod(remote: &Cluster, name: &str, manager: &str, evidence: &Evidence) -> Result<(), Fault> {
-    let (tagged, istioctl) = TAGGED;
-    if manager.starts_with("pilot-discovery") || (name.starts_with(tagged) && manager.starts_with(istioctl)) {
+    let who = manager.split(' ').next();
+    if who == Some("pilot-discovery") || (who.is_some() && who == copied_by(name)) {
         return Ok(());
     }
     Err(Finding::new(format!("the caBundle of {} was written by {manager}, not by istiod", object(remote, name)))
@@ -231,13 +227,11 @@ async fn heals(context: &Context, name: &str, root: &str, evidence: &mut Evidenc
 /// The API server of the remote cluster calls the webhook and trusts it: a dry run of a pod gets its sidecar.
 async fn injects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault> {
     let remote = context.remote();
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": format!("dry-run-{}", context.nonce), "labels": {"sidecar.istio.io/inject": "true"}},
-        "spec": {"containers": [{"name": "app", "image": "none", "imagePullPolicy": "Never"}]}
-    }))?;
-    let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_string()) };
-    match remote.api::<Pod>("meshproof-probe").create(&params, &pod).await {
+    let (label, value) = remote.revision.asked_by_pods();
+    let tried = format!("{} dry run of a pod with {label}={value}", remote.name);
+    match remote.try_pod("meshproof-probe", (label, value)).await {
         Ok(created) => {
+            let revision = revision_of(&created).unwrap_or_else(|| "none".to_string());
             let spec = created.spec.unwrap_or_default();
             let names: Vec<String> = spec
                 .init_containers
@@ -246,7 +240,8 @@ async fn injects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
                 .chain(spec.containers)
                 .map(|container| container.name)
                 .collect();
-            evidence.saw(format!("{} dry run of a pod", remote.name), "containers after injection", names.join(", "));
+            evidence.saw(&tried, "containers after injection", names.join(", "));
+            evidence.saw(&tried, "revision of its proxy", revision);
             if names.iter().any(|name| name == "istio-proxy") {
                 return Ok(());
             }

@@ -211,7 +211,7 @@ impl Reading<'_> {
 
     async fn reader_role(&mut self) {
         let remote = self.mesh.remote();
-        let (name, file) = (remote.istio_namespace.reader_role(), path(Role::Remote, "reader-role"));
+        let (name, file) = (remote.istio_namespace.reader_role(&remote.revision), path(Role::Remote, "reader-role"));
         let api = "rbac.authorization.k8s.io/v1";
         match get(remote, api, "clusterroles", None, &name).await {
             Ok(found) => {

@@ -5,7 +5,7 @@ use crate::check::verdict::decide;
 use crate::check::{Evidence, Verdict};
 use crate::context::Context;
 use crate::event::Event;
-use crate::install::{Step, StepError, primary_remote, revision};
+use crate::install::{Step, StepError, primary_remote, revision, tag};
 use crate::lab::{Revision, images};
 use crate::plan::{Phase, StepOutline};
 use crate::run::Run;
@@ -43,7 +43,7 @@ pub fn moments(scenario: &Scenario) -> Vec<StepOutline> {
 fn commands(scenario: &Scenario, moment: &Moment) -> Vec<String> {
     match moment {
         Moment::Istiod(wish) => revision::install_commands(scenario, wish),
-        Moment::Tag(wish) => revision::tag_commands(wish),
+        Moment::Tag(wish) => tag::commands(scenario, wish),
         Moment::EastWestGateway(to) => revision::gateway_commands(scenario, &Revision::named(to)),
         Moment::Uninstall(of) => revision::uninstall_commands(scenario, &Revision::named(of)),
         _ => Vec::new(),
@@ -109,8 +109,8 @@ impl<'a> Timeline<'a> {
             traffic.moment(&format!("round {}", round.name));
         }
         let control_planes = scenario.control_planes(index);
-        let usual = Revision::default();
-        let revision = round.revision.as_deref().unwrap_or(usual.name());
+        let own = scenario.install.revision();
+        let revision = round.revision.as_deref().unwrap_or(own.name());
         let mut pairs = run.within(&round.name).pairs();
         for pair in &mut pairs {
             pair.context.mesh = pair.context.mesh.judged_by(revision, &control_planes);
@@ -141,7 +141,7 @@ impl<'a> Timeline<'a> {
         match moment {
             Moment::Judge(_) | Moment::Step(_) => {}
             Moment::Istiod(wish) => return revision::install(context, wish).await,
-            Moment::Tag(wish) => return revision::tag(context, wish, istio(&wish.revision)).await,
+            Moment::Tag(wish) => return tag::set(context, wish, istio(&wish.revision)).await,
             Moment::EastWestGateway(to) => {
                 return revision::gateway(context, &Revision::named(to), istio(to)).await;
             }

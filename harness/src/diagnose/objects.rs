@@ -42,7 +42,7 @@ type Keep = fn(&mut Value, &str) -> bool;
 fn questions(cluster: &Cluster, root: Option<&str>) -> Vec<Item> {
     let admission = "/apis/admissionregistration.k8s.io/v1";
     let istio = &cluster.istio_namespace;
-    let reader = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{}", istio.reader_role());
+    let reader = format!("/apis/rbac.authorization.k8s.io/v1/clusterroles/{}", istio.reader_role(&cluster.revision));
     let list = |file: &str, title: &str, path: &str, keep: Keep| listed(cluster, file, title, path, keep);
     vec![
         pods(cluster),

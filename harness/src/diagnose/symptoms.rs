@@ -130,7 +130,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         title: "istiod does not trust a proxy's token",
         meaning: "the proxy's cluster has no remote secret in cluster1 yet, or another cluster's",
         reference: "guide, attach cluster2; istio/istio#30869, #42144",
-        look: "kubectl --context=\"${CTX_CLUSTER1}\" -n ${ISTIO_NAMESPACE} logs deployment/istiod | grep 'Failed to authenticate'",
+        look: "kubectl --context=\"${CTX_CLUSTER1}\" -n ${ISTIO_NAMESPACE} logs -l app=istiod --tail=-1 | grep 'Failed to authenticate'",
         stands_in: |name| log_of_proxy(name) || is_cause(name),
         sign: |text| {
             until_cured(

@@ -7,17 +7,14 @@ use serde_json::{Value, json};
 
 use super::distribution::Distribution;
 use super::step::StepError;
-use super::{ca, cleanup, per_remote, primary_remote, token};
+use super::{ca, cleanup, per_remote, primary_remote, revision, tag, token};
 use crate::context::Context;
-use crate::lab::{Cluster, load_balancer, pod_network, up};
+use crate::lab::{Cluster, Revision, load_balancer, pod_network, up};
 use crate::role::Role;
-use crate::scenario::{IstioNamespace, Replicas, SAMPLE_NAMESPACE, Scenario};
+use crate::scenario::{IstioNamespace, SAMPLE_NAMESPACE, Scenario, TagWish};
 use crate::tool::Tool;
 use crate::topology::ClusterPlan;
 use crate::wait::Look;
-
-/// istiod's name in files of the release.
-pub(super) const RELEASED_ISTIOD: &str = "istiod.istio-system.svc.cluster.local";
 
 const PRIMARY_FILE: &str = include_str!("../../../fixtures/istio/cluster1.yaml");
 const REMOTE_FILE: &str = include_str!("../../../fixtures/istio/cluster2.yaml");
@@ -90,11 +87,11 @@ pub enum Action {
     },
     /// The harness gives the gateway its address, as the platform of clusters does that the user brought.
     AssignGatewayAddress,
-    /// A file of the release is applied in Istio's namespace, and its names of that namespace are set to it.
-    ApplyRelease {
-        /// Its path in the release.
-        path: &'static str,
-    },
+    /// The release's file that exposes istiod of this revision is applied in Istio's namespace, and its names of that
+    /// namespace are set to it.
+    ExposeIstiod(Revision),
+    /// A revision tag is set.
+    SetTag(TagWish),
     /// Istio's namespace of the remote cluster is made and annotated.
     AnnotateNamespace {
         /// The cluster named as control plane.
@@ -110,6 +107,8 @@ pub enum Action {
     Manifests(Vec<String>),
     /// The harness's own pods end, and their namespaces are told to go.
     RemoveFixtures,
+    /// istioctl removes revision tags, as far as they are there.
+    RemoveTags(Vec<String>),
     /// istioctl uninstalls Istio.
     Uninstall,
     /// Istio's namespace is deleted.
@@ -136,7 +135,9 @@ impl Action {
         ];
         let own = |text: &str| text.replace(SAMPLE_NAMESPACE, &scenario.sample_namespace());
         let (namespace, rest) = SAMPLE.split_once("---").expect("the manifest begins with its namespace");
-        let mut manifests = vec![own(namespace)];
+        let (label, value) = scenario.install.injection_label();
+        let namespace = namespace.replace("istio-injection: enabled", &format!("{label}: \"{value}\""));
+        let mut manifests = vec![own(&namespace)];
         if role == Role::Primary {
             manifests.push(own(SAMPLE_CONFIG));
         }
@@ -160,7 +161,7 @@ impl Action {
             }
             Action::PlugInCa => ca::plug_in(cluster).await?,
             Action::PrimaryInstall(files) => {
-                let args = primary_args(context, files, &Distribution::of_lab(context))?;
+                let args = primary_args(context, files, &Distribution::of_lab(context), &cluster.revision)?;
                 let installed = istioctl(context, role, "install").arg("-y").args(args).run().await;
                 // From here on everything waits for all clusters.
                 if let (Ok(engine), Ok(topology)) = (context.lab.engine(), context.lab.file.topology()) {
@@ -172,7 +173,8 @@ impl Action {
             }
             Action::EastWestGateway { network } => {
                 earlier_gateway_gone(context, cluster).await?;
-                install_gateway(context, &Distribution::of_lab(context), &["--network", network]).await?;
+                let words = revision::gateway_words(network, &cluster.revision);
+                install_gateway(context, &Distribution::of_lab(context), &words).await?;
             }
             Action::AssignGatewayAddress => {
                 // Elsewhere the platform gives one, for which the proof waits.
@@ -182,10 +184,11 @@ impl Action {
                 let wait = context.wait("the Service istio-eastwestgateway", context.budgets.gateway_address());
                 load_balancer::assign(engine, cluster, istio, "istio-eastwestgateway", address, &wait).await?;
             }
-            Action::ApplyRelease { path } => {
-                let manifest = std::fs::read_to_string(context.lab.file.release.join(path))?;
-                let manifest = manifest.replace(RELEASED_ISTIOD, &format!("{}.cluster.local", istio.istiod()));
-                cluster.apply(&manifest, istio).await?;
+            Action::ExposeIstiod(revision) => {
+                revision::expose(cluster, &Distribution::of_lab(context), revision).await?;
+            }
+            Action::SetTag(wish) => {
+                tag::apply(context, wish, &Distribution::of_lab(context)).await?;
             }
             Action::AnnotateNamespace { control_plane } => {
                 let manifest = format!(
@@ -195,7 +198,7 @@ impl Action {
                 cluster.apply(&manifest, "").await?;
             }
             Action::RemoteInstall(files) => {
-                let args = remote_args(context, files, &Distribution::of_lab(context))?;
+                let args = remote_args(context, files, &Distribution::of_lab(context), &cluster.revision)?;
                 istioctl(context, role, "install").arg("-y").args(args).run().await?;
             }
             Action::RemoteSecret => {
@@ -221,6 +224,11 @@ impl Action {
                 }
             }
             Action::RemoveFixtures => cleanup::remove_fixtures(context, role).await?,
+            Action::RemoveTags(tags) => {
+                for name in tags {
+                    tag::remove(context, role, name).await?;
+                }
+            }
             Action::Uninstall => {
                 istioctl(context, role, "uninstall").args(["-y", "--purge"]).args(istio_namespace(istio)).run().await?;
             }
@@ -235,11 +243,12 @@ pub(super) fn primary_args(
     context: &Context,
     files: &IstioFiles,
     istio: &Distribution,
+    revision: &Revision,
 ) -> Result<Vec<String>, StepError> {
     let mut args = set(context.scenario().install.external_istiod.set());
     args.extend(["-f".to_string(), file(context, "cluster1.yaml", &files.primary)?]);
     args.extend(["-f".to_string(), file(context, "lab.yaml", &lab_file(context.scenario()))?]);
-    if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod) {
+    if let Some(text) = replicas_file(ISTIOD_REPLICAS_FILE, context.scenario().istiod.replicas) {
         args.extend(["-f".to_string(), file(context, "istiod-replicas.yaml", &text)?]);
     }
     if primary_remote::is_upstream_envoy(&context.lab.file.data_plane) {
@@ -247,6 +256,7 @@ pub(super) fn primary_args(
     }
     args.extend(hub_and_tag(context, istio)?);
     args.extend(overlay(context, Role::Primary)?);
+    args.extend(revision.words());
     Ok(args)
 }
 
@@ -255,6 +265,7 @@ pub(super) fn remote_args(
     context: &Context,
     files: &IstioFiles,
     istio: &Distribution,
+    revision: &Revision,
 ) -> Result<Vec<String>, StepError> {
     let address = context.discovery_address()?;
     let operator = filled(&files.remote, &[("DISCOVERY_ADDRESS", &address)]);
@@ -262,6 +273,7 @@ pub(super) fn remote_args(
     let mut args = vec!["-f".to_string(), file(context, &name, &operator)?];
     args.extend(hub_and_tag(context, istio)?);
     args.extend(overlay(context, Role::Remote)?);
+    args.extend(revision.words());
     Ok(args)
 }
 
@@ -270,12 +282,12 @@ pub(super) fn remote_args(
 pub(super) async fn gateway_args(
     context: &Context,
     istio: &Distribution,
-    words: &[&str],
+    words: &[String],
 ) -> Result<(Vec<String>, String), StepError> {
     let script = istio.release.join("samples/multicluster/gen-eastwest-gateway.sh");
-    let operator = Tool::new(script).args(words.iter().copied()).works_for(&folder(context)).run().await?.stdout;
+    let operator = Tool::new(script).args(words).works_for(&folder(context)).run().await?.stdout;
     let mut args = strings(&["-f", &file(context, "lab-gateway.yaml", LAB_GATEWAY_FILE)?]);
-    if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway) {
+    if let Some(text) = replicas_file(GATEWAY_REPLICAS_FILE, context.scenario().gateway.replicas) {
         args.extend(["-f".to_string(), file(context, "gateway-replicas.yaml", &text)?]);
     }
     args.extend(hub_and_tag(context, istio)?);
@@ -285,7 +297,11 @@ pub(super) async fn gateway_args(
 }
 
 /// Installs the east-west gateway by the script of its release, which is told `words`.
-pub(super) async fn install_gateway(context: &Context, istio: &Distribution, words: &[&str]) -> Result<(), StepError> {
+pub(super) async fn install_gateway(
+    context: &Context,
+    istio: &Distribution,
+    words: &[String],
+) -> Result<(), StepError> {
     let (args, operator) = gateway_args(context, istio, words).await?;
     istioctl_of(istio, context, Role::Primary, "install").arg("-y").args(args).input(operator).run().await?;
     Ok(())
@@ -322,8 +338,8 @@ async fn earlier_gateway_gone(context: &Context, cluster: &Cluster) -> Result<()
 }
 
 /// The overlay for several replicas; none where the guide's own one is asked for.
-fn replicas_file(template: &str, wanted: Replicas) -> Option<String> {
-    (wanted != Replicas::default()).then(|| filled(template, &[("REPLICAS", &wanted.replicas.to_string())]))
+fn replicas_file(template: &str, wanted: u32) -> Option<String> {
+    (wanted != 1).then(|| filled(template, &[("REPLICAS", &wanted.to_string())]))
 }
 
 /// The scenario's own file for this cluster, laid over all others.

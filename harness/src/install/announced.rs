@@ -9,6 +9,7 @@ use super::action::{Action, IstioFiles, gateway_args, istioctl_alone, primary_ar
 use super::distribution::Distribution;
 use super::facts::{Fact, Facts};
 use super::inventory::Entry;
+use super::revision::gateway_words;
 use super::step::StepError;
 use crate::context::Context;
 use crate::role::Role;
@@ -36,12 +37,13 @@ pub async fn of(context: &Context) -> Result<BTreeMap<Role, BTreeSet<Entry>>, St
     let files = IstioFiles::of(context.scenario());
     let generate = |args: Vec<String>| istioctl_alone(context).args(["manifest", "generate"]).args(args);
     let istio = Distribution::of_lab(context);
-    let (gateway, operator) = gateway_args(context, &istio, &["--network", &context.scenario().network]).await?;
-    let primary = generate(primary_args(context, &files, &istio)?).run().await?.stdout;
+    let (network, revision) = (&context.scenario().network, &context.primary().revision);
+    let (gateway, operator) = gateway_args(context, &istio, &gateway_words(network, revision)).await?;
+    let primary = generate(primary_args(context, &files, &istio, revision)?).run().await?.stdout;
     let gateway = generate(gateway).input(operator).run().await?.stdout;
     let told = Context { facts: Facts::default(), ..context.clone() };
     told.facts.learn(Fact::GatewayAddress, NOBODY);
-    let remote = generate(remote_args(&told, &files, &istio)?).run().await?.stdout;
+    let remote = generate(remote_args(&told, &files, &istio, revision)?).run().await?.stdout;
     let mut all = BTreeMap::from([
         (Role::Primary, named(&primary)?.into_iter().chain(named(&gateway)?).collect::<BTreeSet<Entry>>()),
         (Role::Remote, named(&remote)?),

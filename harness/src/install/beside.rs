@@ -103,6 +103,16 @@ pub(super) fn deviations(scenario: &Scenario) -> Vec<Deviation> {
     if scenario.install.ca == Ca::PluggedIn {
         rows.push(row("Secret cacerts has a CA under a root of the harness, before istiod is installed".to_string()));
     }
+    let revision = scenario.install.revision();
+    if !revision.is_default() {
+        rows.push(row(format!(
+            "--revision {revision} for istioctl install and gen-eastwest-gateway.sh, and expose-istiod-rev.yaml.tmpl in the \
+             place of expose-istiod.yaml"
+        )));
+        let (label, value) = scenario.install.injection_label();
+        let tag = scenario.install.tag.iter().map(|tag| format!("tag {tag} is set to it in each cluster; "));
+        rows.push(row(format!("{}the sample's namespaces have the label {label}={value}", tag.collect::<String>())));
+    }
     rows.extend(scenario.install.without.iter().map(|step| row(format!("step {step} is left out of the install"))));
     for (member, wish) in scenario.clusters.iter().filter(|(_, wish)| wish.overlay.is_some()) {
         rows.push(row(format!("overlay-{member}.json is laid over the operator of {}", wish.name)));

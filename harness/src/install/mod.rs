@@ -13,6 +13,7 @@ pub mod primary_remote;
 pub mod proof;
 pub mod revision;
 pub mod step;
+pub mod tag;
 mod token;
 
 pub use step::{Step, StepError};

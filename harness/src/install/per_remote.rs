@@ -5,16 +5,18 @@ use crate::scenario::Scenario;
 
 /// All of them, as they are called of the first remote. Those of the primary are the pods that stand across from the
 /// remote's, and what makes the remote known.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 13] = [
     "pod-network-remote",
     "annotate-namespace",
     "remote-install",
     "probe-remote",
     "token-before-secret",
     "remote-secret",
+    "tag-remote",
     "workloads-remote",
     "workloads-primary",
     "remove-workloads-remote",
+    "remove-tags-remote",
     "uninstall-remote",
     "delete-namespace-remote",
 ];

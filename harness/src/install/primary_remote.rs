@@ -1,15 +1,16 @@
 //! The guide, top to bottom, on one network; its page is [`GUIDE`].
 
-use super::action::{Action, IstioFiles, RELEASED_ISTIOD, istio_namespace, scaled, set, set_namespace, with};
+use super::action::{Action, IstioFiles, istio_namespace, scaled, set, with};
 use super::beside::{self, overlay_words};
-use super::cleanup;
 use super::facts::Fact;
 use super::per_remote;
 use super::proof::Proof;
+use super::revision::{expose_command, gateway_commands};
 use super::step::Step;
+use super::{cleanup, tag};
 use crate::plan::{Deviation, Phase};
 use crate::role::Role;
-use crate::scenario::{Ca, IstioNamespace, Scenario};
+use crate::scenario::{Ca, Scenario};
 
 /// The guide's page.
 pub const GUIDE: &str = "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/";
@@ -22,6 +23,7 @@ const CONFIGURE_REMOTE: &str = "#configure-cluster2-as-a-remote";
 const ATTACH: &str = "#attach-cluster2-as-a-remote-cluster-of-cluster1";
 const CLEAN_UP: &str = "#cleanup";
 const PLUG_IN_CA: &str = "https://istio.io/latest/docs/tasks/security/cert-management/plugin-ca-cert/";
+const TAGS: &str = "https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels";
 const HARNESS: &str = "harness";
 
 /// The last steps of the lab, the steps of the install and, after them, of the clean-up. Of several remotes each has its
@@ -103,6 +105,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
     let name = |role| scenario.clusters[&role].name.as_str();
     let (primary, remote, network) = (name(Role::Primary), name(Role::Remote), &scenario.network);
     let (istio1, istio2) = (scenario.istio_namespace_of(Role::Primary), scenario.istio_namespace_of(Role::Remote));
+    let revision = &scenario.install.revision();
     let base = |id: &str, title: String, guide, role, action, proof| Step {
         id: id.to_string(),
         at: 0,
@@ -178,7 +181,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 with(
                     with("istioctl install".to_string(), &set(scenario.install.external_istiod.set()))
                         + " --context=\"${CTX_CLUSTER1}\" -f cluster1.yaml",
-                    &overlay_words(scenario, Role::Primary),
+                    &[overlay_words(scenario, Role::Primary), revision.words()].concat(),
                 ),
             ],
             after: if plug_in.is_some() { ids(&["plug-in-ca"]) } else { Vec::new() },
@@ -193,13 +196,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             )
         },
         Step {
-            commands: vec![with(
-                format!(
-                    "samples/multicluster/gen-eastwest-gateway.sh --network {network} | \
-                     istioctl --context=\"${{CTX_CLUSTER1}}\" install -y -f -"
-                ),
-                &set_namespace(istio1),
-            )],
+            commands: gateway_commands(scenario, revision),
             after: ids(&["primary-install"]),
             ..base(
                 "eastwest-gateway",
@@ -226,15 +223,15 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
             )
         },
         Step {
-            commands: vec![expose("--context=\"${CTX_CLUSTER1}\"", istio1)],
+            commands: vec![expose_command("--context=\"${CTX_CLUSTER1}\"", istio1, revision)],
             after: ids(&["primary-install"]),
             ..base(
                 "expose-istiod",
                 format!("istiod of {primary} is exposed through the gateway"),
                 EXPOSE,
                 Role::Primary,
-                Action::ApplyRelease { path: "samples/multicluster/expose-istiod.yaml" },
-                Proof::IstiodExposed,
+                Action::ExposeIstiod(revision.clone()),
+                Proof::IstiodExposed(revision.clone()),
             )
         },
         Step {
@@ -263,7 +260,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 format!("cat <<EOF > cluster2.yaml\n{}EOF", files.remote),
                 with(
                     "istioctl install --context=\"${CTX_CLUSTER2}\" -f cluster2.yaml".to_string(),
-                    &overlay_words(scenario, Role::Remote),
+                    &[overlay_words(scenario, Role::Remote), revision.words()].concat(),
                 ),
             ],
             // Nothing of it talks to cluster1, and its address is known: what it takes is free while istiod starts.
@@ -274,7 +271,7 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 CONFIGURE_REMOTE,
                 Role::Remote,
                 Action::RemoteInstall(files.clone()),
-                Proof::RemoteProfile,
+                Proof::RemoteProfile(revision.clone()),
             )
         },
         // Not before: istiod, which everything waits for, has begun by then.
@@ -317,26 +314,33 @@ fn install(scenario: &Scenario, files: &IstioFiles, workload_image: &str) -> Vec
                 Proof::RemoteSynced,
             )
         },
-        // Their webhook is reached through the gateway.
+    ];
+    // The webhook of the remote cluster is reached through the gateway.
+    let reached = ["remote-secret", "gateway-address", "expose-istiod"];
+    let tags = [("tag-primary", Role::Primary, &["primary-install"][..]), ("tag-remote", Role::Remote, &reached)];
+    let tags = tags.into_iter().filter_map(|(id, role, after)| {
+        let wish = scenario.install.tag_in(role)?;
+        let title = format!("Tag {} of {} stands for revision {revision}", wish.name, name(role));
+        let commands = tag::commands(scenario, &wish);
+        let step = base(id, title, TAGS, role, Action::SetTag(wish.clone()), Proof::TagFollowed(wish));
+        Some(Step { commands, after: ids(after), ..step })
+    });
+    let tags: Vec<Step> = tags.collect();
+    // Namespaces that ask by a tag ask once it is there.
+    let tagged = |id: &'static str| tags.iter().find(|step| step.id == id).map(|_| id);
+    let samples = vec![
         Step {
-            after: ids(&["remote-secret", "gateway-address", "expose-istiod"]),
+            after: ids(&[&reached[..], tagged("tag-remote").as_slice()].concat()),
             ..workloads("workloads-remote", Role::Remote, "v2")
         },
         // Beside the gateway, not after it: an Envoy that hears of two changes of its endpoints' health within a second
         // keeps the second one back for a second (its update_merge_window), so the pods of the two clusters come apart.
-        Step { after: ids(&["primary-install"]), ..workloads("workloads-primary", Role::Primary, "v1") },
+        Step {
+            after: ids(&[&["primary-install"][..], tagged("tag-primary").as_slice()].concat()),
+            ..workloads("workloads-primary", Role::Primary, "v1")
+        },
     ];
-    plug_in.into_iter().chain(guide).collect()
-}
-
-/// The guide's command that exposes istiod, in the cluster that this flag of kubectl names.
-pub fn expose(cluster: &str, istio: &IstioNamespace) -> String {
-    const FILE: &str = "samples/multicluster/expose-istiod.yaml";
-    let apply = format!("kubectl apply {cluster} -n {istio} -f");
-    if istio.is_default() {
-        return format!("{apply} {FILE}");
-    }
-    format!("sed s/{RELEASED_ISTIOD}/{}.cluster.local/ {FILE} | {apply} -", istio.istiod())
+    plug_in.into_iter().chain(guide).chain(tags.clone()).chain(samples).collect()
 }
 
 fn clean_up(scenario: &Scenario) -> Vec<Step> {
@@ -358,11 +362,17 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
     };
     let name = |role| scenario.clusters[&role].name.as_str();
     let both = [
-        (Role::Primary, ["remove-workloads-primary", "uninstall-primary", "delete-namespace-primary"]),
-        (Role::Remote, ["remove-workloads-remote", "uninstall-remote", "delete-namespace-remote"]),
+        (
+            Role::Primary,
+            ["remove-workloads-primary", "remove-tags-primary", "uninstall-primary", "delete-namespace-primary"],
+        ),
+        (
+            Role::Remote,
+            ["remove-workloads-remote", "remove-tags-remote", "uninstall-remote", "delete-namespace-remote"],
+        ),
     ];
     let mut steps = Vec::new();
-    for (role, [remove, uninstall, delete]) in both {
+    for (role, [remove, untag, uninstall, delete]) in both {
         let (cluster, context) = (name(role), role.context_variable());
         let istio = scenario.istio_namespace_of(role);
         steps.push(step(
@@ -376,6 +386,19 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
             // Its namespaces take five seconds to go, in which Istio is uninstalled; the last step looks for them.
             Proof::Nothing,
         ));
+        let tags = Vec::from_iter(scenario.tags_in(role));
+        if !tags.is_empty() {
+            steps.push(step(
+                untag,
+                format!("Revision tags leave {cluster}: {}", tags.join(", ")),
+                TAGS,
+                role,
+                tags.iter().map(|name| tag::remove_command(scenario, role, name)).collect(),
+                &[remove],
+                Action::RemoveTags(tags.clone()),
+                Proof::Nothing,
+            ));
+        }
         steps.push(step(
             uninstall,
             format!("Istio is uninstalled from {cluster}"),
@@ -383,7 +406,7 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
             role,
             vec![with(format!("istioctl uninstall --context=\"${{{context}}}\" -y --purge"), &istio_namespace(istio))],
             // istiod must be there until the workloads of both clusters are gone: their proxies end in order.
-            if role == Role::Primary { &["remove-workloads-primary"] } else { &["remove-workloads-remote"] },
+            &[if tags.is_empty() { remove } else { untag }],
             Action::Uninstall,
             Proof::Nothing,
         ));
@@ -393,7 +416,7 @@ fn clean_up(scenario: &Scenario) -> Vec<Step> {
             CLEAN_UP,
             role,
             vec![format!("kubectl delete namespace {istio} --context=\"${{{context}}}\"")],
-            if role == Role::Primary { &["uninstall-primary"] } else { &["uninstall-remote"] },
+            &[uninstall],
             Action::DeleteIstioNamespace,
             Proof::NamespacesGone {
                 namespaces: [
@@ -465,8 +488,8 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
         ));
         rows.push(row(
             &format!(
-                "expose-istiod.yaml is applied with {} in the place of {RELEASED_ISTIOD}",
-                istio.istiod() + ".cluster.local"
+                "the file that exposes istiod is applied with {} in the place of istiod.istio-system.svc",
+                istio.istiod(&scenario.install.revision())
             ),
             "the release's file names istiod in istio-system, where none runs",
         ));
@@ -489,6 +512,12 @@ pub fn deviations(scenario: &Scenario) -> Vec<Deviation> {
         rows.push(row(
             &format!("values.gateways.istio-ingressgateway: autoscaleEnabled: false, replicaCount: {gateway}, podAntiAffinityTermLabelSelector over the nodes"),
             "the scenario asks for several gateway pods; an autoscaler would change their number while they are judged",
+        ));
+    }
+    if Role::ALL.iter().any(|role| !scenario.tags_in(*role).is_empty()) {
+        rows.push(row(
+            "in the clean-up, istioctl tag remove before istioctl uninstall --purge",
+            "that one leaves the webhooks of a tag that somebody has set; the guide sets none",
         ));
     }
     rows.extend(beside::deviations(scenario));

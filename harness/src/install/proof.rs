@@ -7,16 +7,17 @@ use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 use serde_json::Value;
 
-use super::ca;
 use super::facts::Fact;
+use super::revision::exposed;
 use super::step::StepError;
+use super::{ca, tag};
 use crate::budget::Limit;
 use crate::check::Evidence;
 use crate::context::Context;
 use crate::lab::cluster::pod_ready;
-use crate::lab::{Cluster, pod_network};
+use crate::lab::{Cluster, Revision, pod_network};
 use crate::role::Role;
-use crate::scenario::Ca;
+use crate::scenario::{Ca, TagWish};
 use crate::wait::{Look, Timeout};
 
 /// What must hold before another step may rely on a step.
@@ -35,15 +36,17 @@ pub enum Proof {
     },
     /// The gateway's Service has the lab's address in its status, and a ready pod behind it.
     GatewayAddress,
-    /// Gateway and VirtualService for istiod are there.
-    IstiodExposed,
+    /// Gateway and VirtualService for istiod of this revision are there.
+    IstiodExposed(Revision),
+    /// Pods get proxies by a revision tag.
+    TagFollowed(TagWish),
     /// Istio's namespace of the remote cluster has the annotation.
     NamespaceAnnotated {
         /// The cluster named as control plane.
         control_plane: String,
     },
-    /// The remote cluster has the istiod Service with the gateway's address behind it.
-    RemoteProfile,
+    /// The remote cluster has the Service of istiod of this revision, with the gateway's address behind it.
+    RemoteProfile(Revision),
     /// istiod has answered.
     TokenObserved,
     /// Every replica of istiod says that the remote cluster is synced.
@@ -73,9 +76,16 @@ impl Proof {
             Proof::ControlPlaneReady => "istiod is ready on every replica and has published its root".to_string(),
             Proof::DeploymentAvailable { name } => format!("Deployment {name} is available"),
             Proof::GatewayAddress => "the Service has its address in its status, and a ready pod behind it".to_string(),
-            Proof::IstiodExposed => "Gateway istiod-gateway and VirtualService istiod-vs are there".to_string(),
+            Proof::IstiodExposed(revision) => {
+                format!("Gateway istiod-gateway and VirtualService {} are there", exposed(revision))
+            }
+            Proof::TagFollowed(TagWish { name, revision, .. }) => {
+                format!("a dry run of a pod with istio.io/rev={name} gets the proxy of revision {revision}")
+            }
             Proof::NamespaceAnnotated { control_plane } => format!("the annotation says {control_plane}"),
-            Proof::RemoteProfile => "Service istiod has the gateway's address behind it".to_string(),
+            Proof::RemoteProfile(revision) => {
+                format!("Service {} has the gateway's address behind it", revision.istiod())
+            }
             Proof::TokenObserved => "istiod gives an answer".to_string(),
             Proof::RemoteSynced => "every replica of istiod says that the cluster is synced".to_string(),
             Proof::PodsReady { pods, .. } => format!("ready pods: {pods}"),
@@ -101,8 +111,9 @@ impl Proof {
                 }
             }
             Proof::ControlPlaneReady => {
-                let ready = deployment_ready(context, cluster, "istiod", context.budgets.istiod_ready()).await?;
-                evidence.saw(cluster.object("Deployment", &format!("{istio}/istiod")), "status.readyReplicas", ready);
+                let name = cluster.revision.istiod();
+                let ready = deployment_ready(context, cluster, &name, context.budgets.istiod_ready()).await?;
+                evidence.saw(cluster.object("Deployment", &format!("{istio}/{name}")), "status.readyReplicas", ready);
                 let wait = context.wait("istiod to publish its root", context.budgets.converge());
                 let configmaps: Api<ConfigMap> = cluster.api(istio);
                 let root = cluster
@@ -164,10 +175,14 @@ impl Proof {
                     .await?;
                 evidence.saw(cluster.object("pod", &format!("{istio}/{pod}")), "condition Ready", "True");
             }
-            Proof::IstiodExposed => {
-                for (kind, plural, name) in
-                    [("Gateway", "gateways", "istiod-gateway"), ("VirtualService", "virtualservices", "istiod-vs")]
-                {
+            Proof::TagFollowed(wish) => {
+                evidence.extend(tag::followed(context, wish).await?);
+            }
+            Proof::IstiodExposed(revision) => {
+                for (kind, plural, name) in [
+                    ("Gateway", "gateways", "istiod-gateway"),
+                    ("VirtualService", "virtualservices", &exposed(revision)),
+                ] {
                     let path = format!("/apis/networking.istio.io/v1/namespaces/{istio}/{plural}/{name}");
                     let object = raw(&cluster.client, &path)
                         .await
@@ -196,10 +211,11 @@ impl Proof {
                     found,
                 );
             }
-            Proof::RemoteProfile => {
+            Proof::RemoteProfile(revision) => {
+                let name = revision.istiod();
                 let address = context.discovery_address()?;
                 context
-                    .wait(format!("{address} behind Service istiod"), context.budgets.converge())
+                    .wait(format!("{address} behind Service {name}"), context.budgets.converge())
                     .until(|| async {
                         match istiod_addresses(cluster).await {
                             Ok(found) if found.contains(&address) => Look::Yes(()),
@@ -208,7 +224,7 @@ impl Proof {
                         }
                     })
                     .await?;
-                evidence.saw(cluster.object("Service", &format!("{istio}/istiod")), "EndpointSlice addresses", address);
+                evidence.saw(cluster.object("Service", &format!("{istio}/{name}")), "EndpointSlice addresses", address);
             }
             Proof::RemoteSynced => {
                 let name = &context.remote().name;

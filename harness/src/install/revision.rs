@@ -1,31 +1,73 @@
-//! A second control plane beside the first, by revision: Istio's canary upgrade of a primary-remote mesh.
+//! A control plane by revision: the one that is installed, where the scenario names it so, or a second one beside it, as in
+//! Istio's canary upgrade.
 //!
 //! What that takes in such a mesh stands in no page of Istio's; it is put together from the page on canary upgrades, the
 //! release's `samples/multicluster/expose-istiod-rev.yaml.tmpl`, and its charts: the remote profile of a revision makes
 //! Service `istiod-<revision>`, by which proxies of that revision ask for their istiod through the gateway.
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use kube::api::{ListParams, PostParams};
-use serde_json::{Value, json};
+use kube::api::ListParams;
 
-use super::action::{IstioFiles, install_gateway, istio_namespace, istioctl_of, primary_args, remote_args, with};
+use super::action::{
+    IstioFiles, install_gateway, istio_namespace, istioctl_of, primary_args, remote_args, set_namespace, with,
+};
 use super::distribution::Distribution;
 use super::proof::{deployment_ready, sync_status};
 use super::step::StepError;
 use crate::check::Evidence;
 use crate::context::Context;
-use crate::lab::cluster::{ClusterError, FIELD_MANAGER};
 use crate::lab::images::further;
 use crate::lab::revision::LABEL;
 use crate::lab::{Cluster, Revision};
 use crate::role::Role;
-use crate::scenario::{IstiodWish, Scenario, TagWish};
+use crate::scenario::{IstioNamespace, IstiodWish, Scenario};
 use crate::wait::Look;
 
-/// The release's file that exposes the istiod of a revision, and how it calls the revision.
-const EXPOSE: (&str, &str) = ("samples/multicluster/expose-istiod-rev.yaml.tmpl", "{{.Revision}}");
+/// The release's file that exposes istiod, and the one for the istiod of a named revision.
+const EXPOSE: &str = "samples/multicluster/expose-istiod.yaml";
+const EXPOSE_REVISION: &str = "samples/multicluster/expose-istiod-rev.yaml.tmpl";
+
+/// How they call the revision, and the namespace of Istio.
+const REVISION: &str = "{{.Revision}}";
+const RELEASED_NAMESPACE: &str = ".istio-system.svc";
+
+/// The command by which a person exposes the istiod of a revision, in the cluster that this flag of kubectl names.
+pub fn expose_command(cluster: &str, istio: &IstioNamespace, revision: &Revision) -> String {
+    let apply = format!("kubectl apply {cluster} -n {istio} -f");
+    let (file, edits) = exposing(istio, revision);
+    let edits: Vec<String> = edits.iter().map(|(from, to)| format!("-e 's/{from}/{to}/'")).collect();
+    if edits.is_empty() { format!("{apply} {file}") } else { format!("sed {} {file} | {apply} -", edits.join(" ")) }
+}
+
+/// The release's file that exposes the istiod of a revision, and what is written in it in the place of what.
+fn exposing(istio: &IstioNamespace, revision: &Revision) -> (&'static str, Vec<(&'static str, String)>) {
+    let mut edits = Vec::new();
+    if !revision.is_default() {
+        edits.push((REVISION, revision.to_string()));
+    }
+    if !istio.is_default() {
+        edits.push((RELEASED_NAMESPACE, format!(".{istio}.svc")));
+    }
+    (if revision.is_default() { EXPOSE } else { EXPOSE_REVISION }, edits)
+}
+
+/// Exposes the istiod of a revision by the file of a release.
+///
+/// # Errors
+/// [`StepError`] where that file cannot be read or applied.
+pub(super) async fn expose(
+    primary: &Cluster,
+    distribution: &Distribution,
+    revision: &Revision,
+) -> Result<(), StepError> {
+    let (file, edits) = exposing(&primary.istio_namespace, revision);
+    let mut manifest = std::fs::read_to_string(distribution.release.join(file))?;
+    for (from, to) in edits {
+        manifest = manifest.replace(from, &to);
+    }
+    Ok(primary.apply(&manifest, &primary.istio_namespace).await.map(|_| ())?)
+}
 
 /// The VirtualService that leads to the istiod of a revision, as the release's files call it.
 pub fn exposed(revision: &Revision) -> String {
@@ -35,13 +77,13 @@ pub fn exposed(revision: &Revision) -> String {
 /// The commands of [`install`], as a person would type them.
 pub fn install_commands(scenario: &Scenario, wish: &IstiodWish) -> Vec<String> {
     let (istio, revision) = (scenario.istio_namespace_of(Role::Primary), &wish.revision);
-    let (file, name) = EXPOSE;
+    let exposed = expose_command("--context=\"${CTX_CLUSTER1}\"", istio, &Revision::named(revision));
     vec![
         format!(
             "istioctl-{} install --context=\"${{CTX_CLUSTER1}}\" -f cluster1.yaml --revision {revision}",
             wish.istio
         ),
-        format!("sed 's/{name}/{revision}/' {file} | kubectl apply --context=\"${{CTX_CLUSTER1}}\" -n {istio} -f -"),
+        exposed,
         format!(
             "istioctl-{} install --context=\"${{CTX_CLUSTER2}}\" -f cluster2.yaml --revision {revision}",
             wish.istio
@@ -63,14 +105,12 @@ pub async fn install(context: &Context, wish: &IstiodWish) -> Result<Evidence, S
     }
     let files = IstioFiles::of(context.scenario());
     let of = |role| istioctl_of(&distribution, context, role, "install").arg("-y");
-    let revision = ["--revision", &wish.revision];
-    of(Role::Primary).args(primary_args(context, &files, &distribution)?).args(revision).run().await?;
-    let manifest = std::fs::read_to_string(distribution.release.join(EXPOSE.0))?.replace(EXPOSE.1, &wish.revision);
+    let revision = Revision::named(&wish.revision);
+    of(Role::Primary).args(primary_args(context, &files, &distribution, &revision)?).run().await?;
     let (primary, remote) = (context.primary(), context.remote());
-    let istio = &primary.istio_namespace;
-    primary.apply(&manifest.replace(".istio-system.svc", &format!(".{istio}.svc")), istio).await?;
-    of(Role::Remote).args(remote_args(context, &files, &distribution)?).args(revision).run().await?;
-    proved(context, &Revision::named(&wish.revision), primary, remote).await
+    expose(primary, &distribution, &revision).await?;
+    of(Role::Remote).args(remote_args(context, &files, &distribution, &revision)?).run().await?;
+    proved(context, &revision, primary, remote).await
 }
 
 /// It is ready, has synced the remote cluster, and has written its CA into the webhooks of its revision there.
@@ -123,81 +163,18 @@ fn has_ca(configuration: &MutatingWebhookConfiguration) -> bool {
     webhooks.all(|webhook| webhook.client_config.ca_bundle.as_ref().is_some_and(|ca| !ca.0.is_empty()))
 }
 
-/// The command of [`tag`].
-pub fn tag_commands(wish: &TagWish) -> Vec<String> {
-    let TagWish { cluster, name, revision } = wish;
-    vec![format!(
-        "istioctl tag set {name} --context=\"${{{}}}\" --revision {revision} --overwrite",
-        cluster.context_variable()
-    )]
-}
-
-/// Sets a revision tag, by the istioctl of that revision's version, and waits until pods get proxies by it: the API server
-/// takes up a change of webhooks a moment later, and who is rolled out before that gets the old revision's proxy (seen with
-/// 1.31.1 and 1.29.2; the pod then asks for an istiod that is uninstalled).
-///
-/// # Errors
-/// [`StepError`] with what istioctl says, or with the revision by which a pod gets its proxy instead.
-pub async fn tag(context: &Context, wish: &TagWish, istio: &str) -> Result<Evidence, StepError> {
-    let cluster = context.cluster(wish.cluster);
-    let set = istioctl_of(&Distribution::of(context, istio)?, context, wish.cluster, "tag")
-        .args(["set", &wish.name, "--revision", &wish.revision, "--overwrite", "-y"])
-        .args(istio_namespace(&cluster.istio_namespace));
-    let said = set.run().await?.stdout;
-    let mut evidence = Evidence::new();
-    evidence.saw(format!("istioctl tag set in {}", cluster.name), "it says", said.trim());
-    let wait = context
-        .wait(format!("pods of {} to get proxies by tag {}", cluster.name, wish.name), context.budgets.converge());
-    let followed = wait.until(|| async {
-        match injected_by(cluster, &wish.name).await {
-            Ok(Some(revision)) if revision == wish.revision => Look::Yes(revision),
-            Ok(Some(revision)) => Look::NotYet(format!("a pod gets the proxy of revision {revision}")),
-            Ok(None) => Look::NotYet("a pod gets no proxy".to_string()),
-            Err(error) => Look::unable(error),
-        }
-    });
-    let revision = followed.await?;
-    evidence.saw(
-        format!("{} dry run of a pod with {LABEL}={}", cluster.name, wish.name),
-        "revision of its proxy",
-        revision,
-    );
-    Ok(evidence)
-}
-
-/// The revision by which a pod with this tag gets its proxy; none if it gets none. The pod is not made.
-async fn injected_by(cluster: &Cluster, tag: &str) -> Result<Option<String>, ClusterError> {
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": "dry-run", "labels": {LABEL: tag}},
-        "spec": {"containers": [{"name": "app", "image": "none"}]}
-    }))
-    .expect("it is a pod");
-    let params = PostParams { dry_run: true, field_manager: Some(FIELD_MANAGER.to_string()) };
-    let made = cluster.api::<Pod>("default").create(&params, &pod).await;
-    Ok(revision_of(&made.map_err(cluster.refused(format!("try a pod with tag {tag}")))?))
-}
-
-/// The revision whose injection webhook gave this pod its proxy; none if it has none.
-pub fn revision_of(pod: &Pod) -> Option<String> {
-    let status = pod.annotations().get("sidecar.istio.io/status")?;
-    let status: Value = serde_json::from_str(status).ok()?;
-    status["revision"].as_str().map(str::to_string)
-}
-
 /// The command of [`gateway`].
 pub fn gateway_commands(scenario: &Scenario, revision: &Revision) -> Vec<String> {
     let words = gateway_words(&scenario.network, revision).join(" ");
-    vec![format!(
+    let install = format!(
         "samples/multicluster/gen-eastwest-gateway.sh {words} | istioctl --context=\"${{CTX_CLUSTER1}}\" install -y -f -"
-    )]
+    );
+    vec![with(install, &set_namespace(scenario.istio_namespace_of(Role::Primary)))]
 }
 
-fn gateway_words(network: &str, revision: &Revision) -> Vec<String> {
-    let mut words = vec!["--network".to_string(), network.to_string()];
-    if !revision.is_default() {
-        words.extend(["--revision".to_string(), revision.to_string()]);
-    }
-    words
+/// What the release's script for the gateway is told.
+pub(super) fn gateway_words(network: &str, revision: &Revision) -> Vec<String> {
+    [vec!["--network".to_string(), network.to_string()], revision.words()].concat()
 }
 
 /// Has the east-west gateway served by another revision, in its version: it is upgraded in place.
@@ -206,7 +183,6 @@ fn gateway_words(network: &str, revision: &Revision) -> Vec<String> {
 /// [`StepError`] with the command that failed.
 pub async fn gateway(context: &Context, revision: &Revision, istio: &str) -> Result<Evidence, StepError> {
     let words = gateway_words(&context.scenario().network, revision);
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     install_gateway(context, &Distribution::of(context, istio)?, &words).await?;
     let mut evidence = Evidence::new();
     let primary = context.primary();

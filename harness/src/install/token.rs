@@ -62,7 +62,7 @@ async fn each_istiod_on_token(
     token: &str,
 ) -> Result<Look<BTreeMap<String, Csr>>, ProbeError> {
     let primary = context.primary();
-    let mut pods = primary.pods(&primary.istio_namespace, "app=istiod").await?;
+    let mut pods = primary.pods(&primary.istio_namespace, &primary.revision.selector()).await?;
     pods.retain(|pod| pod_ready(pod) == Look::Yes(()));
     if pods.is_empty() {
         return Ok(Look::NotYet("no istiod is ready".to_string()));
@@ -72,7 +72,7 @@ async fn each_istiod_on_token(
         let name = format!("pod {}/{}", primary.istio_namespace, pod.name_any());
         let address = pod.status.as_ref().and_then(|status| status.pod_ip.clone()).unwrap_or_default();
         let probe = Probe::beside(primary, &pod, &context.budgets).await?;
-        let (istiod, remote) = (primary.istio_namespace.istiod(), &context.remote().name);
+        let (istiod, remote) = (primary.istiod(), &context.remote().name);
         let asked = probe.csr_with(&format!("{address}:15012"), &istiod, root, remote, token).await?;
         match any_answer(asked) {
             Look::Yes(answer) => answers.insert(name, answer),

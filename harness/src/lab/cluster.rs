@@ -192,7 +192,12 @@ impl Cluster {
 
     /// The name by which proxies know the istiod that is judged: `istiod.istio-system.svc`.
     pub fn istiod(&self) -> String {
-        format!("{}.{}.svc", self.revision.istiod(), self.istio_namespace)
+        self.istio_namespace.istiod(&self.revision)
+    }
+
+    /// The webhooks of the revision that is judged, which inject sidecars.
+    pub fn injector(&self) -> String {
+        self.istio_namespace.injector(&self.revision)
     }
 
     /// Whether an object with this label of a revision is for another control plane to write: in a lab for one that is

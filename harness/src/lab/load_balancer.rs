@@ -3,6 +3,8 @@
 //! An address from the upper half of the lab's network is added to a node, and written to the Service's status;
 //! kube-proxy does the rest.
 
+use std::net::Ipv4Addr;
+
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
@@ -10,6 +12,7 @@ use serde_json::json;
 
 use super::cluster::{Cluster, ClusterError, FIELD_MANAGER};
 use super::engine::{Engine, EngineError};
+use crate::scenario::Scenario;
 use crate::topology::NetworkPlan;
 use crate::wait::{Look, Timeout, Wait};
 
@@ -30,9 +33,11 @@ pub enum LoadBalancerError {
     NoNode(String),
 }
 
-/// The address of the `index`-th gateway of the lab.
-pub fn address(network: &NetworkPlan, index: usize) -> std::net::Ipv4Addr {
-    network.gateways.hosts().nth(index).expect("the upper half of a /24 holds 126 gateways")
+/// The address of the east-west gateway: the one that the scenario asks for, for which the network was chosen, else the first
+/// of those for gateways.
+pub fn address(network: &NetworkPlan, scenario: &Scenario) -> Ipv4Addr {
+    let first = || network.gateways.hosts().next().expect("the upper half of a /24 holds 126 gateways");
+    scenario.gateway.address.unwrap_or_else(first)
 }
 
 /// Waits for the Service, puts the address on a node and into the Service's status.
@@ -44,7 +49,7 @@ pub async fn assign(
     cluster: &Cluster,
     namespace: &str,
     service: &str,
-    address: std::net::Ipv4Addr,
+    address: Ipv4Addr,
     wait: &Wait,
 ) -> Result<(), LoadBalancerError> {
     let services: Api<Service> = cluster.api(namespace);

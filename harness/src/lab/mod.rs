@@ -9,6 +9,7 @@ pub mod forward;
 pub mod health;
 pub mod host;
 pub mod images;
+pub mod injection;
 pub mod kind;
 pub mod load_balancer;
 pub mod network;
@@ -140,7 +141,8 @@ impl Lab {
     pub fn add(&self, cluster: Cluster) {
         for (pair, clusters) in self.file.scenario.pairs().iter().zip(&self.pairs) {
             if cluster.role == Role::Primary || pair.clusters.member(Role::Remote) == cluster.member {
-                clusters.add(Cluster { sample: pair.sample_namespace(), ..cluster.clone() });
+                let (sample, revision) = (pair.sample_namespace(), pair.install.revision());
+                clusters.add(Cluster { sample, revision, ..cluster.clone() });
             }
         }
     }
@@ -170,7 +172,7 @@ impl Lab {
     /// # Errors
     /// [`NotOfLab`] where the user brought the clusters: then their platform gives one.
     pub fn gateway_address(&self) -> Result<Ipv4Addr, NotOfLab> {
-        Ok(load_balancer::address(&self.file.topology()?.network, 0))
+        Ok(load_balancer::address(&self.file.topology()?.network, &self.file.scenario))
     }
 
     /// Addresses of the pods of the cluster with this role.

@@ -8,6 +8,9 @@ const USUAL: &str = "default";
 /// The label by which Istio marks what belongs to a revision.
 pub const LABEL: &str = "istio.io/rev";
 
+/// The label by which Istio marks what belongs to a revision tag.
+pub const TAG: &str = "istio.io/tag";
+
 /// The revision of a control plane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Revision(String);
@@ -54,8 +57,23 @@ impl Revision {
         format!("app=istiod,{LABEL}={self}")
     }
 
+    /// What names it to istioctl and to scripts of the release, where it has to be named.
+    pub fn words(&self) -> Vec<String> {
+        if self.is_default() { Vec::new() } else { vec!["--revision".to_string(), self.0.clone()] }
+    }
+
+    /// The label by which a pod asks for a proxy of it.
+    pub fn asked_by_pods(&self) -> (&'static str, &str) {
+        if self.is_default() { ("sidecar.istio.io/inject", "true") } else { (LABEL, &self.0) }
+    }
+
+    /// What it adds to names that its charts make.
+    pub fn suffix(&self) -> String {
+        if self.is_default() { String::new() } else { format!("-{self}") }
+    }
+
     fn suffixed(&self, name: &str) -> String {
-        if self.is_default() { name.to_string() } else { format!("{name}-{self}") }
+        format!("{name}{}", self.suffix())
     }
 }
 

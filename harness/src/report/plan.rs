@@ -75,9 +75,13 @@ fn lab(scenario: &Scenario, topology: &Topology) -> String {
         (!scenario.description.is_empty()).then(|| format!("shows    {}", text::one_line(&scenario.description))),
     );
     lines.extend((!threads.is_empty()).then(|| format!("threads  {}", threads.join(", "))));
-    let several = [("istiod", scenario.istiod), ("gateway", scenario.gateway)];
-    let several = several.into_iter().filter(|(_, wanted)| wanted.replicas > 1);
-    lines.extend(several.map(|(what, wanted)| format!("{what:<7}  {} replicas", wanted.replicas)));
+    let several = [("istiod", scenario.istiod.replicas), ("gateway", scenario.gateway.replicas)];
+    let several = several.into_iter().filter(|(_, replicas)| *replicas > 1);
+    lines.extend(several.map(|(what, replicas)| format!("{what:<7}  {replicas} replicas")));
+    lines.extend(scenario.gateway.address.map(|address| format!("gateway  at {address}")));
+    let revision = scenario.install.revision();
+    let tag = scenario.install.tag.iter().map(|tag| format!(", by tag {tag}")).collect::<String>();
+    lines.extend((!revision.is_default()).then(|| format!("istiod   of revision {revision}{tag}")));
     lines.join("\n")
 }
 

@@ -13,12 +13,13 @@ use crate::role::Role;
 use crate::scenario::Scenario;
 
 /// Names that a catalogue may use.
-pub const VARIABLES: [&str; 15] = [
+pub const VARIABLES: [&str; 16] = [
     "CLUSTER1",
     "CLUSTER2",
     "NETWORK",
     "ISTIO_NAMESPACE",
     "SUFFIX",
+    "REVISION_SUFFIX",
     "NODE1",
     "NODE2",
     "GATEWAY",
@@ -32,7 +33,7 @@ pub const VARIABLES: [&str; 15] = [
 ];
 
 /// Those of them that a scenario alone tells.
-pub const PLANNED: [&str; 5] = ["CLUSTER1", "CLUSTER2", "NETWORK", "ISTIO_NAMESPACE", "SUFFIX"];
+pub const PLANNED: [&str; 6] = ["CLUSTER1", "CLUSTER2", "NETWORK", "ISTIO_NAMESPACE", "SUFFIX", "REVISION_SUFFIX"];
 
 /// Each name with what it stands for.
 #[derive(Debug, Clone, Default)]
@@ -40,7 +41,7 @@ pub struct Names(BTreeMap<&'static str, String>);
 
 impl Names {
     /// Of this lab, as it is now: names of the clusters, their network, the namespace of Istio and what that adds to
-    /// the names of its webhooks; addresses of their control-plane nodes, of the gateway, of a pod of istiod, of one of echo
+    /// the names of its webhooks, what the revision of the install adds to names; addresses of their control-plane nodes, of the gateway, of a pod of istiod, of one of echo
     /// in the primary and of that of the StatefulSet in the remote; subnets of their pods; the root of the mesh, and another
     /// root (that of the remote cluster's API server), in base64.
     ///
@@ -73,7 +74,7 @@ impl Names {
         Ok(names)
     }
 
-    /// What a scenario alone tells: the clusters, their network and where Istio is.
+    /// What a scenario alone tells: the clusters, their network, where Istio is, and of which revision.
     pub fn planned(scenario: &Scenario) -> Names {
         let name = |role: Role| scenario.clusters[&role].name.clone();
         let istio = scenario.istio_namespace_of(Role::Primary);
@@ -83,6 +84,7 @@ impl Names {
             ("NETWORK", scenario.network.clone()),
             ("ISTIO_NAMESPACE", istio.to_string()),
             ("SUFFIX", istio.suffix()),
+            ("REVISION_SUFFIX", scenario.install.revision().suffix()),
         ];
         Names(values.into())
     }

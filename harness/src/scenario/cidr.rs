@@ -78,7 +78,8 @@ pub fn check(text: &str, purpose: Purpose) -> Result<Ipv4Net, (String, String)> 
     Ok(net)
 }
 
-fn is_private(net: Ipv4Net) -> bool {
+/// Whether it lies in a space that nobody routes.
+pub(super) fn is_private(net: Ipv4Net) -> bool {
     ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]
         .iter()
         .any(|space| space.parse::<Ipv4Net>().is_ok_and(|space| space.contains(&net)))

@@ -4,6 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::TagWish;
+use crate::lab::Revision;
+use crate::lab::revision::LABEL;
 use crate::role::Role;
 
 /// Where the install does otherwise than the guide.
@@ -16,6 +19,15 @@ pub struct InstallWish {
     /// Who made istiod's CA.
     #[serde(skip_serializing_if = "Ca::is_default")]
     pub ca: Ca,
+    /// The revision by which the control plane is installed; `default`, which shows in no name, if nothing is said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub revision: Option<String>,
+    /// A revision tag that stands for it in both clusters, by which the sample's namespaces ask for proxies; `default` is what
+    /// `istio-injection=enabled` goes by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub tag: Option<String>,
     /// Steps of the guide that are left out; the timeline may carry them out later.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<String>,
@@ -28,6 +40,32 @@ impl InstallWish {
     /// Whether the guide is followed as it is.
     pub fn is_default(&self) -> bool {
         *self == InstallWish::default()
+    }
+
+    /// The revision of the control plane.
+    pub fn revision(&self) -> Revision {
+        self.revision.as_deref().map(Revision::named).unwrap_or_default()
+    }
+
+    /// Steps that it adds to those of the guide.
+    pub fn own_steps(&self) -> Vec<&'static str> {
+        let by_ca = (self.ca == Ca::PluggedIn).then_some("plug-in-ca");
+        let by_tag = self.tag.iter().flat_map(|_| ["tag-primary", "tag-remote"]);
+        by_ca.into_iter().chain(by_tag).collect()
+    }
+
+    /// The tag as it is set in a cluster, if there is one.
+    pub fn tag_in(&self, cluster: Role) -> Option<TagWish> {
+        let (name, revision) = (self.tag.clone()?, self.revision().name().to_string());
+        Some(TagWish { cluster, name, revision })
+    }
+
+    /// The label by which a namespace asks for proxies of it.
+    pub fn injection_label(&self) -> (&'static str, String) {
+        match self.tag.as_deref().or(self.revision.as_deref()).map(Revision::named) {
+            Some(named) if !named.is_default() => (LABEL, named.name().to_string()),
+            _ => ("istio-injection", "enabled".to_string()),
+        }
     }
 }
 
@@ -117,5 +155,28 @@ impl ManifestWish {
             namespace => format!("{namespace}/{}", text("/metadata/name")),
         };
         format!("{} {name}", text("/kind"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::InstallWish;
+
+    #[rstest]
+    #[case::the_guides_own(None, None, "istio-injection=enabled")]
+    #[case::by_revision(Some("canary"), None, "istio.io/rev=canary")]
+    #[case::by_tag(Some("canary"), Some("prod"), "istio.io/rev=prod")]
+    #[case::by_the_tag_of_those_that_name_none(Some("canary"), Some("default"), "istio-injection=enabled")]
+    fn namespaces_ask_by_the_most_stable_name(
+        #[case] revision: Option<&str>,
+        #[case] tag: Option<&str>,
+        #[case] label: &str,
+    ) {
+        let own = |name: Option<&str>| name.map(str::to_string);
+        let install = InstallWish { revision: own(revision), tag: own(tag), ..InstallWish::default() };
+        let (name, value) = install.injection_label();
+        assert_eq!(format!("{name}={value}"), label);
     }
 }

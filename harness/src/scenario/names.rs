@@ -1,5 +1,7 @@
 //! The rules for names that end up in Docker, Kubernetes and Istio.
 
+use crate::lab::Revision;
+
 /// Long enough for people, short enough that a node's name stays a DNS label: lab, cluster and `-control-plane`.
 const LONGEST: usize = 20;
 
@@ -19,7 +21,15 @@ pub(super) fn check_round_name(name: &str) -> Result<(), (String, String)> {
 }
 
 /// Why a text is no name for a revision of Istio: names of Services end with it, so it may begin with a digit.
-pub(super) fn check_revision(name: &str) -> Result<(), (String, String)> {
+pub fn check_revision(name: &str) -> Result<(), (String, String)> {
+    if name == Revision::default().name() {
+        let message = "`default` is the revision where none is named";
+        return Err((message.to_string(), "another name, such as `canary`; or leave it out".to_string()));
+    }
+    // istioctl reads it as YAML.
+    if NO_TEXTS.contains(&name) || name.parse::<f64>().is_ok() {
+        return Err((format!("`{name}` is no text in YAML"), "a name such as `canary` or `1-31-1`".to_string()));
+    }
     let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     let fits = !name.is_empty() && name.len() <= LONGEST && name.chars().all(inner);
     if fits && !name.starts_with('-') && !name.ends_with('-') {
@@ -30,7 +40,10 @@ pub(super) fn check_revision(name: &str) -> Result<(), (String, String)> {
 }
 
 /// Why a text is no name for a revision tag.
-pub(super) fn check_tag(name: &str) -> Result<(), (String, String)> {
+pub fn check_tag(name: &str) -> Result<(), (String, String)> {
+    if NO_TEXTS.contains(&name) {
+        return Err((format!("`{name}` is no text in YAML"), "a name such as `prod`".to_string()));
+    }
     label(name, "a tag", LONGEST, "default")
 }
 

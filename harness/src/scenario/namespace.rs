@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names;
+use crate::lab::Revision;
 
 /// The namespace that Istio has where nobody says otherwise.
 const USUAL: &str = "istio-system";
@@ -42,14 +43,14 @@ impl IstioNamespace {
         if self.is_default() { String::new() } else { format!("-{self}") }
     }
 
-    /// The webhooks that inject sidecars.
-    pub fn injector(&self) -> String {
-        format!("istio-sidecar-injector{}", self.suffix())
+    /// The webhooks that inject sidecars of this revision.
+    pub fn injector(&self, revision: &Revision) -> String {
+        format!("{}{}", revision.injector(), self.suffix())
     }
 
-    /// The role of the account by which istiod reads, and writes, in a remote cluster.
-    pub fn reader_role(&self) -> String {
-        format!("istio-reader-clusterrole-{self}")
+    /// The role of the account by which istiod of this revision reads, and writes, in a remote cluster.
+    pub fn reader_role(&self, revision: &Revision) -> String {
+        format!("istio-reader-clusterrole{}-{self}", revision.suffix())
     }
 
     /// That account, as API servers write it down.
@@ -57,9 +58,9 @@ impl IstioNamespace {
         format!("system:serviceaccount:{self}:istio-reader-service-account")
     }
 
-    /// The name by which proxies and webhooks call istiod, and which stands in its certificate.
-    pub fn istiod(&self) -> String {
-        format!("istiod.{self}.svc")
+    /// The name by which proxies and webhooks call istiod of this revision, and which stands in its certificate.
+    pub fn istiod(&self, revision: &Revision) -> String {
+        format!("{}.{self}.svc", revision.istiod())
     }
 }
 
@@ -82,13 +83,21 @@ mod tests {
     use rstest::rstest;
 
     use super::IstioNamespace;
+    use crate::lab::Revision;
 
     #[rstest]
-    #[case::the_usual_one("istio-system", "istio-sidecar-injector", "istio-reader-clusterrole-istio-system")]
-    #[case::another("mesh", "istio-sidecar-injector-mesh", "istio-reader-clusterrole-mesh")]
-    fn only_the_plain_injector_has_no_suffix(#[case] name: &str, #[case] injector: &str, #[case] role: &str) {
-        let namespace = IstioNamespace::named(name).expect("a name");
-        assert_eq!((namespace.injector().as_str(), namespace.reader_role().as_str()), (injector, role));
+    #[case::the_usual_one("istio-system", "default", "istio-sidecar-injector", "istiod.istio-system.svc")]
+    #[case::another("mesh", "default", "istio-sidecar-injector-mesh", "istiod.mesh.svc")]
+    #[case::of_a_revision("istio-system", "canary", "istio-sidecar-injector-canary", "istiod-canary.istio-system.svc")]
+    #[case::of_both("mesh", "canary", "istio-sidecar-injector-canary-mesh", "istiod-canary.mesh.svc")]
+    fn only_what_is_usual_shows_in_no_name(
+        #[case] name: &str,
+        #[case] revision: &str,
+        #[case] injector: &str,
+        #[case] istiod: &str,
+    ) {
+        let (namespace, revision) = (IstioNamespace::named(name).expect("a name"), Revision::named(revision));
+        assert_eq!((namespace.injector(&revision), namespace.istiod(&revision)), (injector.into(), istiod.into()));
     }
 
     #[rstest]

@@ -13,12 +13,14 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 use marked_yaml::types::MarkedMappingNode;
 
+use super::gateway::check_address;
 use super::schema::FORM;
 use super::tree::Tree;
-use super::{ImageSource, IstioNamespace, Replicas, Scenario, Thread, names};
+use super::{GatewayWish, ImageSource, IstioNamespace, Replicas, Scenario, Thread, names};
 use crate::plan::CaseOutline;
 use crate::problem::Problems;
 use crate::sabotage::Sabotage;
+use crate::topology::NetworkPlan;
 use crate::versions::{Component, Versions};
 
 const FIELDS: [&str; 21] = [
@@ -45,6 +47,7 @@ const FIELDS: [&str; 21] = [
     "expect",
 ];
 const REPLICA_FIELDS: [&str; 1] = ["replicas"];
+const GATEWAY_FIELDS: [&str; 2] = ["replicas", "address"];
 
 /// Why a value cannot stand, and what to write instead.
 type Refusal = (String, String);
@@ -137,7 +140,7 @@ impl Reader<'_> {
             self.clusters(&clusters);
         }
         self.scenario.istiod = self.replicas(root, "istiod");
-        self.scenario.gateway = self.replicas(root, "gateway");
+        self.gateway(root);
         if let Some(install) = self.mapping("", root, "install") {
             self.install(&install);
         }
@@ -170,6 +173,26 @@ impl Reader<'_> {
         let Some(group) = self.mapping("", root, of) else { return Replicas::default() };
         self.fields(of, &group, &REPLICA_FIELDS);
         Replicas { replicas: self.count(of, &group, "replicas").unwrap_or(1) }
+    }
+
+    fn gateway(&mut self, root: &MarkedMappingNode) {
+        let Some(group) = self.mapping("", root, "gateway") else { return };
+        self.fields("gateway", &group, &GATEWAY_FIELDS);
+        let replicas = self.count("gateway", &group, "replicas").unwrap_or(1);
+        let subnets = self.subnets.clone();
+        let address = self.read("gateway", &group, "address", |text| {
+            let address = check_address(text)?;
+            let network = NetworkPlan::around(address);
+            match subnets.iter().find(|(_, net)| net.contains(&network) || network.contains(net)) {
+                None => Ok(address),
+                Some((path, net)) => {
+                    let message =
+                        format!("the lab's network around `{text}`, {network}, overlaps {path}, which is `{net}`");
+                    Err((message, "an address outside of it, or another subnet there; or leave it out".to_string()))
+                }
+            }
+        });
+        self.scenario.gateway = GatewayWish { replicas, address };
     }
 
     fn count(&mut self, path: &str, node: &MarkedMappingNode, key: &str) -> Option<u32> {

@@ -1,7 +1,7 @@
 //! The parts of a timeline by which a control plane is upgraded: another one by revision, a tag that is set to it, and the
 //! traffic that goes on meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ impl TrafficWish {
 impl Scenario {
     /// The control planes after so many moments of the timeline: version of Istio by revision, the guide's own among them.
     pub fn control_planes(&self, moments: usize) -> BTreeMap<String, String> {
-        let mut all = BTreeMap::from([(Revision::default().name().to_string(), self.istio.clone())]);
+        let mut all = BTreeMap::from([(self.install.revision().name().to_string(), self.istio.clone())]);
         for moment in self.timeline.iter().take(moments) {
             match moment {
                 Moment::Istiod(wish) => {
@@ -63,6 +63,16 @@ impl Scenario {
             }
         }
         all
+    }
+
+    /// Names of the revision tags that the install and the timeline set in a cluster, but for the one that every install makes.
+    pub fn tags_in(&self, cluster: Role) -> BTreeSet<String> {
+        let by_timeline = self.timeline.iter().filter_map(|moment| match moment {
+            Moment::Tag(wish) if wish.cluster == cluster => Some(&wish.name),
+            _ => None,
+        });
+        let usual = Revision::default();
+        self.install.tag.iter().chain(by_timeline).filter(|tag| *tag != usual.name()).cloned().collect()
     }
 
     /// Whether there is steady traffic after so many moments of the timeline.
@@ -102,7 +112,8 @@ impl Scenario {
 mod tests {
     use rstest::{fixture, rstest};
 
-    use super::{IstiodWish, TrafficWish};
+    use super::{IstiodWish, TagWish, TrafficWish};
+    use crate::role::Role;
     use crate::scenario::{Moment, Scenario};
     use crate::versions::Versions;
 
@@ -141,6 +152,17 @@ mod tests {
     #[rstest]
     fn only_another_version_has_to_be_brought(upgrade: Scenario) {
         assert_eq!(upgrade.further_istio(), ["1.31.1"]);
+    }
+
+    #[rstest]
+    fn tags_are_those_of_install_and_timeline_that_no_install_makes(mut upgrade: Scenario) {
+        upgrade.install.tag = Some("prod".to_string());
+        for name in ["default", "next", "next"] {
+            let (name, revision) = (name.to_string(), "again".to_string());
+            upgrade.timeline.push(Moment::Tag(TagWish { cluster: Role::Remote, name, revision }));
+        }
+        let tags = Role::ALL.map(|role| Vec::from_iter(upgrade.tags_in(role)));
+        assert_eq!(tags, [vec!["prod"], vec!["next", "prod"]]);
     }
 
     #[rstest]

@@ -63,6 +63,50 @@ fn the_guides_own_mesh_needs_no_act() {
     assert!(other.is_empty(), "{other:#?}");
 }
 
+/// A capture of a healthy lab of `suites/scenarios/revision-and-tag.yaml`.
+fn of_a_revision() -> Bundle {
+    bundle::read(&guide().with_file_name("revision")).expect("a bundle")
+}
+
+#[test]
+fn a_mesh_that_was_installed_by_revision_is_installed_so_again_and_needs_no_act() {
+    let rebuilt = rebuilt(&of_a_revision());
+    assert_eq!(rebuilt.scenario.timeline, Vec::new());
+    let install = &rebuilt.scenario.install;
+    assert_eq!((install.revision.as_deref(), install.tag.as_deref()), (Some("canary"), Some("prod")));
+    assert_eq!(rebuilt.scenario.clusters[&Role::Primary].overlay, None);
+    let other: Vec<_> = rebuilt.not_rebuilt.iter().filter(|row| !row.what.contains("proxies")).collect();
+    assert!(other.is_empty(), "{other:#?}");
+}
+
+/// By the names that the revision gives.
+#[rstest]
+#[case::not_exposed("primary/exposure.yaml", "VirtualService", "istiod-vs-canary")]
+#[case::no_service("remote/services.yaml", "Service", "istiod-canary")]
+#[case::no_injector("remote/webhooks.yaml", "MutatingWebhookConfiguration", "istio-sidecar-injector-canary")]
+#[case::no_role("remote/reader-role.yaml", "ClusterRole", "istio-reader-clusterrole-canary-istio-system")]
+fn what_is_missing_of_a_revision_is_deleted_on_the_lab(#[case] file: &str, #[case] kind: &str, #[case] name: &str) {
+    let mut bundle = of_a_revision();
+    document(&mut bundle, file, kind, name);
+    drop(&mut bundle, file, kind, name);
+    let acts = acts(&bundle);
+    assert_eq!(acts.len(), 1, "{acts:#?}");
+    assert_eq!(
+        (&acts[0]["delete"]["object"]["kind"], &acts[0]["delete"]["object"]["name"]),
+        (&json!(kind), &json!(name))
+    );
+}
+
+#[test]
+fn a_revision_that_no_lab_can_have_is_said() {
+    let mut bundle = of_a_revision();
+    bundle.index.revision = "a-revision-of-many-letters".to_string();
+    let rebuilt = rebuilt(&bundle);
+    assert_eq!((rebuilt.scenario.install.revision, rebuilt.scenario.install.tag), (None, None));
+    let what = "not rebuilt: revision a-revision-of-many-letters";
+    assert!(rebuilt.not_rebuilt.iter().any(|row| row.what == what), "{:#?}", rebuilt.not_rebuilt);
+}
+
 /// Each defect by how it shows in a bundle, with words of the one act that makes it.
 #[rstest]
 #[case::annotation_missing(|bundle: &mut Bundle| {

@@ -1,10 +1,11 @@
 //! The install as a plan: the guide's own commands, in an order that can work.
 
+use harness::install::action::Action;
 use harness::install::primary_remote::{data_plane_deviations, deviations, steps};
 use harness::install::step::check_order;
 use harness::plan::Phase;
 use harness::role::Role;
-use harness::scenario::{Ca, IstioNamespace, Scenario};
+use harness::scenario::{Ca, ClusterWish, IstioNamespace, Scenario};
 use harness::versions::Versions;
 use rstest::{fixture, rstest};
 
@@ -52,7 +53,7 @@ fn the_plan_shows_the_guides_own_commands(scenario: Scenario, #[case] command: &
 #[case::gateway("install -y -f - --set values.global.istioNamespace=mesh-system")]
 #[case::gateway_address("get svc istio-eastwestgateway -n mesh-system")]
 #[case::exposed(
-    "sed s/istiod.istio-system.svc.cluster.local/istiod.mesh-system.svc.cluster.local/ samples/multicluster/expose-istiod.yaml | \
+    "sed -e 's/.istio-system.svc/.mesh-system.svc/' samples/multicluster/expose-istiod.yaml | \
      kubectl apply --context=\"${CTX_CLUSTER1}\" -n mesh-system -f -"
 )]
 #[case::annotation("annotate namespace mesh-system topology.istio.io/controlPlaneClusters=cluster1")]
@@ -64,7 +65,7 @@ fn another_namespace_stands_in_every_command(mut scenario: Scenario, #[case] com
     let commands: Vec<String> = steps(&scenario, "image").into_iter().flat_map(|step| step.commands).collect();
     assert!(commands.iter().any(|line| line.contains(command)), "{commands:#?}");
     let usual: Vec<&String> = commands.iter().filter(|line| line.contains("istio-system")).collect();
-    assert!(usual.iter().all(|line| line.starts_with("sed s/istiod.istio-system.")), "{usual:#?}");
+    assert!(usual.iter().all(|line| line.starts_with("sed -e 's/.istio-system.svc/")), "{usual:#?}");
 }
 
 #[rstest]
@@ -88,6 +89,45 @@ fn two_namespaces_are_kept_apart(mut scenario: Scenario, #[case] command: &str) 
     remote.istio_namespace = Some(IstioNamespace::named("elsewhere").expect("a name"));
     let commands: Vec<String> = steps(&scenario, "image").into_iter().flat_map(|step| step.commands).collect();
     assert!(commands.iter().any(|line| line.contains(command)), "{commands:#?}");
+}
+
+#[rstest]
+#[case::primary("--context=\"${CTX_CLUSTER1}\" -f cluster1.yaml --revision canary")]
+#[case::gateway("gen-eastwest-gateway.sh --network network1 --revision canary | istioctl")]
+#[case::exposed(
+    "sed -e 's/{{.Revision}}/canary/' samples/multicluster/expose-istiod-rev.yaml.tmpl | \
+     kubectl apply --context=\"${CTX_CLUSTER1}\" -n istio-system -f -"
+)]
+#[case::remote("--context=\"${CTX_CLUSTER2}\" -f cluster2.yaml --revision canary")]
+#[case::tag_of_the_primary("istioctl tag set prod --context=\"${CTX_CLUSTER1}\" --revision canary --overwrite")]
+#[case::tag_of_the_remote("istioctl tag set prod --context=\"${CTX_CLUSTER2}\" --revision canary --overwrite")]
+#[case::tag_removed("istioctl tag remove prod --context=\"${CTX_CLUSTER2}\" -y")]
+#[case::tag_of_a_further_remote("istioctl tag set prod --context=\"${CTX_CLUSTER3}\" --revision canary --overwrite")]
+fn a_revision_stands_in_every_command(mut scenario: Scenario, #[case] command: &str) {
+    (scenario.install.revision, scenario.install.tag) = (Some("canary".to_string()), Some("prod".to_string()));
+    scenario.clusters.remotes_mut().push(ClusterWish::remote(1));
+    let steps = steps(&scenario, "image");
+    assert_eq!(check_order(&steps), Ok(()));
+    let commands: Vec<String> = steps.into_iter().flat_map(|step| step.commands).collect();
+    assert!(commands.iter().any(|line| line.contains(command)), "{commands:#?}");
+}
+
+#[rstest]
+#[case::the_guides_own(None, "istio-injection: \"enabled\"", &["remote-secret", "gateway-address", "expose-istiod"])]
+#[case::by_tag(Some("prod"), "istio.io/rev: \"prod\"", &["remote-secret", "gateway-address", "expose-istiod", "tag-remote"])]
+fn samples_ask_for_their_proxies_by_what_is_there(
+    mut scenario: Scenario,
+    #[case] tag: Option<&str>,
+    #[case] label: &str,
+    #[case] after: &[&str],
+) {
+    scenario.install.tag = tag.map(str::to_string);
+    scenario.install.revision = tag.map(|_| "canary".to_string());
+    let steps = steps(&scenario, "image");
+    let sample = steps.iter().find(|step| step.id == "workloads-remote").expect("the step is there");
+    let Action::Manifests(manifests) = &sample.action else { panic!("it applies manifests") };
+    assert!(manifests[0].contains(&format!("    {label}\n")), "{}", manifests[0]);
+    assert_eq!(sample.after, after);
 }
 
 #[rstest]

@@ -7,7 +7,7 @@ use harness::problem::Problems;
 use harness::role::Role;
 use harness::sabotage::Sabotage;
 use harness::scenario::{
-    ClusterWish, ExternalIstiod, ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile,
+    ClusterWish, ExternalIstiod, GatewayWish, ImageSource, IstioNamespace, Known, Moment, Scenario, ScenarioFile,
 };
 use harness::versions::{Component, Versions};
 use rstest::rstest;
@@ -120,8 +120,11 @@ istiod:
   replicas: 2
 gateway:
   replicas: 3
+  address: 172.28.3.200
 install:
   externalIstiod: value
+  revision: canary
+  tag: prod
   without: [annotate-namespace]
   manifests:
   - before: remote-secret
@@ -152,7 +155,9 @@ expect:
     let namespaces = Role::ALL.map(|role| scenario.istio_namespace_of(role).to_string());
     assert_eq!(namespaces, ["mesh-system", "elsewhere"]);
     assert_eq!([scenario.expected("D9"), scenario.expected("D6")], [Some("blocked"), None], "by the version");
+    assert_eq!(scenario.gateway.address, Some([172, 28, 3, 200].into()));
     assert_eq!(scenario.install.external_istiod, ExternalIstiod::Value);
+    assert_eq!((scenario.install.revision.as_deref(), scenario.install.tag.as_deref()), (Some("canary"), Some("prod")));
     assert!(matches!(&scenario.timeline[..2], [Moment::Step(step), Moment::Pause(_)] if step == "annotate-namespace"));
     assert!(matches!(&scenario.timeline[6], Moment::Act(act) if act.role() == Role::Remote));
     let expected = ["D8", "D1", "late/D8", "late/D9"].map(|told| scenario.expected(told));
@@ -216,7 +221,9 @@ fn what_the_committed_scenario_offers_in_comments_can_be_taken() {
     assert_eq!((scenario.install.manifests.len(), scenario.timeline.len(), scenario.threads.len()), (1, 15, 1));
     let others = Scenario { istio: scenario.istio.clone(), kubernetes: scenario.kubernetes.clone(), ..default.clone() };
     let others = Scenario { images: scenario.images, mesh_id: scenario.mesh_id, network: scenario.network, ..others };
-    let others = Scenario { istiod: scenario.istiod, gateway: scenario.gateway, lab: scenario.lab, ..others };
+    assert!(scenario.gateway.address.is_some());
+    let gateway = GatewayWish { address: None, ..scenario.gateway };
+    let others = Scenario { istiod: scenario.istiod, gateway, lab: scenario.lab, ..others };
     assert_eq!(others, default, "the lines offered are the defaults");
 }
 
@@ -287,6 +294,8 @@ fn every_mistake_of_the_versions_has_its_line(#[case] text: &str, #[case] shown:
 #[case::of_another_istio("istio: 1.31.1\n", |made: &mut Scenario| made.istio = "1.29.2".to_string(), false)]
 #[case::of_another_cluster("", |made: &mut Scenario| made.clusters.values_mut().for_each(|wish| wish.name.push('x')), false)]
 #[case::with_replicas("", |made: &mut Scenario| made.istiod.replicas = 2, false)]
+#[case::with_an_address("", |made: &mut Scenario| made.gateway.address = Some([172, 30, 0, 200].into()), false)]
+#[case::of_a_revision("", |made: &mut Scenario| made.install.revision = Some("canary".to_string()), false)]
 #[case::of_another_install("", |made: &mut Scenario| made.install.without.push("remote-secret".to_string()), false)]
 #[case::judged_otherwise("checks: {only: [D1]}\nexpect: {D1: failed}\ntimeline: [{pause: 1s}]\n", |_: &mut Scenario| {}, true)]
 fn a_file_fits_a_lab_that_was_made_from_it_with_flags(

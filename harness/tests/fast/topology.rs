@@ -2,6 +2,7 @@
 
 use bollard::models::{Ipam, IpamConfig, Network};
 use harness::lab::engine::taken_by;
+use harness::lab::load_balancer;
 use harness::role::Role;
 use harness::scenario::Scenario;
 use harness::topology::{Taken, Topology};
@@ -88,6 +89,29 @@ fn given_subnets_are_kept_and_avoided() {
     assert_eq!(topology.cluster(Role::Remote).service_subnet, net("10.10.64.0/20"));
     assert_eq!(topology.cluster(Role::Primary).pod_subnet, net("10.11.0.0/16"));
     assert_eq!(topology.network.subnet, net("172.31.0.0/24"));
+}
+
+#[test]
+fn the_network_is_chosen_around_the_address_of_the_gateway() {
+    let mut scenario = scenario();
+    scenario.gateway.address = Some([10, 20, 7, 200].into());
+    let topology = Topology::choose(&scenario, &taken(&["172.30.0.0/16"])).unwrap();
+    assert_eq!(topology.network.subnet, net("10.20.7.0/24"));
+    assert!(topology.network.gateways.contains(&scenario.gateway.address.unwrap()));
+    assert_eq!(load_balancer::address(&topology.network, &scenario), scenario.gateway.address.unwrap());
+    assert_eq!(topology.cluster(Role::Remote).pod_subnet, net("10.21.0.0/16"), "pods give way");
+}
+
+#[test]
+fn a_gateway_whose_network_the_host_has_is_refused_with_its_owner() {
+    let mut scenario = scenario();
+    scenario.gateway.address = Some([172, 30, 0, 200].into());
+    let taken = [Taken::new(net("172.30.0.0/24"), "Docker network other")];
+    let problems = Topology::choose(&scenario, &taken).unwrap_err().0;
+    let shown: Vec<(&str, &str)> = problems.iter().map(|p| (p.place.as_str(), p.message.as_str())).collect();
+    let message = "the lab's network around `172.30.0.200`, 172.30.0.0/24, is taken on this host: Docker network other (172.30.0.0/24)";
+    assert_eq!(shown, [("gateway.address", message)]);
+    assert!(problems[0].instead.contains("`172.30.1.200`"), "{}", problems[0].instead);
 }
 
 #[test]

@@ -6,6 +6,7 @@ use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebho
 use kube::ResourceExt;
 use kube::api::ListParams;
 
+use super::remote_profile;
 use crate::shared::webhook::{REVISION, is_ours};
 use crate::shared::writer::manager_of;
 
@@ -40,7 +41,7 @@ pub async fn judge(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
         }
         let Some(revision) = configuration.labels().get(REVISION) else {
             return Err(Finding::new(format!("{object} lacks the label {REVISION}"))
-                .expected_got(format!("{REVISION}=default"), "no such label")
+                .expected_got(format!("{REVISION}={}", remote.revision), "no such label")
                 .hint("istiod patches its CA only into webhooks with the label of its revision")
                 .evidence(evidence)
                 .into());
@@ -71,10 +72,10 @@ pub async fn judge(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
     }
     if !injectors.iter().any(|name| name.starts_with("istio-sidecar-injector")) {
         let got = if injectors.is_empty() { "none".to_string() } else { injectors.join(", ") };
-        let object = remote.object("MutatingWebhookConfiguration", &remote.istio_namespace.injector());
+        let object = remote.object("MutatingWebhookConfiguration", &remote.injector());
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got(format!("injection webhooks that call istiod by {path}"), got)
-            .hint("install the remote profile with the guide's cluster2.yaml")
+            .hint(remote_profile(&remote.revision))
             .evidence(evidence)
             .into());
     }

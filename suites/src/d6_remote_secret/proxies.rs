@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use harness::check::{Context, Evidence, Fault, Finding};
 use harness::install::action::{istio_namespace, with};
-use harness::install::revision::revision_of;
 use harness::lab::Revision;
+use harness::lab::injection::revision_of;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -124,6 +124,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use harness::lab::Revision;
+    use harness::lab::injection::STATUS;
     use k8s_openapi::api::core::v1::Pod;
     use rstest::rstest;
     use serde_json::json;
@@ -132,7 +133,7 @@ mod tests {
 
     fn pod(name: &str, revision: &str) -> Pod {
         let status = json!({"revision": revision}).to_string();
-        let pod = json!({"metadata": {"name": name, "annotations": {"sidecar.istio.io/status": status}}});
+        let pod = json!({"metadata": {"name": name, "annotations": {STATUS: status}}});
         serde_json::from_value(pod).expect("it is a pod")
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use harness::check::Context;
 use harness::lab::Cluster;
 use harness::lab::cluster::{ClusterError, pod_ready};
+use harness::lab::injection::has_proxy;
 use harness::lab::probe::{Probe, ProbeError};
 use harness::role::Role;
 use harness::wait::Look;
@@ -48,11 +49,6 @@ pub async fn echoes(context: &Context) -> Result<BTreeMap<String, String>, Probe
         all.extend(echoes_of(context, role).await?);
     }
     Ok(all)
-}
-
-/// Whether the injection webhook gave this pod a proxy.
-pub fn has_proxy(pod: &Pod) -> bool {
-    pod.annotations().contains_key("sidecar.istio.io/status")
 }
 
 /// Pods that have a proxy, are ready, and are not on their way out.

@@ -13,6 +13,16 @@ pub const REVISION: &str = "istio.io/rev";
 /// What the webhooks' names end with that istiod patches.
 const INJECTOR: &str = "sidecar-injector.istio.io";
 
+/// How webhooks of revision tags are called, and as who istioctl writes them.
+const TAGGED: (&str, &str) = ("istio-revision-tag-", "istio-ci");
+
+/// Who else than istiod may have written the CA of this webhook configuration, by field manager: `istioctl tag set` copies what
+/// istiod has written into the webhooks of the revision, so istiod finds it right. It writes it itself when the root changes.
+pub fn copied_by(name: &str) -> Option<&'static str> {
+    let (tagged, istioctl) = TAGGED;
+    name.starts_with(tagged).then_some(istioctl)
+}
+
 /// Whether a webhook configuration is one that a check has made for itself, or that a killed one has left.
 pub fn is_ours(name: &str) -> bool {
     name.starts_with("meshproof-")

@@ -25,7 +25,9 @@ fn a_timeline_is_carried_out_and_each_of_its_rounds_is_judged_as_expected_or_red
         assert!(verdicts.contains_key(told), "{told} is not in {verdicts:?}");
     }
     for line in [
-        "timeline-8  Deployment meshproof-sample/echo-v2",
+        "network  10.177.3.0/24",
+        "tag-remote-cluster3  Tag prod of cluster3 stands for revision canary",
+        "timeline-9  Deployment meshproof-sample/echo-v2",
         "late/D9 root-configmaps-written",
         "as expected",
         // The check says what it said in that field issue.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::super::Bundle;
+use crate::lab::Revision;
 use crate::role::Role;
 use crate::sabotage::{Act, Change, Target};
 use crate::scenario::Scenario;
@@ -13,6 +14,12 @@ pub(super) struct Acts<'a> {
     pub bundle: &'a Bundle,
     /// The namespace of Istio.
     pub istio: String,
+    /// The revision of the control plane as captured.
+    pub captured: Revision,
+    /// Its revision on the lab.
+    pub revision: Revision,
+    /// The tag that stands for it there beside the default one.
+    pub tag: Option<String>,
     /// Istio's id of each cluster as captured, and its name on the lab: primary, remote.
     ids: [(String, String); 2],
     /// The acts.
@@ -23,7 +30,16 @@ impl<'a> Acts<'a> {
     pub fn of(bundle: &'a Bundle, scenario: &Scenario) -> Acts<'a> {
         let id = |role| (bundle.index.clusters[&role].id.clone(), scenario.clusters[&role].name.clone());
         let istio = bundle.index.istio_namespace.to_string();
-        Acts { bundle, istio, ids: Role::ALL.map(id), done: Vec::new() }
+        let (captured, revision) = (Revision::named(&bundle.index.revision), scenario.install.revision());
+        Acts {
+            bundle,
+            istio,
+            captured,
+            revision,
+            tag: scenario.install.tag.clone(),
+            ids: Role::ALL.map(id),
+            done: Vec::new(),
+        }
     }
 
     /// The captured id of a cluster.

@@ -21,7 +21,7 @@ fn deployment(acts: &mut Acts<'_>) {
     let Some(istiod) = deployments.iter().find(|object| object["metadata"]["labels"]["app"] == "istiod") else {
         return;
     };
-    let target = acts.target("apps/v1", "Deployment", "istiod");
+    let target = acts.target("apps/v1", "Deployment", &acts.revision.istiod());
     let told = tell::variable(istiod, "EXTERNAL_ISTIOD");
     if !told.as_deref().is_some_and(is_true) {
         let env = match told {
@@ -30,11 +30,11 @@ fn deployment(acts: &mut Acts<'_>) {
         };
         let containers = json!([{"name": "discovery", "env": [env]}]);
         acts.strategic(PRIMARY, target, json!({"spec": {"template": {"spec": {"containers": containers}}}}));
-        let (namespace, deployment) = (acts.istio.clone(), "istiod".to_string());
+        let (namespace, deployment) = (acts.istio.clone(), acts.revision.istiod());
         acts.done.push(Act::RollOut { cluster: PRIMARY, namespace, deployment });
     }
     if istiod["spec"]["replicas"] == 0 {
-        let (namespace, deployment) = (acts.istio.clone(), "istiod".to_string());
+        let (namespace, deployment) = (acts.istio.clone(), acts.revision.istiod());
         acts.done.push(Act::Scale { cluster: PRIMARY, namespace, deployment, replicas: 0 });
     }
 }
@@ -62,7 +62,7 @@ fn injection_values(acts: &mut Acts<'_>) {
         .map(|(field, got, wanted)| (field, got.to_string(), acts.on_lab(wanted)))
         .collect();
     for (field, got, wanted) in wrong {
-        let object = acts.target("v1", "ConfigMap", "istio-sidecar-injector");
+        let object = acts.target("v1", "ConfigMap", &acts.revision.injector());
         // As the chart writes it.
         let (replace, with) = (format!("\"{field}\": \"{wanted}\""), format!("\"{field}\": {}", Value::from(got)));
         acts.done.push(Act::Edit { cluster: PRIMARY, object, replace, with });

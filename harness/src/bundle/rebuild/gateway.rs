@@ -6,8 +6,11 @@ use super::Rows;
 use super::acts::{Acts, has_variables};
 use super::control_plane::apply;
 use crate::bundle::shape::array;
+use crate::install::revision::exposed;
+use crate::lab::Revision;
 use crate::role::Role;
 use crate::sabotage::Act;
+use crate::scenario::IstioNamespace;
 
 const PRIMARY: Role = Role::Primary;
 
@@ -89,8 +92,11 @@ fn exposure(acts: &mut Acts<'_>, rows: &mut Rows) {
     if !acts.bundle.has(PRIMARY, "exposure") {
         return;
     }
-    let guides =
-        [("Gateway", "istiod-gateway", gateway()), ("VirtualService", "istiod-vs", virtual_service(&acts.istio))];
+    let exposed = exposed(&acts.revision);
+    let guides = [
+        ("Gateway", "istiod-gateway", gateway()),
+        ("VirtualService", exposed.as_str(), virtual_service(&acts.bundle.index.istio_namespace, &acts.revision)),
+    ];
     for (kind, name, spec) in &guides {
         let target = acts.target(API, kind, name);
         match acts.bundle.object(PRIMARY, "exposure", kind, name) {
@@ -117,11 +123,11 @@ fn gateway() -> Value {
     })
 }
 
-/// As the same file has it, with istiod in this namespace.
-fn virtual_service(istio: &str) -> Value {
-    let route = |port: i64, to: i64| {
-        let host = format!("istiod.{istio}.svc.cluster.local");
-        json!({"match": [{"port": port, "sniHosts": ["*"]}], "route": [{"destination": {"host": host, "port": {"number": to}}}]})
-    };
+/// As the same file has it, or that for a named revision, with istiod in this namespace.
+fn virtual_service(istio: &IstioNamespace, revision: &Revision) -> Value {
+    let name = istio.istiod(revision);
+    let host = format!("{name}.cluster.local");
+    let names = if revision.is_default() { json!(["*"]) } else { json!([name, host]) };
+    let route = |port: i64, to: i64| json!({"match": [{"port": port, "sniHosts": names}], "route": [{"destination": {"host": host, "port": {"number": to}}}]});
     json!({"hosts": ["*"], "gateways": ["istiod-gateway"], "tls": [route(15012, 15012), route(15017, 443)]})
 }

@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use super::Rows;
 use crate::bundle::tell;
 use crate::bundle::{Bundle, INDEX};
+use crate::lab::Revision;
+use crate::lab::revision::{LABEL, TAG};
 use crate::problem::Problems;
 use crate::role::Role;
-use crate::scenario::{ClusterWish, ExternalIstiod, MOST, Replicas, Scenario, check_cluster_name, check_label_value};
+use crate::scenario::{
+    ClusterWish, ExternalIstiod, MOST, Scenario, check_cluster_name, check_label_value, check_revision, check_tag,
+};
 use crate::versions::{Component, Versions};
 
 /// A cluster of more nodes is rebuilt with so many: what several nodes show, three show.
@@ -104,7 +108,10 @@ pub(super) fn shape(bundle: &Bundle, scenario: &mut Scenario, rows: &mut Rows) {
         }
     }
     if index.revision != "default" {
-        rows.push(format!("revision {}", index.revision), "the lab's control plane has the usual one");
+        match check_revision(&index.revision) {
+            Ok(()) => revision(bundle, scenario),
+            Err((message, _)) => rows.push(format!("revision {}", index.revision), message),
+        }
     }
     for role in Role::ALL {
         let captured = &index.clusters[&role];
@@ -132,8 +139,8 @@ pub(super) fn shape(bundle: &Bundle, scenario: &mut Scenario, rows: &mut Rows) {
     let deployments = bundle.documents(Role::Primary, "deployments");
     let of = |app: &str, value: &str| deployments.iter().find(|object| object["metadata"]["labels"][app] == value);
     let istiod = of("app", "istiod");
-    scenario.istiod = replicas(istiod, "istiod", rows);
-    scenario.gateway = replicas(of("istio", "eastwestgateway"), "the east-west gateway", rows);
+    scenario.istiod.replicas = replicas(istiod, "istiod", rows);
+    scenario.gateway.replicas = replicas(of("istio", "eastwestgateway"), "the east-west gateway", rows);
     let values = bundle.document(Role::Primary, "injection-values");
     let by_value = values["global"]["externalIstiod"] == true;
     let by_env = !values["pilot"]["env"]["EXTERNAL_ISTIOD"].is_null();
@@ -142,8 +149,19 @@ pub(super) fn shape(bundle: &Bundle, scenario: &mut Scenario, rows: &mut Rows) {
     }
 }
 
+/// The control plane by its revision, and the tag that stands for it.
+fn revision(bundle: &Bundle, scenario: &mut Scenario) {
+    let revision = &bundle.index.revision;
+    scenario.install.revision = Some(revision.clone());
+    let labels = bundle.documents(Role::Remote, "webhooks").iter().map(|webhook| &webhook["metadata"]["labels"]);
+    let tags = labels.filter(|labels| labels[LABEL] == **revision).filter_map(|labels| labels[TAG].as_str());
+    // istioctl sets the default one by itself where it installs the first control plane.
+    let mut tags = tags.filter(|tag| !Revision::named(tag).is_default() && check_tag(tag).is_ok() && tag != revision);
+    scenario.install.tag = tags.next().map(str::to_string);
+}
+
 /// How many pods a Deployment asks for, as far as one lab has room for them.
-fn replicas(deployment: Option<&serde_json::Value>, what: &str, rows: &mut Rows) -> Replicas {
+fn replicas(deployment: Option<&serde_json::Value>, what: &str, rows: &mut Rows) -> u32 {
     let wanted = deployment.and_then(|found| found["spec"]["replicas"].as_u64()).unwrap_or(1);
     let replicas = u32::try_from(wanted).unwrap_or(MOST).clamp(1, NODES);
     if wanted > u64::from(NODES) {
@@ -155,5 +173,5 @@ fn replicas(deployment: Option<&serde_json::Value>, what: &str, rows: &mut Rows)
             rows.push(format!("{ready} of {wanted} pods of {what} ready"), "why pods are not ready is not captured");
         }
     }
-    Replicas { replicas }
+    replicas
 }

@@ -139,7 +139,7 @@ fn is_usual(provider: &Value) -> bool {
 /// The proxies' own config without what the guide and the chart decide.
 fn default_config(config: &Value, scenario: &Scenario, rows: &mut Rows) -> Option<Value> {
     let mut config = config.as_object()?.clone();
-    let address = format!("{}:15012", scenario.istio_namespace.istiod());
+    let address = format!("{}:15012", scenario.istio_namespace.istiod(&scenario.install.revision()));
     if config.get("discoveryAddress").is_some_and(|told| *told != address) {
         rows.push("meshConfig.defaultConfig.discoveryAddress", "the lab's istiod has the usual name");
     }

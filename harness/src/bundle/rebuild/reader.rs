@@ -33,7 +33,7 @@ pub(super) fn acts(acts: &mut Acts<'_>, rows: &mut Rows) {
     if !acts.bundle.has(REMOTE, "reader-role") {
         return;
     }
-    let name = acts.bundle.index.istio_namespace.reader_role();
+    let name = acts.bundle.index.istio_namespace.reader_role(&acts.revision);
     let target = acts.target("rbac.authorization.k8s.io/v1", "ClusterRole", &name);
     let Some(role) = acts.bundle.documents(REMOTE, "reader-role").first() else {
         return acts.delete(REMOTE, target);

@@ -8,6 +8,7 @@ use super::Rows;
 use super::acts::{Acts, has_variables};
 use crate::bundle::shape::{array, injects};
 use crate::bundle::vote::called_path;
+use crate::lab::revision::LABEL;
 use crate::role::Role;
 use crate::sabotage::Target;
 
@@ -18,9 +19,6 @@ pub(super) const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";
 
 /// The label of a namespace that names its network.
 const NETWORK: &str = "topology.istio.io/network";
-
-/// The label of what belongs to a revision.
-const REVISION: &str = "istio.io/rev";
 
 /// An address at which nobody is, reserved for documentation.
 const NOBODY: &str = "192.0.2.1";
@@ -77,15 +75,12 @@ fn namespaces(acts: &mut Acts<'_>, rows: &mut Rows) {
 }
 
 /// The configurations of the guide's remote profile that inject, each as it is called on the lab and as it was captured.
-pub(super) fn injectors(acts: &Acts<'_>) -> [(String, String); 2] {
-    let (istio, revision) = (&acts.bundle.index.istio_namespace, &acts.bundle.index.revision);
-    let name = istio.injector();
-    let captured = match revision.as_str() {
-        "default" => name.clone(),
-        revision => name.replacen("injector", &format!("injector-{revision}"), 1),
-    };
-    let tag = format!("istio-revision-tag-default{}", istio.suffix());
-    [(name, captured), (tag.clone(), tag)]
+pub(super) fn injectors(acts: &Acts<'_>) -> Vec<(String, String)> {
+    let istio = &acts.bundle.index.istio_namespace;
+    let tagged = ["default"].into_iter().chain(acts.tag.as_deref());
+    let tagged = tagged.map(|tag| format!("istio-revision-tag-{tag}{}", istio.suffix()));
+    let own = (istio.injector(&acts.revision), istio.injector(&acts.captured));
+    std::iter::once(own).chain(tagged.map(|name| (name.clone(), name))).collect()
 }
 
 pub(super) const WEBHOOKS: (&str, &str) = ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration");
@@ -115,8 +110,8 @@ fn webhooks(acts: &mut Acts<'_>, rows: &mut Rows) {
 
 /// What the webhooks of one configuration call, and the label by which istiod knows it.
 fn calls(acts: &mut Acts<'_>, target: Target, configuration: &Value, rows: &mut Rows) {
-    if configuration["metadata"]["labels"][REVISION].is_null() {
-        acts.merge(REMOTE, target.clone(), json!({"metadata": {"labels": {REVISION: null}}}));
+    if configuration["metadata"]["labels"][LABEL].is_null() {
+        acts.merge(REMOTE, target.clone(), json!({"metadata": {"labels": {LABEL: null}}}));
     }
     let wanted = format!("/inject/cluster/{}/net/{}", acts.id(REMOTE), acts.bundle.index.network);
     let mut changed = Vec::new();
@@ -130,7 +125,7 @@ fn calls(acts: &mut Acts<'_>, target: Target, configuration: &Value, rows: &mut 
             continue;
         }
         let (path, service) = (called_path(webhook), &config["service"]);
-        let same_service = service["name"] == istiod(acts) && service["namespace"] == acts.istio;
+        let same_service = service["name"] == acts.captured.istiod() && service["namespace"] == acts.istio;
         if path == wanted && same_service {
             continue;
         }
@@ -147,18 +142,12 @@ fn calls(acts: &mut Acts<'_>, target: Target, configuration: &Value, rows: &mut 
     }
 }
 
-/// The name of Service istiod in the captured cluster.
-fn istiod(acts: &Acts<'_>) -> String {
-    let revision = &acts.bundle.index.revision;
-    if revision == "default" { "istiod".to_string() } else { format!("istiod-{revision}") }
-}
-
 fn service(acts: &mut Acts<'_>, rows: &mut Rows) {
     if !acts.bundle.has(REMOTE, "services") {
         return;
     }
-    let target = acts.target("v1", "Service", "istiod");
-    let Some(service) = acts.bundle.object(REMOTE, "services", "Service", &istiod(acts)) else {
+    let target = acts.target("v1", "Service", &acts.revision.istiod());
+    let Some(service) = acts.bundle.object(REMOTE, "services", "Service", &acts.captured.istiod()) else {
         return acts.delete(REMOTE, target);
     };
     let spec = &service["spec"];
@@ -183,11 +172,11 @@ fn addresses(acts: &mut Acts<'_>, rows: &mut Rows) {
     if !acts.bundle.has(REMOTE, "endpoint-slices") {
         return;
     }
-    let service = istiod(acts);
+    let service = acts.captured.istiod();
     let slices = acts.bundle.documents(REMOTE, "endpoint-slices").iter();
     let slices: Vec<&Value> =
         slices.filter(|slice| slice["metadata"]["labels"]["kubernetes.io/service-name"] == service).collect();
-    let target = acts.target("discovery.k8s.io/v1", "EndpointSlice", "istiod");
+    let target = acts.target("discovery.k8s.io/v1", "EndpointSlice", &acts.revision.istiod());
     let texts = |all: &mut dyn Iterator<Item = &Value>| -> BTreeSet<String> {
         all.filter_map(|one| one.as_str().map(String::from)).collect()
     };

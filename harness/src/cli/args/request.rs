@@ -278,7 +278,9 @@ impl Cli {
                     problems.push("--pause-after", message, "one of them: --pause-after, or --repeat and --until-fail");
                 }
                 let left_out = &file.scenario.install.without;
-                let known = |step: &str| no_step(step, per_remote::base(step, &file.scenario), around.steps, left_out);
+                let own = file.scenario.install.own_steps();
+                let steps: Vec<&str> = around.steps.iter().map(String::as_str).chain(own).collect();
+                let known = |step: &str| no_step(step, per_remote::base(step, &file.scenario), &steps, left_out);
                 problems.0.extend(run.pause_after.as_deref().and_then(known));
             }
             Verb::Uninstall(uninstalling) if uninstalling.record.is_some() => {
@@ -444,15 +446,15 @@ fn keep(text: Option<&str>, otherwise: Keep) -> Result<Keep, Problems> {
         .ok_or_else(|| Problem::new("--keep", format!("`{text}` does not say when"), any_of(&names)).into())
 }
 
-fn no_step(step: &str, base: &str, steps: &[String], left_out: &[String]) -> Option<Problem> {
+fn no_step(step: &str, base: &str, steps: &[&str], left_out: &[String]) -> Option<Problem> {
     if left_out.iter().any(|other| other == step) {
         let message = format!("the scenario leaves out step `{step}`");
         return Some(Problem::new("--pause-after", message, "a step that is carried out"));
     }
-    if steps.iter().any(|known| known == base) {
+    if steps.contains(&base) {
         return None;
     }
-    let instead = match nearest(step, steps.iter().map(String::as_str)) {
+    let instead = match nearest(step, steps.iter().copied()) {
         Some(meant) => format!("`{meant}`"),
         None => any_of(steps),
     };

@@ -9,28 +9,52 @@ use super::{Reader, Refusal};
 use crate::problem::{all_of, any_of, nearest};
 use crate::role::Role;
 use crate::sabotage::PLANNED;
-use crate::scenario::{Ca, ExternalIstiod, InstallWish, ManifestWish, value};
+use crate::scenario::{Ca, ExternalIstiod, InstallWish, ManifestWish, names, value};
 
 impl Reader<'_> {
     pub(super) fn install(&mut self, install: &MarkedMappingNode) {
-        self.fields("install", install, &["externalIstiod", "ca", "without", "manifests"]);
+        self.fields("install", install, &["externalIstiod", "ca", "revision", "tag", "without", "manifests"]);
         let external_istiod =
             self.read("install", install, "externalIstiod", |text| one_of(text, ExternalIstiod::NAMES));
         let ca = self.read("install", install, "ca", |text| one_of(text, Ca::NAMES));
+        let revision = self.read("install", install, "revision", |text| {
+            names::check_revision(text)?;
+            Ok(text.to_string())
+        });
+        let tag = self.tag_of(install, revision.as_deref());
+        let (external_istiod, ca) = (external_istiod.unwrap_or_default(), ca.unwrap_or_default());
+        // What is left out may be a step that these add.
+        self.scenario.install = InstallWish { external_istiod, ca, revision, tag, ..InstallWish::default() };
         let without = self.texts("install", install, "without");
         let without = without.iter().filter_map(|node| self.step_of(node)).collect();
         let manifests = self.list("install", install, "manifests");
         let manifests = manifests.iter().enumerate();
         let manifests =
             manifests.filter_map(|(index, node)| self.manifest(&format!("install.manifests[{index}]"), node)).collect();
-        let (external_istiod, ca) = (external_istiod.unwrap_or_default(), ca.unwrap_or_default());
-        let install = InstallWish { external_istiod, ca, without, manifests };
+        let install = InstallWish { without, manifests, ..self.scenario.install.clone() };
         for wish in install.manifests.iter().filter(|wish| install.without.iter().any(|step| step == wish.step())) {
             let message = format!("step {} is left out, and {} goes with it", wish.step(), wish.object());
             let place = self.tree.places().get("install.manifests").cloned().unwrap_or_default();
             self.tree.problems.push(place, message, "another step for the manifest, or the step not under `without`");
         }
         self.scenario.install = install;
+    }
+
+    /// The tag of the revision that is installed.
+    fn tag_of(&mut self, install: &MarkedMappingNode, revision: Option<&str>) -> Option<String> {
+        let said = install.get_node("revision").is_some();
+        self.read("install", install, "tag", |text| {
+            names::check_tag(text)?;
+            if !said {
+                let instead = "`revision: canary` beside it; without one, istioctl sets tag `default` by itself";
+                return Err((format!("tag `{text}` stands for no revision"), instead.to_string()));
+            }
+            if revision == Some(text) {
+                let message = format!("`{text}` is the revision already, and a tag has another name");
+                return Err((message, "`prod`; or leave it out, and namespaces ask by the revision".to_string()));
+            }
+            Ok(text.to_string())
+        })
     }
 
     fn step_of(&mut self, node: &MarkedScalarNode) -> Option<String> {

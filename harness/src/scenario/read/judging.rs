@@ -198,12 +198,14 @@ impl Reader<'_> {
     pub(super) fn step_id(&self, text: &str) -> Result<String, super::Refusal> {
         // Of several remotes each has its own: `remote-install-cluster3`.
         let base = per_remote::base(text, &self.scenario);
-        if self.known.steps.iter().any(|step| step == base) {
+        let own = self.scenario.install.own_steps();
+        let steps: Vec<&str> = self.known.steps.iter().map(String::as_str).chain(own).collect();
+        if steps.contains(&base) {
             return Ok(text.to_string());
         }
-        let instead = match nearest(text, self.known.steps.iter().map(String::as_str)) {
+        let instead = match nearest(text, steps.iter().copied()) {
             Some(meant) => format!("`{meant}`"),
-            None => any_of(self.known.steps),
+            None => any_of(&steps),
         };
         Err((format!("`{text}` is no step of the install"), instead))
     }

@@ -8,6 +8,7 @@ use marked_yaml::types::{MarkedMappingNode, MarkedScalarNode};
 use super::{Reader, Refusal};
 use crate::lab::Revision;
 use crate::problem::{any_of, nearest};
+use crate::role::Role;
 use crate::scenario::{IstiodWish, Moment, TagWish, TrafficWish, names};
 use crate::versions::Component;
 
@@ -47,15 +48,28 @@ impl Reader<'_> {
         let versions = self.known.versions;
         let istio =
             self.read(path, &wish, "istio", |text| versions.check(Component::Istio, text).map(|()| text.to_string()));
-        let there = self.control_planes();
+        let (there, own, tags) = (
+            self.control_planes(),
+            self.scenario.install.revision(),
+            Role::ALL.map(|role| self.scenario.tags_in(role)),
+        );
         let revision = self.read(path, &wish, "revision", |text| {
             names::check_revision(text)?;
-            match there.contains_key(text) {
-                true => {
-                    Err((format!("revision `{text}` is installed already"), format!("`uninstall: {text}` before it")))
-                }
-                false => Ok(text.to_string()),
+            if text == own.name() {
+                let message = format!("revision `{text}` is the one that the install makes");
+                return Err((message, "another name for the second control plane".to_string()));
             }
+            if there.contains_key(text) {
+                let instead = format!("`uninstall: {text}` before it");
+                return Err((format!("revision `{text}` is installed already"), instead));
+            }
+            if tags.iter().any(|tags| tags.contains(text)) {
+                return Err((
+                    format!("`{text}` is a tag already"),
+                    "another name: tags and revisions are told by it".to_string(),
+                ));
+            }
+            Ok(text.to_string())
         });
         Some(IstiodWish { istio: istio?, revision: revision? })
     }
@@ -66,8 +80,14 @@ impl Reader<'_> {
         self.all_said(path, node, &wish, &["name", "revision"]);
         let place = self.tree.place(node.span());
         let cluster = self.role(path, &wish, &place);
-        let name = self.read(path, &wish, "name", |text| names::check_tag(text).map(|()| text.to_string()));
         let there = self.control_planes();
+        let name = self.read(path, &wish, "name", |text| {
+            names::check_tag(text)?;
+            match there.contains_key(text) && text != Revision::default().name() {
+                true => Err((format!("`{text}` is a revision already"), "another name, such as `prod`".to_string())),
+                false => Ok(text.to_string()),
+            }
+        });
         let revision = self.read(path, &wish, "revision", |text| among(text, &there));
         Some(TagWish { cluster: cluster?, name: name?, revision: revision? })
     }
@@ -79,10 +99,9 @@ impl Reader<'_> {
 
     /// A revision that can be uninstalled at this moment.
     pub(super) fn further_revision(&self, text: &str) -> Result<String, Refusal> {
-        if text == Revision::default().name() {
-            let instead =
-                "`scale` to 0 replicas, or leave it to the clean-up, which judges the guide's own control plane";
-            return Err((format!("revision `{text}` is the guide's own"), instead.to_string()));
+        if text == self.scenario.install.revision().name() {
+            let instead = "`scale` to 0 replicas, or leave it to the clean-up, which takes all of Istio";
+            return Err((format!("revision `{text}` is the one that the install makes"), instead.to_string()));
         }
         self.installed_revision(text)
     }
