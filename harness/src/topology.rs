@@ -306,6 +306,7 @@ fn docker_networks() -> impl Iterator<Item = Ipv4Net> {
         .chain(subnets(0, DOCKER_NETWORK))
 }
 
-fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
+/// Whether these subnets share addresses.
+pub(crate) fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other) || other.contains(&one)
 }

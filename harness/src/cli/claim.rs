@@ -68,13 +68,12 @@ impl<'a> Claim<'a> {
         let site = image_site(request, self.base, &self.engine, &self.host, &recorder);
         let readiness = images::readiness(&site).await;
         let mut problems = images::candidate_problems(&site).await;
-        if let Some(envoy) = request.scenario().envoy.as_ref().filter(|_| readiness != images::Readiness::Ready) {
-            let by_flag = request.verb.versions().envoy.is_some();
-            let unpublished = istio::is_published(envoy, &request.budgets).await.err().map(|problem| match by_flag {
-                true => problem.into(),
-                false => request.file.locate(Problem { place: "envoy".to_string(), ..problem }.into()),
-            });
-            problems.0.extend(unpublished.into_iter().flat_map(|problems| problems.0));
+        if let Some(envoy) = &request.scenario().envoy
+            && readiness != images::Readiness::Ready
+            && let Err(unpublished) = istio::is_published(envoy, &request.budgets).await
+        {
+            let place = request.verb.versions().envoy_place().to_string();
+            problems.0.extend(request.file.locate(Problem { place, ..unpublished }.into()).0);
         }
         let topology = preflight::lab(request, &self.engine, self.base.home, &self.host, readiness).await;
         match problems.keep(topology) {

@@ -41,8 +41,8 @@ pub struct Names(BTreeMap<&'static str, String>);
 
 impl Names {
     /// Of this lab, as it is now: names of the clusters, their network, the namespace of Istio and what that adds to
-    /// the names of its webhooks, what the revision of the install adds to names; addresses of their control-plane nodes, of the gateway, of a pod of istiod, of one of echo
-    /// in the primary and of that of the StatefulSet in the remote; subnets of their pods; the root of the mesh, and another
+    /// the names of its webhooks, what the revision of the install adds to names; addresses of their control-plane nodes, of
+    /// the gateway, of a pod of istiod, of one of echo in the primary and of that of the StatefulSet in the remote; subnets of their pods; the root of the mesh, and another
     /// root (that of the remote cluster's API server), in base64.
     ///
     /// # Errors

@@ -47,11 +47,11 @@ impl InstallWish {
         self.revision.as_deref().map(Revision::named).unwrap_or_default()
     }
 
-    /// Steps that it adds to those of the guide.
-    pub fn own_steps(&self) -> Vec<&'static str> {
+    /// The steps of such an install: those of the guide, and the ones that it adds.
+    pub fn steps<'s>(&self, guide: &'s [String]) -> Vec<&'s str> {
         let by_ca = (self.ca == Ca::PluggedIn).then_some("plug-in-ca");
         let by_tag = self.tag.iter().flat_map(|_| ["tag-primary", "tag-remote"]);
-        by_ca.into_iter().chain(by_tag).collect()
+        guide.iter().map(String::as_str).chain(by_ca).chain(by_tag).collect()
     }
 
     /// The tag as it is set in a cluster, if there is one.

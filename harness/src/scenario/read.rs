@@ -20,7 +20,7 @@ use super::{GatewayWish, ImageSource, IstioNamespace, Replicas, Scenario, Thread
 use crate::plan::CaseOutline;
 use crate::problem::Problems;
 use crate::sabotage::Sabotage;
-use crate::topology::NetworkPlan;
+use crate::topology::{NetworkPlan, overlap};
 use crate::versions::{Component, Versions};
 
 const FIELDS: [&str; 21] = [
@@ -183,7 +183,7 @@ impl Reader<'_> {
         let address = self.read("gateway", &group, "address", |text| {
             let address = check_address(text)?;
             let network = NetworkPlan::around(address);
-            match subnets.iter().find(|(_, net)| net.contains(&network) || network.contains(net)) {
+            match subnets.iter().find(|(_, net)| overlap(*net, network)) {
                 None => Ok(address),
                 Some((path, net)) => {
                     let message =

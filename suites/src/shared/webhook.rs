@@ -8,7 +8,7 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 
 /// The label by which istiod knows the webhooks of its revision.
-pub const REVISION: &str = "istio.io/rev";
+pub use harness::lab::revision::LABEL as REVISION;
 
 /// What the webhooks' names end with that istiod patches.
 const INJECTOR: &str = "sidecar-injector.istio.io";

@@ -233,8 +233,7 @@ impl Cli {
             }
         }
         if let Some((message, instead)) = file.scenario.envoy_mistake() {
-            let place = if versions.envoy.is_some() { "--envoy" } else { "envoy" };
-            let mistake = Problem::new(place, message, instead);
+            let mistake = Problem::new(versions.envoy_place(), message, instead);
             problems.0.extend(file.locate(mistake.into()).0);
         } else if file.scenario.envoy.is_some() {
             // Nobody publishes images with that Envoy.
@@ -278,8 +277,7 @@ impl Cli {
                     problems.push("--pause-after", message, "one of them: --pause-after, or --repeat and --until-fail");
                 }
                 let left_out = &file.scenario.install.without;
-                let own = file.scenario.install.own_steps();
-                let steps: Vec<&str> = around.steps.iter().map(String::as_str).chain(own).collect();
+                let steps = file.scenario.install.steps(around.steps);
                 let known = |step: &str| no_step(step, per_remote::base(step, &file.scenario), &steps, left_out);
                 problems.0.extend(run.pause_after.as_deref().and_then(known));
             }

@@ -32,6 +32,11 @@ impl VersionFlags {
         }
     }
 
+    /// Where the version of Envoy was said: by flag, or in the file.
+    pub fn envoy_place(&self) -> &'static str {
+        if self.envoy.is_some() { "--envoy" } else { "envoy" }
+    }
+
     /// The flags as they are typed, for a command that shall take the same versions.
     pub fn typed(&self) -> Vec<String> {
         let typed = |component: Component| Some(format!("--{} {}", component.key(), quote(self.of(component)?)));

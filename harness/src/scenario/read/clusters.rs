@@ -9,6 +9,7 @@ use super::Reader;
 use crate::role::Role;
 use crate::scenario::cidr::{self, Purpose};
 use crate::scenario::{ClusterWish, IstioNamespace, MOST, cluster_fields, names, value};
+use crate::topology::overlap;
 
 pub(super) const CLUSTER_FIELDS: [&str; 6] =
     ["name", "nodes", "podSubnet", "serviceSubnet", "istioNamespace", "overlay"];
@@ -94,7 +95,7 @@ impl Reader<'_> {
         let node = self.text(path, cluster, purpose.field())?;
         let net = self.refused(&node, |text| cidr::check(text, purpose))?;
         let path = format!("{path}.{}", purpose.field());
-        let clash = self.subnets.iter().find(|(_, other)| other.contains(&net) || net.contains(other));
+        let clash = self.subnets.iter().find(|(_, other)| overlap(*other, net));
         if let Some((other_path, other)) = clash {
             let message = format!("`{net}` overlaps {other_path}, which is `{other}`");
             let taken: Vec<Ipv4Net> = self.subnets.iter().map(|(_, net)| *net).collect();

@@ -198,8 +198,7 @@ impl Reader<'_> {
     pub(super) fn step_id(&self, text: &str) -> Result<String, super::Refusal> {
         // Of several remotes each has its own: `remote-install-cluster3`.
         let base = per_remote::base(text, &self.scenario);
-        let own = self.scenario.install.own_steps();
-        let steps: Vec<&str> = self.known.steps.iter().map(String::as_str).chain(own).collect();
+        let steps = self.scenario.install.steps(self.known.steps);
         if steps.contains(&base) {
             return Ok(text.to_string());
         }
