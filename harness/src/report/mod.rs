@@ -16,6 +16,7 @@ pub mod terminal;
 pub mod text;
 pub mod times;
 pub mod trouble;
+pub mod waits;
 
 pub use history::History;
 pub(crate) use replace::replace;
