@@ -6,12 +6,12 @@
 
 mod testcase;
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use junit_report::{Duration, OffsetDateTime, ReportBuilder, TestCase, TestSuite};
 
 use super::open::Kind;
+use super::replace;
 use super::summary::Summary;
 use super::text;
 use super::trouble::Trouble;
@@ -84,7 +84,37 @@ pub(crate) fn written(suites: impl IntoIterator<Item = TestSuite>) -> String {
     let mut bytes = Vec::new();
     let report = ReportBuilder::new().add_testsuites(suites).build();
     report.write_xml(&mut bytes).expect("writing into memory does not fail");
-    String::from_utf8(bytes).expect("every part of it is UTF-8")
+    in_milliseconds(&String::from_utf8(bytes).expect("every part of it is UTF-8"))
+}
+
+/// The file with times as the schemas of readers have them, of three decimals at most: junit-report adds seconds to
+/// nanoseconds as floats, and writes all digits that come of it, as in `1.6320000000000001`.
+fn in_milliseconds(xml: &str) -> String {
+    const BEGIN: &str = "<![CDATA[";
+    let mut parts = xml.split(BEGIN);
+    let mut text = parts.next().map(tags_in_milliseconds).unwrap_or_default();
+    for part in parts {
+        text.push_str(BEGIN);
+        // Inside, the same mark is only text: such a part has no end.
+        match part.split_once("]]>") {
+            Some((inside, tags)) => text += &format!("{inside}]]>{}", tags_in_milliseconds(tags)),
+            None => text.push_str(part),
+        }
+    }
+    text
+}
+
+fn tags_in_milliseconds(tags: &str) -> String {
+    // A quote inside of a value is escaped, so this is an attribute.
+    const TIME: &str = " time=\"";
+    let mut parts = tags.split(TIME);
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let (time, rest) = part.split_once('"').unwrap_or((part, ""));
+        let time = time.parse::<f64>().map_or(time.to_string(), |seconds| format!("{seconds:.3}"));
+        text += &format!("{TIME}{time}\"{rest}");
+    }
+    text
 }
 
 /// A run among others, whole or not, under this name: one testsuite, in which classes alone tell the groups.
@@ -104,6 +134,7 @@ pub(crate) fn suite_of_nothing(name: &str, why: &str) -> TestSuite {
 
 fn of_testcases(summary: &Summary, name: &str, cases: impl IntoIterator<Item = TestCase>) -> TestSuite {
     let mut suite = TestSuite::new(&attribute(name));
+    suite.package.clear();
     suite.set_timestamp(started(summary));
     suite.add_testcases(cases);
     suite
@@ -120,7 +151,15 @@ fn started(summary: &Summary) -> OffsetDateTime {
 
 /// Every testcase of a run with its group.
 fn testcases(summary: &Summary, name: &str) -> Vec<(Group, TestCase)> {
-    let lab = summary.lab.iter().map(|part| (Group::of(part.kind), testcase::of_lab_part(summary, part)));
+    let lab = summary.lab.iter().enumerate().map(|(at, part)| {
+        let mut case = testcase::of_lab_part(summary, part);
+        let before = summary.lab[..at].iter().filter(|other| other.id == part.id).count();
+        // Readers drop the second of a name: images are looked for again where another run was making them.
+        if before > 0 {
+            case.name = format!("{} {}", case.name, before + 1);
+        }
+        (Group::of(part.kind), case)
+    });
     let steps = summary
         .steps
         .iter()
@@ -218,16 +257,23 @@ fn changes_the_file(event: &Event) -> bool {
     )
 }
 
-/// Puts the text in the place of the file, so that a reader sees the old one or the new one and never a half.
-pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".junit-").suffix(".tmp");
-    // Temporary files are for their owner only; a CI job often publishes the report as another user.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::in_milliseconds;
+
+    #[rstest]
+    #[case::long(r#"<a time="1.6320000000000001"/>"#, r#"<a time="1.632"/>"#)]
+    #[case::whole(r#"<a time="3" b=""/>"#, r#"<a time="3.000" b=""/>"#)]
+    #[case::in_text(r#"<![CDATA[ time="0.12345"]]>"#, r#"<![CDATA[ time="0.12345"]]>"#)]
+    #[case::after_text(r#"<![CDATA[x]]><a time="0.12345"/>"#, r#"<![CDATA[x]]><a time="0.123"/>"#)]
+    #[case::after_a_mark_in_text(
+        r#"<![CDATA[]]]]><![CDATA[><![CDATA[ time="0.12345"]]><a time="0.12345"/>"#,
+        r#"<![CDATA[]]]]><![CDATA[><![CDATA[ time="0.12345"]]><a time="0.123"/>"#
+    )]
+    #[case::in_a_value(r#"<a b=" time=&quot;0.12345&quot;"/>"#, r#"<a b=" time=&quot;0.12345&quot;"/>"#)]
+    fn times_of_tags_are_in_milliseconds_and_text_stays(#[case] xml: &str, #[case] expected: &str) {
+        assert_eq!(in_milliseconds(xml), expected);
+    }
 }

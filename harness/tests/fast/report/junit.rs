@@ -292,6 +292,14 @@ fn every_part_of_a_run_is_in_the_suite_of_its_kind_and_has_its_class() {
     assert_eq!(out(case(&report, "cluster-primary")), "The lab has cluster-primary\nready");
 }
 
+#[test]
+fn what_is_done_again_has_a_name_of_its_own() {
+    let mut story = Story::of("up", &[]);
+    story.lab("images", 1.0, None).lab("images", 2.0, None).finish(Exit::Green);
+    let report = report(&story.records);
+    assert_eq!(cases(&report).map(|case| case.name.as_str()).collect::<Vec<_>>(), ["images", "images 2"]);
+}
+
 #[rstest]
 #[case::that_has_begun(None, "error", "not-made", "began and did not end")]
 #[case::that_failed(Some(StepOutcome::Failed { error: "no address\nat all".into() }), "error", "not-made", "no address")]
