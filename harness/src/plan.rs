@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::Path;
 use crate::problem::all_of;
 use crate::role::Role;
 use crate::scenario::{IstioNamespace, Scenario};
@@ -131,6 +132,9 @@ pub struct CaseOutline {
     pub id: String,
     /// Stable kebab-case name.
     pub slug: String,
+    /// The ways across the mesh that it proves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shows: Vec<Path>,
     /// One line in the present tense.
     pub title: String,
     /// Section of the guide.

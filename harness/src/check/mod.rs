@@ -3,6 +3,7 @@
 pub mod case;
 pub mod evidence;
 pub mod layer;
+pub mod path;
 pub mod right;
 pub mod tally;
 pub mod verdict;
@@ -10,6 +11,7 @@ pub mod verdict;
 pub use crate::context::Context;
 pub use crate::mesh::Mesh;
 pub use case::Case;
-pub use evidence::Evidence;
+pub use evidence::{Evidence, Sample};
 pub use layer::{Broken, Layer};
+pub use path::Path;
 pub use verdict::{Fault, Finding, Verdict};
