@@ -146,6 +146,15 @@ pub struct CaseOutline {
     pub after_clean_up: bool,
 }
 
+impl CaseOutline {
+    /// Whether it is a statement of the guide (`D0` and on) and no behaviour that follows from one; a round and a remote go
+    /// before, as in `late/cluster3/D9`.
+    pub fn is_clause(&self) -> bool {
+        let own = self.id.rsplit('/').next().unwrap_or_default();
+        own.strip_prefix('D').is_some_and(|number| number.parse::<u32>().is_ok())
+    }
+}
+
 /// One row of the table of deviations from the guide.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deviation {
@@ -159,10 +168,27 @@ pub struct Deviation {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::Target;
+    use rstest::rstest;
+
+    use super::{CaseOutline, Target};
     use crate::role::Role;
     use crate::scenario::{IstioNamespace, Scenario};
     use crate::versions::Versions;
+
+    #[rstest]
+    #[case::a_clause("D12", true)]
+    #[case::of_a_remote("cluster3/D9", true)]
+    #[case::of_a_round("late/cluster3/D9", true)]
+    #[case::a_behaviour("late/B9", false)]
+    #[case::traffic("before/traffic", false)]
+    #[case::a_round_of_such_a_name("D9/B1", false)]
+    #[case::a_word("Deadline", false)]
+    fn what_the_guide_states_is_a_clause(#[case] id: &str, #[case] expected: bool) {
+        let text = String::new;
+        let (slug, title, guide) = (text(), text(), text());
+        let outline = CaseOutline { id: id.into(), slug, title, guide, needs: Vec::new(), after_clean_up: false };
+        assert_eq!(outline.is_clause(), expected);
+    }
 
     /// Reports are made again from events, in which no name tells one target from another.
     #[test]
