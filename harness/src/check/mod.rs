@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod evidence;
+pub mod explanation;
 pub mod layer;
 pub mod right;
 pub mod tally;
@@ -11,5 +12,6 @@ pub use crate::context::Context;
 pub use crate::mesh::Mesh;
 pub use case::Case;
 pub use evidence::Evidence;
+pub use explanation::{ByHand, Explanation};
 pub use layer::{Broken, Layer};
 pub use verdict::{Fault, Finding, Verdict};
