@@ -15,8 +15,8 @@ use crate::event::{Event, Recorder};
 use crate::exit::Exit;
 use crate::lab::{Lab, LabFile};
 use crate::problem::Problems;
+use crate::report::Summary;
 use crate::report::terminal::{Mode, Terminal};
-use crate::report::{Summary, junit};
 use crate::sabotage::{self, After, Breakage, Got, Names, Sabotage, Trial};
 use crate::scenario::Scenario;
 
@@ -342,7 +342,7 @@ impl Proof<'_> {
             ("junit.xml", sabotage::junit(&planned, trials, why, self.began)),
         ] {
             let path = self.folder.join(name);
-            if let Err(error) = junit::replace(&path, &text) {
+            if let Err(error) = crate::report::replace(&path, &text) {
                 self.recorder.emit(Event::Note { text: format!("{} cannot be written: {error}", path.display()) });
             }
         }

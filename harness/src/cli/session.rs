@@ -28,7 +28,7 @@ use crate::milestone;
 use crate::plan::{Phase, Plan, Target};
 use crate::report::Summary;
 use crate::report::terminal::{Mode, Terminal};
-use crate::report::{jsonl, junit};
+use crate::report::{files, jsonl, junit};
 use crate::role::Role;
 use crate::run::{Pause, Run};
 use crate::scenario::{ImageSource, Round, Scenario};
@@ -144,6 +144,7 @@ pub fn recorder(folder: &Path, shown: bool) -> std::io::Result<Recorder> {
     let mut reporters: Vec<Box<dyn Reporter>> = vec![
         Box::new(jsonl::Jsonl::create(folder.join("events.jsonl"))?),
         Box::new(junit::File::create(folder.join("junit.xml"))),
+        Box::new(files::Folder::new(folder)),
     ];
     if shown {
         let below = folder.parent().unwrap_or(folder).display().to_string();

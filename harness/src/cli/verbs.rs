@@ -23,7 +23,7 @@ use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::reading::KubeconfigFiles;
 use crate::report::terminal::{Mode, Terminal};
-use crate::report::{self, Summary, jsonl, junit};
+use crate::report::{self, Summary, jsonl};
 use crate::sabotage;
 use crate::topology::Topology;
 use crate::versions::{Picked, Versions};
@@ -305,9 +305,9 @@ fn rebuild(events: &std::path::Path, out: &std::path::Path) -> Result<Exit, Prob
         Problem::new("--out", format!("{}: {error}", out.display()), "a folder that you may write to")
     };
     std::fs::create_dir_all(out).map_err(cannot)?;
-    std::fs::write(out.join("junit.xml"), junit::render(&records)).map_err(cannot)?;
-    std::fs::write(out.join("terminal.txt"), report::terminal::render(&records)).map_err(cannot)?;
-    self::out(&format!("{}\n{}\n", out.join("junit.xml").display(), out.join("terminal.txt").display()));
+    for file in report::files::write(out, &records).map_err(cannot)? {
+        self::out(&format!("{}\n", file.display()));
+    }
     Ok(Exit::Green)
 }
 

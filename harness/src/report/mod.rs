@@ -1,12 +1,16 @@
 //! Reporters: pure folds over events.
 
 pub mod facts;
+pub mod files;
 pub mod history;
+pub mod html;
 pub mod jsonl;
 pub mod junit;
 pub mod letters;
 pub mod open;
 pub mod plan;
+mod replace;
+pub mod runs;
 pub mod summary;
 pub mod terminal;
 pub mod text;
@@ -14,5 +18,6 @@ pub mod times;
 pub mod trouble;
 
 pub use history::History;
+pub(crate) use replace::replace;
 pub use summary::Summary;
 pub use trouble::Trouble;
