@@ -186,7 +186,15 @@ mod tests {
     fn what_the_guide_states_is_a_clause(#[case] id: &str, #[case] expected: bool) {
         let text = String::new;
         let (slug, title, guide) = (text(), text(), text());
-        let outline = CaseOutline { id: id.into(), slug, title, guide, needs: Vec::new(), after_clean_up: false };
+        let outline = CaseOutline {
+            id: id.into(),
+            slug,
+            title,
+            guide,
+            shows: Vec::new(),
+            needs: Vec::new(),
+            after_clean_up: false,
+        };
         assert_eq!(outline.is_clause(), expected);
     }
 

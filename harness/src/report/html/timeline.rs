@@ -196,7 +196,7 @@ fn tone(summary: &Summary, id: &str) -> Tone {
 /// Seconds at which the clock is marked: six to twelve of them, at round numbers.
 fn ticks(total: f64) -> Vec<u32> {
     const STEPS: [u32; 12] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1200, 3600];
-    let step = STEPS.into_iter().find(|step| total / f64::from(*step) <= 12.0).unwrap_or(7200);
+    let step = STEPS.into_iter().find(|step| total / f64::from(*step) < 12.0).unwrap_or(7200);
     (0..).map(|number| number * step).take_while(|at| f64::from(*at) <= total).collect()
 }
 
