@@ -5,6 +5,8 @@ use maud::{Markup, html};
 use super::verdict::base;
 use crate::exit::Standing;
 use crate::plan::Target;
+use crate::report::files::FILES;
+use crate::report::runs;
 use crate::report::summary::Diagnosed;
 use crate::report::text::count;
 use crate::report::{Summary, facts};
@@ -21,7 +23,8 @@ fn files(summary: &Summary) -> Markup {
     html! {
         p {
             "In the folder of this run: "
-            a href="events.jsonl" { "events.jsonl" } ", " a href="junit.xml" { "junit.xml" }
+            a href=(runs::EVENTS) { (runs::EVENTS) } ", " a href="junit.xml" { "junit.xml" }
+            @for file in FILES.iter().filter(|file| file.name != "report.html") { ", " a href=(file.name) { (file.name) } }
             @for Diagnosed { folder, files, .. } in &summary.diagnosed { ", " a href={ (folder) "/" } { (folder) "/" } " (" (count(*files, "file")) ")" }
             "."
         }

@@ -22,9 +22,9 @@ const TOP: u32 = 46;
 /// A line from one point to another with its label's place; all of it follows from what stands where.
 const LINES: [(Path, (u32, u32), (u32, u32), (u32, u32)); 6] = [
     (Path::Discovery, (195, 138), (640, 138), (500, 130)),
-    (Path::Writes, (195, 160), (640, 160), (500, 176)),
-    (Path::Injection, (640, 182), (382, 240), (500, 207)),
-    (Path::ControlPlane, (640, 300), (382, 262), (500, 265)),
+    (Path::Writes, (195, 160), (640, 160), (470, 174)),
+    (Path::Injection, (640, 182), (382, 240), (515, 190)),
+    (Path::ControlPlane, (640, 300), (382, 262), (505, 256)),
     (Path::Requests, (382, 320), (640, 320), (500, 313)),
     (Path::PodToPod, (382, 382), (640, 382), (500, 374)),
 ];
