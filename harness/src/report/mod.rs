@@ -4,8 +4,10 @@ pub mod facts;
 pub mod files;
 pub mod history;
 pub mod html;
+pub mod json;
 pub mod jsonl;
 pub mod junit;
+pub mod lanes;
 pub mod letters;
 pub mod open;
 pub mod plan;
@@ -15,6 +17,7 @@ pub mod summary;
 pub mod terminal;
 pub mod text;
 pub mod times;
+pub mod trace;
 pub mod trouble;
 pub mod waits;
 

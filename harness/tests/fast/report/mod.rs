@@ -1,9 +1,11 @@
 //! Reporters are folds: what they must say of a run is claimed here of made-up runs.
 
 mod exit;
+mod json;
 mod jsonl;
 mod junit;
 mod plan;
 mod story;
 mod summary;
 mod terminal;
+mod trace;
