@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Uninstalling, Verb};
+use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Telling, Uninstalling, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
@@ -82,7 +82,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     around.symptoms = &symptoms;
     if let Verb::Matrix(args) = &cli.verb {
         problems.or(())?;
-        log(args.common.verbose.min(2));
+        log(args.common.telling);
         let ground = matrix::Ground { catalogue, home: &Home::from_environment(), root: &root };
         return Box::pin(matrix::verb(args, &around, ground)).await;
     }
@@ -97,7 +97,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     };
     let (Some(request), Some(sabotages), Some(issues)) = (request, sabotages, issues) else { return Err(problems) };
     problems.or(())?;
-    log(request.verbose);
+    log(request.telling);
     let home = Home::from_environment();
     let picked = picked(&request, &known);
     let base = Base { catalogue, home: &home, root: &root, picked: &picked };
@@ -193,9 +193,9 @@ fn selected(request: &Request, catalogue: &[Case]) -> Vec<Case> {
     catalogue.iter().filter(|case| request.selection.contains(case.id)).copied().collect()
 }
 
-fn log(verbose: u8) {
+fn log(telling: Telling) {
     use tracing_subscriber::EnvFilter;
-    let level = ["off", "meshproof=info,harness=info,suites=info", "harness=debug,suites=debug"][usize::from(verbose)];
+    let level = ["off", "meshproof=info,harness=info,suites=info", "harness=debug,suites=debug"][usize::from(telling.verbose.min(2))];
     let filter = EnvFilter::try_from_env("MESHPROOF_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // A log that is there already, as in a test, is as good.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();

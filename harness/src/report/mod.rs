@@ -1,12 +1,14 @@
 //! Reporters: pure folds over events.
 
 pub mod facts;
+pub mod github;
 pub mod history;
 pub mod jsonl;
 pub mod junit;
 pub mod letters;
 pub mod open;
 pub mod plan;
+pub mod rerun;
 pub mod summary;
 pub mod terminal;
 pub mod text;
@@ -14,5 +16,6 @@ pub mod times;
 pub mod trouble;
 
 pub use history::History;
+pub use rerun::Rerun;
 pub use summary::Summary;
 pub use trouble::Trouble;

@@ -37,6 +37,36 @@ fn picture(c: char) -> char {
     }
 }
 
+/// The text in lines of at most so many characters, broken between words; a longer word has a line of its own.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut room = 0;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if length < room => {
+                *line += " ";
+                *line += word;
+                room -= length + 1;
+            }
+            _ => {
+                lines.push(word.to_string());
+                room = width.saturating_sub(length);
+            }
+        }
+    }
+    lines
+}
+
+/// The text cut to so many characters, the last of them an ellipsis where something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_string();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    kept.trim_end().to_string() + "…"
+}
+
 /// Bytes as people read them.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];

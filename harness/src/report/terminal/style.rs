@@ -1,12 +1,15 @@
 //! How lines look: right-aligned verbs, their colours, and what stands below a verdict.
 
-use super::Mode;
+use super::Manner;
 use crate::check::Verdict;
 use crate::exit::Standing;
 use crate::report::text::{one_line, printable};
 
 /// The width of the verbs and the blank behind them.
 pub const INDENT: &str = "             ";
+
+/// How many characters of a line with colours are not seen.
+pub const COLOURS: usize = "\x1b[1;31m\x1b[0m".len();
 
 /// The colour of a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,10 +36,10 @@ impl Colour {
 }
 
 /// A line with its verb right-aligned in twelve columns, as cargo does it.
-pub fn line(mode: Mode, verb: &str, colour: Colour, text: &str) -> String {
-    match mode {
-        Mode::Plain => format!("{verb:>12} {text}"),
-        Mode::Live => format!("\x1b[1;{}m{verb:>12}\x1b[0m {text}", colour.code()),
+pub fn line(manner: Manner, verb: &str, colour: Colour, text: &str) -> String {
+    match manner.colour {
+        false => format!("{verb:>12} {text}"),
+        true => format!("\x1b[1;{}m{verb:>12}\x1b[0m {text}", colour.code()),
     }
 }
 
