@@ -49,11 +49,17 @@ check: ## What a change must pass before it is shown: format, clippy, docs
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-.PHONY: test test-fast test-lab test-long
-test: test-fast test-lab ## All tests: the fast ones, then the real lab end to end; does its own set-up
+.PHONY: readers
+readers: ## Gets what tests read reports with: a browser, readers of JUnit, a linter of workflows
+	kind/readers
+
+.PHONY: test test-fast test-readers test-lab test-long
+test: test-fast test-readers test-lab ## All tests: the fast ones, then the real lab end to end; does its own set-up
 # Both call cargo for the whole workspace: for a part of it, it would choose other features, and compile most crates once more.
 test-fast: ## Tests that need neither engine nor lab
 	cargo test --locked --workspace --lib --bins --test fast
+test-readers: readers ## Reports as their readers see them: Chromium, Jenkins' schema, junitparser, actionlint
+	cargo test --locked --workspace --test readers
 # On images built here, whatever else the machine has: these tests must mean the same everywhere.
 test-lab: export MESHPROOF_IMAGES = local
 test-lab: tools ## The real lab, end to end: it is made, judged, broken, mended, cleaned up and removed

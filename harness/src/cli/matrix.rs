@@ -107,7 +107,9 @@ async fn run(args: &MatrixArgs, matrix: Matrix, planned: &[Planned], ground: Gro
     for at in own.clone() {
         let (one, combination) = (&planned[at], &report.matrix.combinations[at]);
         let (name, request) = (combination.name(), one.below(&report.folder.join(combination.folder())));
-        say("Running", &format!("{} of {}  {name}", at - own.start + 1, own.len()));
+        if !request.telling.quiet {
+            say("Running", &format!("{} of {}  {name}", at - own.start + 1, own.len()));
+        }
         let base = ground.base(&one.picked);
         let (outcome, run) = match series.run(&request, base).await {
             Ok((exit, summary)) => (Outcome::of(exit, &summary), Ok(summary)),
@@ -152,7 +154,10 @@ async fn look_after(
     let all: Vec<&Picked> = planned.iter().map(|one| &one.picked).collect();
     let disk = images::disk(&site, &all).await?;
     if let Some(later) = later {
-        eprint!("{}", images::print_prune(&images::prune_combination(&site, &later).await?));
+        let pruned = images::print_prune(&images::prune_combination(&site, &later).await?);
+        if !request.telling.quiet {
+            eprint!("{pruned}");
+        }
     }
     Ok(disk)
 }

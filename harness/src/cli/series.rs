@@ -10,7 +10,7 @@ use super::verbs;
 use crate::event::Recorder;
 use crate::exit::Exit;
 use crate::problem::Problems;
-use crate::report::{Summary, junit};
+use crate::report::Summary;
 
 /// A series of runs.
 pub struct Series {
@@ -91,7 +91,7 @@ impl Series {
 pub fn write<const N: usize>(folder: &Path, files: [(&str, String); N]) {
     for (name, text) in files {
         let path = folder.join(name);
-        if let Err(error) = junit::replace(&path, &text) {
+        if let Err(error) = crate::report::replace(&path, &text) {
             eprintln!("        Note {} cannot be written: {error}", path.display());
         }
     }

@@ -3,11 +3,11 @@
 //! A `<failure>` stands for what makes a run red, an `<error>` for what leaves it without a verdict; a `<skipped>`
 //! alone decides nothing. What the cases do not tell, such as a step that failed, gets a testcase of its own.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use junit_report::{Duration, OffsetDateTime, ReportBuilder, TestCase, TestResult, TestSuite};
 
+use super::replace;
 use super::summary::{CaseRun, Summary};
 use super::text;
 use super::trouble::Trouble;
@@ -225,18 +225,4 @@ fn changes_the_file(event: &Event) -> bool {
         Event::StepFinished { outcome, .. } => !matches!(outcome, StepOutcome::Proved { .. }),
         _ => false,
     }
-}
-
-/// Puts the text in the place of the file, so that a reader sees the old one or the new one and never a half.
-pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".junit-").suffix(".tmp");
-    // Temporary files are for their owner only; a CI job often publishes the report as another user.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
-    file.persist(path)?;
-    Ok(())
 }

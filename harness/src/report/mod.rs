@@ -1,14 +1,18 @@
 //! Reporters: pure folds over events.
 
 pub mod facts;
+pub mod files;
 pub mod github;
 pub mod history;
+pub mod html;
 pub mod jsonl;
 pub mod junit;
 pub mod letters;
 pub mod open;
 pub mod plan;
+mod replace;
 pub mod rerun;
+pub mod runs;
 pub mod summary;
 pub mod terminal;
 pub mod text;
@@ -16,6 +20,7 @@ pub mod times;
 pub mod trouble;
 
 pub use history::History;
+pub(crate) use replace::replace;
 pub use rerun::Rerun;
 pub use summary::Summary;
 pub use trouble::Trouble;

@@ -64,8 +64,7 @@ fn on_lab(
     let lab = &scenario.lab;
     let lab = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
     let in_round = case.is_some_and(|id| scenario.rounds().any(|round| id.starts_with(&format!("{}/", round.name))));
-    let after_clean_up =
-        case.is_some_and(|id| summary.case(id).is_some_and(|case| case.outline.after_clean_up));
+    let after_clean_up = case.is_some_and(|id| summary.case(id).is_some_and(|case| case.outline.after_clean_up));
     if summary.finished.as_ref().is_some_and(|finish| finish.lab_kept) && !in_round {
         let verb = match trouble.class {
             "case" if !after_clean_up => Some(format!("check{lab}{only}")),
@@ -77,7 +76,8 @@ fn on_lab(
             return Some(format!("meshproof {verb}"));
         }
     }
-    let own = || (scenario.name == GUIDE).then(|| format!("--istio {} --kubernetes {}", scenario.istio, scenario.kubernetes));
+    let own =
+        || (scenario.name == GUIDE).then(|| format!("--istio {} --kubernetes {}", scenario.istio, scenario.kubernetes));
     let flags = flags.map(str::to_string).or_else(own)?;
     let flags = if flags.is_empty() { String::new() } else { format!(" {flags}") };
     // A round of a timeline is judged by going through all of it.

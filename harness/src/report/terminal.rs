@@ -139,7 +139,8 @@ impl<W: Write + Send> Terminal<W> {
 
     /// Characters in a line of the summary: those of the terminal, yet no more than are easily read.
     fn width(&self) -> usize {
-        let terminal = terminal_size::terminal_size_of(std::io::stderr()).filter(|_| self.manner.colour || self.manner.live);
+        let terminal =
+            terminal_size::terminal_size_of(std::io::stderr()).filter(|_| self.manner.colour || self.manner.live);
         terminal.map_or(80, |(width, _)| usize::from(width.0)).clamp(60, 120)
     }
 

@@ -37,20 +37,24 @@ fn picture(c: char) -> char {
     }
 }
 
-/// The text in lines of at most so many characters, broken between words; a longer word has a line of its own.
+/// What stands in the place of a blank at which a line must not end.
+pub const UNBROKEN: &str = "\u{a0}";
+
+/// The text in lines of at most so many characters, broken at blanks; a longer word has a line of its own.
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut room = 0;
-    for word in text.split_whitespace() {
+    for word in text.split([' ', '\t', '\n']).filter(|word| !word.is_empty()) {
+        let word = word.replace(UNBROKEN, " ");
         let length = word.chars().count();
         match lines.last_mut() {
             Some(line) if length < room => {
                 *line += " ";
-                *line += word;
+                *line += &word;
                 room -= length + 1;
             }
             _ => {
-                lines.push(word.to_string());
+                lines.push(word);
                 room = width.saturating_sub(length);
             }
         }

@@ -36,7 +36,11 @@ pub fn annotations(summary: &Summary) -> Vec<String> {
     }
     let flaky = summary.cases.iter().filter(|case| case.flaky());
     let warning = |case: &crate::report::summary::CaseRun| {
-        command("warning", &format!("{} is flaky", case.name()), &format!("before it passed: {}", case.failed_attempts.join("\n")))
+        command(
+            "warning",
+            &format!("{} is flaky", case.name()),
+            &format!("before it passed: {}", case.failed_attempts.join("\n")),
+        )
     };
     lines.extend(flaky.take(SHOWN - 1).map(warning));
     lines

@@ -6,7 +6,7 @@ use super::style::{COLOURS, Colour, INDENT, line};
 use crate::check::Verdict;
 use crate::report::rerun::Rerun;
 use crate::report::summary::{CaseRun, Summary};
-use crate::report::text::{cut, one_line, seconds, wrap};
+use crate::report::text::{UNBROKEN, cut, one_line, seconds, wrap};
 use crate::report::times::Span;
 use crate::report::trouble::Trouble;
 
@@ -87,8 +87,9 @@ impl Page {
 }
 
 fn broken(trouble: &Trouble, room: usize, page: &Page) -> Vec<String> {
-    let title = format!("{}  {}", trouble.id, trouble.title);
-    let mut lines = page.text("Broken first", Colour::Red, one_line(&title).trim_end());
+    let title = one_line(&trouble.title);
+    let title = if title.is_empty() { title } else { format!("{UNBROKEN} {title}") };
+    let mut lines = page.text("Broken first", Colour::Red, &format!("{}{title}", one_line(&trouble.id)));
     // The cause goes before what may follow from it.
     let texts = trouble.cause.lines().next().into_iter().chain(trouble.advice.iter().map(String::as_str));
     for text in texts {
@@ -100,11 +101,16 @@ fn broken(trouble: &Trouble, room: usize, page: &Page) -> Vec<String> {
 
 fn time(summary: &Summary) -> String {
     let rows = summary.times.rows(summary.elapsed);
-    let parts: Vec<String> = rows.iter().map(|(part, took)| format!("{} {}", part.name(), seconds(*took))).collect();
+    let parts: Vec<String> = rows.iter().map(|(part, took)| took_by(part.name(), *took)).collect();
     match parts.is_empty() {
         true => seconds(summary.elapsed),
         false => format!("{}: {}", seconds(summary.elapsed), parts.join(", ")),
     }
+}
+
+/// What took how long, on one line whatever stands around it.
+fn took_by(what: &str, took: f64) -> String {
+    format!("{what} {}", seconds(took)).replace(' ', UNBROKEN)
 }
 
 /// What decided how long the run took: of the critical path those things that took longest, in its order.
@@ -116,7 +122,7 @@ fn critical_path(summary: &Summary) -> Option<String> {
     let long: Vec<String> = path
         .iter()
         .filter(|span| span.seconds() >= shortest)
-        .map(|span| format!("{} {}", one_line(&span.id), seconds(span.seconds())))
+        .map(|span| took_by(&one_line(&span.id), span.seconds()))
         .collect();
     let others = path.len() - long.len();
     let more = if others == 0 { String::new() } else { format!(", and {others} shorter") };

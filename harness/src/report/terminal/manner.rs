@@ -36,7 +36,7 @@ impl Manner {
     }
 
     /// Lines only where there is no terminal that can move its cursor, and in `CI`. `NO_COLOR` takes away the colours and
-    /// nothing else, as <https://no-color.org> has it. 
+    /// nothing else, as <https://no-color.org> has it.
     pub fn choose(is_terminal: bool, volume: Volume, variable: impl Fn(&str) -> Option<String>) -> Manner {
         let set = |name| variable(name).filter(|value| !value.is_empty());
         let ci = set("CI").is_some_and(|value| value != "false");
