@@ -447,6 +447,17 @@ impl Verb {
         }
     }
 
+    /// Whether its exit code is a verdict.
+    pub fn judges(&self) -> bool {
+        match self {
+            Verb::Run(_) | Verb::Check(_) | Verb::Uninstall(_) | Verb::Inspect(_) => true,
+            Verb::Prove(proving) => !proving.list,
+            Verb::Matrix(args) => !args.list,
+            Verb::Field(args) => matches!(args.verb, FieldVerb::Run(_)),
+            _ => false,
+        }
+    }
+
     /// How much is said.
     pub fn telling(&self) -> Telling {
         match self {

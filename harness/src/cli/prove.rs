@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::lab::{Lab, LabFile};
 use crate::problem::Problems;
 use crate::report::Summary;
+use crate::report::github::Job;
 use crate::report::terminal::{Manner, Terminal};
 use crate::sabotage::{self, After, Breakage, Got, Names, Sabotage, Trial};
 use crate::scenario::Scenario;
@@ -109,6 +110,9 @@ impl Proof<'_> {
             verbs::out(&sabotage::text(&trials));
         }
         say("Reports", &self.folder.display().to_string());
+        if let Some(job) = Job::from_environment() {
+            job.reported(&self.folder);
+        }
         match ended {
             Err(Ended::Interrupted) => Exit::Interrupted,
             Err(Ended::Unable(why)) => {
@@ -321,7 +325,7 @@ impl Proof<'_> {
         let request = Request { verb, without: without.to_vec(), ..self.request.clone() };
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).map_err(|error| unable(&error))?;
-        let told = if request.telling.verbose > 0 { Told::of(&request) } else { Told::default() };
+        let told = if request.telling.verbose > 0 { Told::of(&request).apart_from_job() } else { Told::default() };
         let recorder = recorder(&folder, told).map_err(|error| unable(&error))?;
         let (request, topology, existing) =
             self.claim.lab(&request, phases.up).await.map_err(|problems| unable(&problems))?;

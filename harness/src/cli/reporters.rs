@@ -5,6 +5,7 @@ use std::path::Path;
 use super::args::Request;
 use crate::event::{Recorder, Reporter};
 use crate::lab::{Home, status};
+use crate::report::github::{Job, Step};
 use crate::report::terminal::{Left, Manner, Terminal};
 use crate::report::{Summary, files, jsonl, junit};
 use crate::tool::quote;
@@ -15,18 +16,25 @@ pub struct Told {
     manner: Option<Manner>,
     flags: Option<String>,
     left: Option<Box<Left>>,
+    job: Option<Job>,
 }
 
 impl Told {
     /// As much as is asked for.
     pub fn of(request: &Request) -> Told {
-        Told { manner: Some(Manner::detect(request.telling.volume())), flags: retyped(std::env::args()), left: None }
+        let manner = Some(Manner::detect(request.telling.volume()));
+        Told { manner, flags: retyped(std::env::args()), left: None, job: Job::from_environment() }
     }
 
     /// With what can be done with what is left of a lab.
     pub fn leaving_lab(self, home: &Home, lab: &str) -> Told {
         let (home, lab) = (home.clone(), lab.to_string());
         self.leaving(Box::new(move |_: &Summary| status::left(&home, &lab)))
+    }
+
+    /// Without a word to GitHub: what is judged here is no verdict of the call.
+    pub fn apart_from_job(self) -> Told {
+        Told { job: None, ..self }
     }
 
     /// With what can be done with what is left.
@@ -49,6 +57,9 @@ pub fn recorder(folder: &Path, told: Told) -> std::io::Result<Recorder> {
         let below = folder.parent().unwrap_or(folder).display().to_string();
         let terminal = Terminal::new(std::io::stderr(), manner).below(below).by(told.flags).leaving(told.left);
         reporters.push(Box::new(terminal));
+    }
+    if let Some(job) = told.job {
+        reporters.push(Box::new(Step::new(job, folder)));
     }
     Ok(Recorder::new(reporters))
 }

@@ -23,6 +23,7 @@ use crate::lab::{Engine, Home, LabLock, down, images, status};
 use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::reading::KubeconfigFiles;
+use crate::report::github::{self, Job};
 use crate::report::terminal::{Manner, Terminal};
 use crate::report::{self, Summary, jsonl};
 use crate::sabotage;
@@ -32,13 +33,21 @@ use crate::versions::{Picked, Versions};
 /// The binary: reads its arguments, does what they say over this catalogue, and returns the exit code.
 pub async fn main(catalogue: &[Case]) -> ExitCode {
     let cli = Cli::parse();
-    match call(&cli, catalogue).await {
-        Ok(exit) => ExitCode::from(exit.code()),
+    let job = Job::from_environment();
+    let exit = match call(&cli, catalogue).await {
+        Ok(exit) => exit,
         Err(problems) => {
             eprintln!("{problems}");
-            ExitCode::from(problems.exit().code())
+            if job.is_some() {
+                eprintln!("{}", github::refused(&problems.to_string()));
+            }
+            problems.exit()
         }
+    };
+    if let Some(job) = job.filter(|_| cli.verb.judges()) {
+        job.ended(exit);
     }
+    ExitCode::from(exit.code())
 }
 
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {

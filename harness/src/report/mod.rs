@@ -1,5 +1,6 @@
 //! Reporters: pure folds over events.
 
+pub mod counts;
 pub mod facts;
 pub mod files;
 pub mod github;

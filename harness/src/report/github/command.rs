@@ -6,7 +6,7 @@
 
 use crate::check::Verdict;
 use crate::report::Summary;
-use crate::report::text::{count, cut, one_line};
+use crate::report::text::{count, cut, one_line, printable};
 use crate::report::trouble::Trouble;
 
 /// So many annotations of a kind are shown of a step.
@@ -68,7 +68,7 @@ fn error_of(trouble: &Trouble) -> String {
 }
 
 fn command(name: &str, title: &str, message: &str) -> String {
-    format!("::{name} title={}::{}", property(&one_line(title)), data(&cut(message, LONGEST)))
+    format!("::{name} title={}::{}", property(&one_line(title)), data(&cut(&printable(message), LONGEST)))
 }
 
 fn data(text: &str) -> String {

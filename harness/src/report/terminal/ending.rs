@@ -3,9 +3,9 @@
 
 use super::Manner;
 use super::style::{COLOURS, Colour, INDENT, line};
-use crate::check::Verdict;
+use crate::report::counts;
 use crate::report::rerun::Rerun;
-use crate::report::summary::{CaseRun, Summary};
+use crate::report::summary::Summary;
 use crate::report::text::{UNBROKEN, cut, one_line, seconds, wrap};
 use crate::report::times::Span;
 use crate::report::trouble::Trouble;
@@ -36,7 +36,7 @@ pub fn lines(summary: &Summary, around: &Around<'_>, manner: Manner) -> Vec<Stri
     head.extend(page.text("Took", Colour::Cyan, &time(summary)));
     head.extend(critical_path(summary).into_iter().flat_map(|path| page.text("Decided by", Colour::Cyan, &path)));
     if summary.judges() {
-        head.extend(page.text("Judged", Colour::Cyan, &verdicts(summary)));
+        head.extend(page.text("Judged", Colour::Cyan, &counts::verdicts(summary)));
     }
     let trouble = summary.first_broken();
     let mut tail = Vec::new();
@@ -126,22 +126,7 @@ fn critical_path(summary: &Summary) -> Option<String> {
         .collect();
     let others = path.len() - long.len();
     let more = if others == 0 { String::new() } else { format!(", and {others} shorter") };
-    (path.len() > 1).then(|| format!("{}{more}", long.join(" > ")))
-}
-
-/// Counts of verdicts, those that there are: `12 passed (1 flaky), 1 failed`.
-fn verdicts(summary: &Summary) -> String {
-    let name = |case: &CaseRun| case.verdict.as_ref().map_or("not judged", Verdict::name);
-    let flaky = summary.cases.iter().filter(|case| case.flaky()).count();
-    let mut parts = Vec::new();
-    for verdict in ["passed", "failed", "inconclusive", "blocked", "skipped", "not judged"] {
-        let number = summary.cases.iter().filter(|case| name(case) == verdict).count();
-        let mark = if verdict == "passed" && flaky > 0 { format!(" ({flaky} flaky)") } else { String::new() };
-        if number > 0 {
-            parts.push(format!("{number} {verdict}{mark}"));
-        }
-    }
-    if parts.is_empty() { "nothing".to_string() } else { parts.join(", ") }
+    (path.len() > 1 && !long.is_empty()).then(|| format!("{}{more}", long.join(" > ")))
 }
 
 /// Where the reports are, the one for people first.

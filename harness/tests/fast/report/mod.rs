@@ -1,6 +1,7 @@
 //! Reporters are folds: what they must say of a run is claimed here of made-up runs.
 
 mod exit;
+mod github;
 mod jsonl;
 mod junit;
 mod plan;
