@@ -127,6 +127,8 @@ pub enum Verb {
     /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --kubernetes v1.36.3,v1.34.4`
     ///
     /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --scenario env.yaml,value.yaml --pairwise --shard 1/2`
+    ///
+    /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --format github`, for `strategy.matrix` of a workflow
     Matrix(MatrixArgs),
     /// Print what a run would do, in the guide's own commands, and do nothing.
     ///
@@ -452,7 +454,7 @@ impl Verb {
         match self {
             Verb::Run(_) | Verb::Check(_) | Verb::Uninstall(_) | Verb::Inspect(_) => true,
             Verb::Prove(proving) => !proving.list,
-            Verb::Matrix(args) => !args.list,
+            Verb::Matrix(args) => !args.list && args.format.is_none(),
             Verb::Field(args) => matches!(args.verb, FieldVerb::Run(_)),
             _ => false,
         }

@@ -57,6 +57,10 @@ pub async fn verb(args: &MatrixArgs, around: &Surroundings<'_>, ground: Ground<'
         return merge(merging);
     }
     let (matrix, planned) = plan(args, around)?;
+    if let Some(shards) = args.printed(matrix.combinations.len())? {
+        verbs::out(&format!("{}\n", matrix::github(&matrix, shards)));
+        return Ok(Exit::Green);
+    }
     if args.list {
         let line = |one: &Combination| format!("{}  supported: {}\n", one.name(), one.support());
         matrix.own().iter().for_each(|one| verbs::out(&line(one)));
@@ -70,6 +74,7 @@ fn plan(args: &MatrixArgs, around: &Surroundings<'_>) -> Result<(Matrix, Vec<Pla
     let mut problems = Problems::new();
     let calls = args.calls()?;
     let shard = problems.keep(args.part(calls.len()));
+    problems.keep(args.printed(calls.len()));
     let (mut combinations, mut planned) = (Vec::<Combination>::new(), Vec::new());
     for call in calls {
         match call.request(around) {

@@ -1,6 +1,7 @@
 //! Reporters: pure folds over events.
 
 pub mod counts;
+pub mod expected;
 pub mod facts;
 pub mod files;
 pub mod github;

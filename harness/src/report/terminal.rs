@@ -4,14 +4,18 @@ mod ending;
 mod live;
 mod manner;
 mod style;
+mod view;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 use self::ending::Around;
 use self::live::Live;
 pub use self::manner::{Manner, Volume};
 use self::style::{Colour, INDENT, line};
+pub use self::view::{View, lines};
+use super::expected::Expected;
 use super::github::{Groups, Section, harmless};
 use super::open::{FIND, Kind, Open, REMOVE};
 use super::summary::{CaseRun, Summary};
@@ -81,7 +85,7 @@ impl<W: Write + Send> std::fmt::Debug for Terminal<W> {
 impl<W: Write + Send> Terminal<W> {
     /// A reporter that writes lines to `out`; its live view goes to standard error.
     pub fn new(out: W, manner: Manner) -> Self {
-        let live = manner.live.then(Live::new);
+        let live = manner.live.then(|| Live::new(manner));
         let folder = "runs".to_string();
         Terminal {
             out,
@@ -372,11 +376,10 @@ impl<W: Write + Send> Terminal<W> {
 
     fn show(&mut self, record: &Record) {
         let Some(live) = &mut self.live else { return };
-        match record.event {
-            // A person is asked something; a live line would write over the answer.
-            Event::Paused { .. } | Event::RunFinished { .. } => live.hide(),
-            _ => live.show(&self.open, record.at),
+        if let Event::RunStarted { verb, plan, .. } = &record.event {
+            live.expects(Expected::of(Path::new(&self.folder), verb, plan));
         }
+        live.on(record);
     }
 }
 

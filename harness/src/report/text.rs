@@ -71,6 +71,32 @@ pub fn cut(text: &str, width: usize) -> String {
     kept.trim_end().to_string() + "…"
 }
 
+/// The text in exactly so many columns of a terminal: cut, or with blanks behind it.
+pub fn fit(text: &str, width: usize) -> String {
+    let all: usize = text.chars().map(columns_of).sum();
+    if all <= width {
+        return format!("{text}{}", " ".repeat(width - all));
+    }
+    let (mut kept, mut used) = (String::new(), 0);
+    for c in text.chars() {
+        if used + columns_of(c) + 1 > width {
+            break;
+        }
+        kept.push(c);
+        used += columns_of(c);
+    }
+    format!("{kept}…{}", " ".repeat(width.saturating_sub(used + 1)))
+}
+
+/// Columns that a character takes at most: from Hangul on it may be two.
+fn columns_of(c: char) -> usize {
+    match c {
+        '\u{2000}'..='\u{2fff}' => 1,
+        c if c < '\u{1100}' => 1,
+        _ => 2,
+    }
+}
+
 /// Bytes as people read them.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];

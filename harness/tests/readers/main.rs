@@ -2,3 +2,4 @@
 //! finds its reader missing fails.
 
 mod place;
+mod workflows;

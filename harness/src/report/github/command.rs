@@ -20,7 +20,7 @@ const LONGEST: usize = 2000;
 pub fn annotations(summary: &Summary) -> Vec<String> {
     let (blocked, errors): (Vec<Trouble>, Vec<Trouble>) =
         summary.troubles().into_iter().partition(|trouble| is_blocked(summary, trouble));
-    let blocked: Vec<&str> = blocked.iter().map(|trouble| id(trouble)).collect();
+    let blocked: Vec<&str> = blocked.iter().map(id).collect();
     // Where nothing else says why, the first of them does.
     let only_blocked = errors.is_empty().then(|| summary.first_broken()).flatten();
     let errors: Vec<Trouble> = only_blocked.into_iter().chain(errors).collect();

@@ -91,7 +91,12 @@ fn verdict(case: &CaseRun) -> String {
 }
 
 fn why(case: &CaseRun) -> String {
-    let cause = case.verdict.as_ref().map(Verdict::cause).unwrap_or_default();
+    let cause = match &case.verdict {
+        // What broke there stands in that row.
+        Some(Verdict::Blocked { by, reason }) if reason.starts_with("blocked by ") => format!("by {by}"),
+        Some(Verdict::Blocked { by, reason }) => format!("by {by}: {reason}"),
+        verdict => verdict.as_ref().map(Verdict::cause).unwrap_or_default(),
+    };
     let earlier = case.failed_attempts.iter().map(|cause| format!("earlier attempt: {cause}"));
     let texts = earlier.chain(Some(cause).filter(|cause| !cause.is_empty()));
     texts.map(|text| escaped(&text)).collect::<Vec<_>>().join("<br>")

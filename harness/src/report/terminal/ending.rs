@@ -118,7 +118,7 @@ fn critical_path(summary: &Summary) -> Option<String> {
     let path = summary.times.critical_path();
     let mut by_length: Vec<&Span> = path.iter().collect();
     by_length.sort_by(|a, b| b.seconds().total_cmp(&a.seconds()));
-    let shortest = by_length.iter().take(LONGEST).last()?.seconds().max(0.05);
+    let shortest = by_length.iter().take(LONGEST).next_back()?.seconds().max(0.05);
     let long: Vec<String> = path
         .iter()
         .filter(|span| span.seconds() >= shortest)

@@ -33,14 +33,19 @@ impl Colour {
             Colour::Cyan => 36,
         }
     }
+
+    /// The text in this colour, where there are colours.
+    pub fn paint(self, manner: Manner, text: &str) -> String {
+        match manner.colour {
+            false => text.to_string(),
+            true => format!("\x1b[1;{}m{text}\x1b[0m", self.code()),
+        }
+    }
 }
 
 /// A line with its verb right-aligned in twelve columns, as cargo does it.
 pub fn line(manner: Manner, verb: &str, colour: Colour, text: &str) -> String {
-    match manner.colour {
-        false => format!("{verb:>12} {text}"),
-        true => format!("\x1b[1;{}m{verb:>12}\x1b[0m {text}", colour.code()),
-    }
+    format!("{} {text}", colour.paint(manner, &format!("{verb:>12}")))
 }
 
 /// Verb and colour of a verdict: red is for what is not as expected, whatever its name.

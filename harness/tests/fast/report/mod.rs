@@ -8,3 +8,4 @@ mod plan;
 mod story;
 mod summary;
 mod terminal;
+mod view;
