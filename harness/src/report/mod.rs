@@ -1,7 +1,10 @@
 //! Reporters: pure folds over events.
 
+pub mod counts;
+pub mod expected;
 pub mod facts;
 pub mod files;
+pub mod github;
 pub mod history;
 pub mod html;
 pub mod json;
@@ -12,6 +15,7 @@ pub mod letters;
 pub mod open;
 pub mod plan;
 mod replace;
+pub mod rerun;
 pub mod runs;
 pub mod summary;
 pub mod terminal;
@@ -23,5 +27,6 @@ pub mod waits;
 
 pub use history::History;
 pub(crate) use replace::replace;
+pub use rerun::Rerun;
 pub use summary::Summary;
 pub use trouble::Trouble;

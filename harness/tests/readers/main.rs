@@ -8,3 +8,4 @@ mod place;
 #[path = "../fast/report/story.rs"]
 #[allow(dead_code, reason = "the fast tests tell more of it")]
 mod story;
+mod workflows;

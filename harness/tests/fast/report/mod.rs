@@ -1,6 +1,7 @@
 //! Reporters are folds: what they must say of a run is claimed here of made-up runs.
 
 mod exit;
+mod github;
 mod json;
 mod jsonl;
 mod junit;
@@ -9,3 +10,4 @@ mod story;
 mod summary;
 mod terminal;
 mod trace;
+mod view;
