@@ -10,7 +10,9 @@ use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Uninstallin
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
-use super::{brought, capture, field, inspect, matrix, own, preflight, prove, repeat, rounds, scenarios, versions};
+use super::{
+    brought, capture, field, inspect, matrix, own, past, preflight, prove, repeat, rounds, scenarios, versions,
+};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -41,6 +43,12 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
 }
 
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
+    // What is over takes neither the repository nor a request.
+    match &cli.verb {
+        Verb::Diff(args) => return past::diff(args),
+        Verb::History(args) => return past::history(args),
+        _ => {}
+    }
     let root = preflight::root()?;
     let file = root.join("kind/versions.toml");
     let text = std::fs::read_to_string(&file).map_err(|error| {
@@ -153,6 +161,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             }
             remove_labs(&engine, &home, &labs, &request.budgets).await
         }
+        Verb::Diff(_) | Verb::History(_) => unreachable!("they are called before there is a request: they have none"),
         Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
         Verb::Run(_) if request.contexts.is_some() => Box::pin(brought::run(&request, base)).await,
         Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,

@@ -1,5 +1,6 @@
 //! Reporters: pure folds over events.
 
+pub mod diff;
 pub mod facts;
 pub mod files;
 pub mod history;
@@ -11,6 +12,7 @@ pub mod lanes;
 pub mod letters;
 pub mod open;
 pub mod plan;
+pub mod repeats;
 mod replace;
 pub mod runs;
 pub mod summary;
@@ -22,6 +24,7 @@ pub mod trouble;
 pub mod waits;
 
 pub use history::History;
+pub use repeats::Repeats;
 pub(crate) use replace::replace;
 pub use summary::Summary;
 pub use trouble::Trouble;

@@ -1,6 +1,8 @@
 //! Reporters are folds: what they must say of a run is claimed here of made-up runs.
 
+mod diff;
 mod exit;
+mod history;
 mod json;
 mod jsonl;
 mod junit;
