@@ -16,6 +16,7 @@ mod images;
 mod inspect;
 mod matrix;
 mod own;
+mod past;
 pub mod remotes;
 mod request;
 mod scenario;
@@ -30,6 +31,7 @@ pub use field::{FieldArgs, FieldListing, FieldRun, FieldVerb};
 pub use images::{Archive, Getting, Images, ImagesVerb, Listing, Making};
 pub use inspect::Inspecting;
 pub use matrix::{MatrixArgs, MatrixVerb, Merging};
+pub use past::{Diffing, FailOn, Form, Past};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use scenario::{Scenario, ScenarioPath, ScenarioPaths, ScenarioVerb};
 pub use telling::Telling;
@@ -161,6 +163,18 @@ pub enum Verb {
     ///
     /// Example: `meshproof report runs/latest/events.jsonl --out /tmp/report`
     Report(Report),
+    /// Say what is otherwise in one run than in another: verdicts, versions, times beyond noise, evidence.
+    ///
+    /// Numbers, addresses, hashes and names of pods are another in every run, and are no difference. A time counts if it differs by
+    /// more than 25 % and 2 s. Of several runs on a side the worst verdict counts, and times beyond their whole range. Exit code 1
+    /// if something got worse.
+    ///
+    /// Example: `meshproof diff runs/20261122T000939Z-main runs/latest --fail-on any`
+    Diff(Diffing),
+    /// List the runs of a folder, the newest last, with how long they took and how often each check passed.
+    ///
+    /// Example: `meshproof history --html history.html`
+    History(Past),
     /// Write, check or show a scenario file: what mesh to build, what to do to it, and what to expect.
     ///
     /// Example: `meshproof scenario new mine.yaml`
@@ -432,6 +446,8 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Explain(_) => "explain",
             Verb::Report(_) => "report",
+            Verb::Diff(_) => "diff",
+            Verb::History(_) => "history",
             Verb::Scenario(_) => "scenario",
             Verb::Field(_) => "field",
             Verb::Images(_) => "images",
@@ -441,7 +457,8 @@ impl Verb {
         }
     }
 
-    /// The flags of every verb; `report`, `scenario`, `explain`, `versions`, `field list`, `capture` and `inspect` have none of them.
+    /// The flags of every verb; `report`, `scenario`, `explain`, `versions`, `field list`, `capture`, `inspect`, `diff` and `history` have
+    /// none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Status(common) => Some(common),
@@ -456,7 +473,7 @@ impl Verb {
             Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => Some(&run.common),
             Verb::Matrix(args) => Some(&args.common),
             Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) | Verb::Explain(_) => None,
-            Verb::Capture(_) | Verb::Inspect(_) => None,
+            Verb::Capture(_) | Verb::Inspect(_) | Verb::Diff(_) | Verb::History(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }

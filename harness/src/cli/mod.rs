@@ -10,6 +10,7 @@ mod inspect;
 mod interrupt;
 mod matrix;
 mod own;
+mod past;
 mod preflight;
 mod prove;
 mod repeat;

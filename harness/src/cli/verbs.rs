@@ -12,7 +12,7 @@ use super::interrupt::Interrupt;
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases, plan};
 use super::{
-    brought, capture, explain, field, inspect, matrix, own, preflight, prove, repeat, rounds, scenarios, versions,
+    brought, capture, explain, field, inspect, matrix, own, past, preflight, prove, repeat, rounds, scenarios, versions,
 };
 use crate::budget::Budgets;
 use crate::check::case::Case;
@@ -53,6 +53,12 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
 }
 
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
+    // What is over takes neither the repository nor a request.
+    match &cli.verb {
+        Verb::Diff(args) => return past::diff(args),
+        Verb::History(args) => return past::history(args),
+        _ => {}
+    }
     let root = preflight::root()?;
     let file = root.join("kind/versions.toml");
     let text = std::fs::read_to_string(&file).map_err(|error| {
@@ -169,6 +175,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             }
             remove_labs(&engine, &home, &labs, &request).await
         }
+        Verb::Diff(_) | Verb::History(_) => unreachable!("they are called before there is a request: they have none"),
         Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
         Verb::Explain(_) => unreachable!("it is called before there is a request: it needs none"),
         Verb::Run(_) if request.contexts.is_some() => Box::pin(brought::run(&request, base)).await,
