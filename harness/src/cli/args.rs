@@ -19,6 +19,7 @@ mod own;
 pub mod remotes;
 mod request;
 mod scenario;
+mod shell;
 mod versions;
 
 pub use brought::{Bringing, Uninstalling};
@@ -31,6 +32,7 @@ pub use inspect::Inspecting;
 pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use scenario::{Scenario, ScenarioPath, ScenarioPaths, ScenarioVerb};
+pub use shell::{Completing, Manual};
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
 /// Judges Istio's "Install Primary-Remote" guide on two real clusters.
@@ -173,6 +175,18 @@ pub enum Verb {
     ///
     /// Example: `meshproof versions`, then `meshproof run --istio 1.29.2 --kubernetes v1.34.4`
     Versions(VersionsArgs),
+    /// Print a script by which a shell completes verbs and flags.
+    ///
+    /// Example: `meshproof completions bash > ~/.local/share/bash-completion/completions/meshproof`
+    ///
+    /// Example: `source <(meshproof completions zsh)`
+    Completions(Completing),
+    /// Print the page of the manual, or write one for each verb.
+    ///
+    /// Example: `meshproof man | man -l -`
+    ///
+    /// Example: `meshproof man --out ~/.local/share/man/man1`, then `man meshproof-run`
+    Man(Manual),
 }
 
 /// Flags of every verb that concerns a lab.
@@ -434,10 +448,13 @@ impl Verb {
             Verb::Versions(_) => "versions",
             Verb::Capture(_) => "capture",
             Verb::Inspect(_) => "inspect",
+            Verb::Completions(_) => "completions",
+            Verb::Man(_) => "man",
         }
     }
 
-    /// The flags of every verb; `report`, `scenario`, `explain`, `versions`, `field list`, `capture` and `inspect` have none of them.
+    /// The flags of every verb; `report`, `scenario`, `explain`, `versions`, `field list`, `capture`, `inspect`, `completions` and
+    /// `man` have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Status(common) => Some(common),
@@ -452,7 +469,7 @@ impl Verb {
             Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => Some(&run.common),
             Verb::Matrix(args) => Some(&args.common),
             Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) | Verb::Explain(_) => None,
-            Verb::Capture(_) | Verb::Inspect(_) => None,
+            Verb::Capture(_) | Verb::Inspect(_) | Verb::Completions(_) | Verb::Man(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }

@@ -11,6 +11,7 @@ use crate::event::Recorder;
 use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::report::Summary;
+use crate::report::terminal::Mode;
 
 /// A series of runs.
 pub struct Series {
@@ -47,7 +48,7 @@ impl Series {
                 Ok((exit, summary))
             }
             Err(problems) => {
-                eprintln!("{problems}");
+                eprintln!("{}", problems.shown(Mode::detect()));
                 let each = problems.0.iter().map(|one| format!("{}: {}", one.place, one.message));
                 let why = each.collect::<Vec<_>>().join("; ");
                 self.refused.take(problems);

@@ -11,7 +11,8 @@ use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::session::{self, Phases, plan};
 use super::{
-    brought, capture, explain, field, inspect, matrix, own, preflight, prove, repeat, rounds, scenarios, versions,
+    brought, capture, explain, field, inspect, matrix, own, preflight, prove, repeat, rounds, scenarios, shell,
+    versions,
 };
 use crate::budget::Budgets;
 use crate::check::case::Case;
@@ -36,13 +37,22 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
     match call(&cli, catalogue).await {
         Ok(exit) => ExitCode::from(exit.code()),
         Err(problems) => {
-            eprintln!("{problems}");
+            eprintln!("{}", problems.shown(Mode::detect()));
             ExitCode::from(problems.exit().code())
         }
     }
 }
 
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
+    // These take nothing of the project's files.
+    match &cli.verb {
+        Verb::Completions(args) => {
+            out(&shell::completions(args.shell));
+            return Ok(Exit::Green);
+        }
+        Verb::Man(args) => return shell::manual(args),
+        _ => {}
+    }
     let root = preflight::root()?;
     let file = root.join("kind/versions.toml");
     let text = std::fs::read_to_string(&file).map_err(|error| {
@@ -160,7 +170,9 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             remove_labs(&engine, &home, &labs, &request.budgets).await
         }
         Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
-        Verb::Explain(_) => unreachable!("it is called before there is a request: it needs none"),
+        Verb::Explain(_) | Verb::Completions(_) | Verb::Man(_) => {
+            unreachable!("they are called before there is a request: they need none")
+        }
         Verb::Run(_) if request.contexts.is_some() => Box::pin(brought::run(&request, base)).await,
         Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,
