@@ -1,12 +1,13 @@
 //! What a run's exit code says, decided in one function from its verdicts and what was expected of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::Verdict;
 use crate::report::summary::Summary;
 
 /// How a run ended; the number is the process' exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
     /// Every verdict is the expected one.
@@ -40,6 +41,14 @@ impl Exit {
             return Exit::NoVerdict;
         }
         if summary.left_over() { Exit::LeftOver } else { Exit::Green }
+    }
+
+    /// How a run stands that may not have ended: then it is not green, whatever it has come to.
+    pub fn so_far(summary: &Summary) -> Exit {
+        match Exit::decide(summary) {
+            Exit::Green if summary.finished.is_none() => Exit::NoVerdict,
+            exit => exit,
+        }
     }
 
     /// How several runs end: by a signal, else as the worst of them.
@@ -92,7 +101,8 @@ impl Exit {
 }
 
 /// How a verdict stands to what the scenario expects of its case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// The verdict is the expected one.
     AsExpected,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Reads, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::wait::Look;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -20,6 +20,7 @@ use crate::shared::writer::{audit, manager_of};
 pub const CASE: Case = Case {
     id: "B4",
     slug: "new-injection-webhook-patched",
+    shows: &[Path::Writes],
     title: "An injection webhook made later in the remote cluster gets the CA by the label of istiod's revision",
     guide: "https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels",
     needs: &["D8"],
@@ -29,6 +30,22 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes injection webhooks"),
+    explains: Explanation {
+        judges: "An injection webhook that is made after the install, with the label of istiod's revision, gets the \
+                CA. One without that label, and one of another revision, stay without.",
+        why: "Revision tags and canary upgrades make such webhooks on a running mesh. One without a CA refuses the \
+             pods of every namespace that is moved to it.",
+        by_hand: &[
+            ByHand::new(
+                "every webhook with its revision and tag",
+                "kubectl --context ${CTX_CLUSTER2} get mutatingwebhookconfigurations -L istio.io/rev,istio.io/tag",
+            ),
+            ByHand::new(
+                "update or patch on mutatingwebhookconfigurations, without resourceNames",
+                "kubectl --context ${CTX_CLUSTER2} get clusterrole istio-reader-clusterrole${REVISION_SUFFIX}-${ISTIO_NAMESPACE} -o yaml | grep -B4 -A8 mutatingwebhookconfigurations",
+            ),
+        ],
+    },
 };
 
 const TAGGED: &str = "meshproof-b4";

@@ -10,6 +10,7 @@ use crate::exit::Exit;
 mod brought;
 mod bundle;
 mod candidate;
+mod explain;
 mod field;
 mod images;
 mod inspect;
@@ -24,6 +25,7 @@ mod versions;
 pub use brought::{Bringing, Uninstalling};
 pub use bundle::{CaptureWish, Capturing, Rebuild};
 pub use candidate::CandidateFlags;
+pub use explain::Explaining;
 pub use field::{FieldArgs, FieldListing, FieldRun, FieldVerb};
 pub use images::{Archive, Getting, Images, ImagesVerb, Listing, Making};
 pub use inspect::Inspecting;
@@ -146,6 +148,15 @@ pub enum Verb {
     ///
     /// Example: `meshproof list --only '*gateway*'`
     List(Judging),
+    /// Say what is known of a check, a step or a hint: what is judged, why, and how to look by hand.
+    ///
+    /// With it the guide's section, what it needs, the sabotages that turn it red, and the issues in which users met it. Commands
+    /// have the contexts of the lab of --lab, or of --contexts, filled in. Asks no cluster.
+    ///
+    /// Example: `meshproof explain D8`
+    ///
+    /// Example: `meshproof explain webhook-without-ca remote-secret --contexts prod-a,prod-b`
+    Explain(Explaining),
     /// Rebuild the reports of a run from its events.
     ///
     /// Example: `meshproof report runs/latest/events.jsonl --out /tmp/report`
@@ -419,6 +430,7 @@ impl Verb {
             Verb::Plan(_) => "plan",
             Verb::Prove(_) => "prove",
             Verb::List(_) => "list",
+            Verb::Explain(_) => "explain",
             Verb::Report(_) => "report",
             Verb::Scenario(_) => "scenario",
             Verb::Field(_) => "field",
@@ -429,7 +441,7 @@ impl Verb {
         }
     }
 
-    /// The flags of every verb; `report`, `scenario`, `versions`, `field list`, `capture` and `inspect` have none of them.
+    /// The flags of every verb; `report`, `scenario`, `explain`, `versions`, `field list`, `capture` and `inspect` have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Status(common) => Some(common),
@@ -443,7 +455,7 @@ impl Verb {
             Verb::Run(run) => Some(&run.common),
             Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => Some(&run.common),
             Verb::Matrix(args) => Some(&args.common),
-            Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
+            Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) | Verb::Explain(_) => None,
             Verb::Capture(_) | Verb::Inspect(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }

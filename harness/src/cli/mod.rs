@@ -4,6 +4,7 @@ pub mod args;
 mod brought;
 mod capture;
 mod claim;
+mod explain;
 pub mod field;
 mod inspect;
 mod interrupt;

@@ -11,7 +11,9 @@ use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases, plan};
-use super::{brought, capture, field, inspect, matrix, own, preflight, prove, repeat, rounds, scenarios, versions};
+use super::{
+    brought, capture, explain, field, inspect, matrix, own, preflight, prove, repeat, rounds, scenarios, versions,
+};
 use crate::budget::Budgets;
 use crate::check::case::Case;
 use crate::event::{Event, Recorder};
@@ -72,7 +74,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     // Only a scenario file can name one; field issues are such files.
     let from_file = cli.verb.common().is_some_and(|common| common.scenario.is_some());
     let asks = matches!(cli.verb, Verb::Run(_) | Verb::Check(_) | Verb::Prove(_) | Verb::Field(_) | Verb::Matrix(_));
-    let nameable = match from_file || asks || matches!(cli.verb, Verb::Scenario(_)) {
+    let nameable = match from_file || asks || matches!(cli.verb, Verb::Scenario(_) | Verb::Explain(_)) {
         true => problems.keep(sabotage::choose(&root, &[], catalogue, &names)).unwrap_or_default(),
         false => Vec::new(),
     };
@@ -90,6 +92,10 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let read = if asks && problems.is_empty() { problems.keep(issues::read(&root, around.known())) } else { None };
     let symptoms = Symptoms::of(&read.unwrap_or_default());
     around.symptoms = &symptoms;
+    if let Verb::Explain(args) = &cli.verb {
+        problems.or(())?;
+        return explain::verb(args, catalogue, &around, &root);
+    }
     if let Verb::Matrix(args) = &cli.verb {
         problems.or(())?;
         log(args.common.telling);
@@ -164,6 +170,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             remove_labs(&engine, &home, &labs, &request).await
         }
         Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
+        Verb::Explain(_) => unreachable!("it is called before there is a request: it needs none"),
         Verb::Run(_) if request.contexts.is_some() => Box::pin(brought::run(&request, base)).await,
         Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,

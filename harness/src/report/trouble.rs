@@ -25,10 +25,20 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// The class of what is said of the run as a whole.
+    pub const RUN: &str = "run";
+
     /// A trouble of the run as a whole.
     pub fn of_run(id: &str, cause: impl Into<String>) -> Trouble {
         let title = String::new();
-        Trouble { class: "run", id: id.to_string(), title, cause: cause.into(), advice: Vec::new(), seconds: 0.0 }
+        Trouble {
+            class: Trouble::RUN,
+            id: id.to_string(),
+            title,
+            cause: cause.into(),
+            advice: Vec::new(),
+            seconds: 0.0,
+        }
     }
 }
 
@@ -115,7 +125,8 @@ impl Summary {
         }
     }
 
-    fn step_trouble(&self, step: &StepRun) -> Option<Trouble> {
+    /// Why a step keeps the run from being green, if it does.
+    pub(super) fn step_trouble(&self, step: &StepRun) -> Option<Trouble> {
         let cause = match &step.outcome {
             Some(StepOutcome::Proved { .. }) => return None,
             Some(StepOutcome::Failed { error }) => error.clone(),
@@ -136,7 +147,8 @@ impl Summary {
         (!self.is_expected_to_fail(&step.outline.id)).then_some(trouble)
     }
 
-    fn lab_trouble(&self, part: &LabPart) -> Option<Trouble> {
+    /// Why a part of the lab keeps the run from being green, if it does.
+    pub(super) fn lab_trouble(&self, part: &LabPart) -> Option<Trouble> {
         let (cause, seconds) = match &part.end {
             Some(end) => (end.error.clone()?, end.seconds),
             None => (self.unended(&part.id), 0.0),

@@ -8,7 +8,7 @@ use harness::cli::args::{Cli, MatrixArgs, Verb};
 use harness::exit::Exit;
 use harness::matrix::{self, Clause, Combination, Disk, FILE, FORMAT, Matrix, Outcome, Shard, find, merge};
 use harness::report::{Summary, jsonl};
-use quick_junit::Report;
+use quick_junit::{Report, TestCase, TestSuite};
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -166,8 +166,16 @@ fn shards_become_one_table_and_one_junit_in_which_every_run_is_a_suite() {
     let names: Vec<&str> = report.test_suites.iter().map(|suite| suite.name.as_str()).collect();
     assert_eq!(names, merged.combinations.iter().map(Combination::name).collect::<Vec<_>>());
     let planned = merged.combinations[0].outcome.as_ref().expect("it was run").clauses.len();
-    let cases: Vec<usize> = report.test_suites.iter().map(|suite| suite.test_cases.len()).collect();
-    assert_eq!(cases, [planned, planned, 1]);
+    let count = |suite: &TestSuite, groups: &[&str]| {
+        let classes: Vec<String> = groups.iter().map(|group| format!("{}.{group}", suite.name.as_str())).collect();
+        let of = |case: &&TestCase| case.classname.as_ref().is_some_and(|class| classes.contains(&class.to_string()));
+        suite.test_cases.iter().filter(of).count()
+    };
+    let judged: Vec<usize> = report.test_suites.iter().map(|suite| count(suite, &["clauses", "checks"])).collect();
+    assert_eq!(judged, [planned, planned, 0]);
+    let made: Vec<bool> = report.test_suites.iter().map(|suite| count(suite, &["lab", "install"]) > 10).collect();
+    assert_eq!(made, [true, true, false], "steps and parts of the lab are there too");
+    assert_eq!(count(&report.test_suites[2], &["run"]), 1);
     assert_eq!(matrix::junit(&suites).matches("lab meshproof: is up already").count(), 2, "as message and as text");
     let table = matrix::text(&merged);
     assert!(table.contains("2 of 3 runs green"), "{table}");

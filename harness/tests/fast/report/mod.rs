@@ -2,10 +2,12 @@
 
 mod exit;
 mod github;
+mod json;
 mod jsonl;
 mod junit;
 mod plan;
 mod story;
 mod summary;
 mod terminal;
+mod trace;
 mod view;
