@@ -51,12 +51,14 @@ fn picture(pair: &Pair, ways: &[Way]) -> Markup {
                 (workloads(640, 320, &pair.remote))
                 (a_box(40, 368, 342, 30, "probes, outside of the mesh", &[], Tone::Calm))
                 (a_box(640, 368, 320, 30, "probes, outside of the mesh", &[], Tone::Calm))
-                (inner(ways))
+                @if !ways.is_empty() { (inner(ways)) }
                 @for (path, from, to, label) in LINES { @if let Some(way) = ways.iter().find(|way| way.path == path) { (line(way, from, to, label)) } }
             }
         }
-        ul.counts aria-label={ "Ways between " (title) } {
-            @for way in ways { li { (mark(way.tone, &format!("{}: {}", way.path.name(), way.label()))) } }
+        @if !ways.is_empty() {
+            ul.counts aria-label={ "Ways between " (title) } {
+                @for way in ways { li { (mark(way.tone, &format!("{}: {}", way.path.name(), way.label()))) } }
+            }
         }
     }
 }

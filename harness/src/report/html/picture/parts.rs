@@ -28,6 +28,8 @@ pub struct Pair {
     pub remote: Shown,
     /// Whether it is the first remote, whose checks have no name before their id.
     pub first: bool,
+    /// Names of the other remotes.
+    pub others: Vec<String>,
     /// The Docker network and its addresses, of a lab.
     pub network: String,
     /// The address of the east-west gateway, where one was seen.
@@ -50,6 +52,7 @@ pub fn pairs(summary: &Summary) -> Vec<Pair> {
         primary: shown(summary, primary),
         remote: shown(summary, remote),
         first: number == 0,
+        others: remotes.iter().map(|other| other.name.clone()).filter(|other| *other != remote.name).collect(),
         network: network.clone(),
         gateway: address.clone().unwrap_or_default(),
     };
