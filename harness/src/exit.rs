@@ -1,12 +1,13 @@
 //! What a run's exit code says, decided in one function from its verdicts and what was expected of them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::Verdict;
 use crate::report::summary::Summary;
 
 /// How a run ended; the number is the process' exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Exit {
     /// Every verdict is the expected one.
@@ -42,6 +43,14 @@ impl Exit {
         if summary.left_over() { Exit::LeftOver } else { Exit::Green }
     }
 
+    /// How a run stands that may not have ended: then it is not green, whatever it has come to.
+    pub fn so_far(summary: &Summary) -> Exit {
+        match Exit::decide(summary) {
+            Exit::Green if summary.finished.is_none() => Exit::NoVerdict,
+            exit => exit,
+        }
+    }
+
     /// How several runs end: by a signal, else as the worst of them.
     pub fn worst(exits: impl IntoIterator<Item = Exit>) -> Exit {
         let order = [Exit::Interrupted, Exit::Red, Exit::NoVerdict, Exit::Usage, Exit::LeftOver];
@@ -52,6 +61,18 @@ impl Exit {
     /// The process' exit code.
     pub fn code(self) -> u8 {
         self as u8
+    }
+
+    /// Its name for programs, as in `verdict=red`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Exit::Green => "green",
+            Exit::Red => "red",
+            Exit::Usage => "bad-input",
+            Exit::NoVerdict => "no-verdict",
+            Exit::LeftOver => "left-over",
+            Exit::Interrupted => "interrupted",
+        }
     }
 
     /// One line for people.
@@ -80,7 +101,8 @@ impl Exit {
 }
 
 /// How a verdict stands to what the scenario expects of its case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// The verdict is the expected one.
     AsExpected,

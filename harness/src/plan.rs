@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::check::Path;
 use crate::problem::all_of;
 use crate::role::Role;
 use crate::scenario::{IstioNamespace, Scenario};
@@ -86,7 +88,7 @@ impl Plan {
 }
 
 /// To which part of a run a step belongs, in the order of the parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// What the clusters of the lab still need when their API servers answer; the install need not wait for it.
@@ -131,6 +133,9 @@ pub struct CaseOutline {
     pub id: String,
     /// Stable kebab-case name.
     pub slug: String,
+    /// The ways across the mesh that it proves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shows: Vec<Path>,
     /// One line in the present tense.
     pub title: String,
     /// Section of the guide.
@@ -140,6 +145,15 @@ pub struct CaseOutline {
     /// Whether it is asked after the clean-up, when no mesh is there any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub after_clean_up: bool,
+}
+
+impl CaseOutline {
+    /// Whether it is a statement of the guide (`D0` and on) and no behaviour that follows from one; a round and a remote go
+    /// before, as in `late/cluster3/D9`.
+    pub fn is_clause(&self) -> bool {
+        let own = self.id.rsplit('/').next().unwrap_or_default();
+        own.strip_prefix('D').is_some_and(|number| number.parse::<u32>().is_ok())
+    }
 }
 
 /// One row of the table of deviations from the guide.
@@ -155,10 +169,26 @@ pub struct Deviation {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::Target;
+    use rstest::rstest;
+
+    use super::{CaseOutline, Target};
     use crate::role::Role;
     use crate::scenario::{IstioNamespace, Scenario};
     use crate::versions::Versions;
+
+    #[rstest]
+    #[case::a_clause("D12", true)]
+    #[case::of_a_remote("cluster3/D9", true)]
+    #[case::of_a_round("late/cluster3/D9", true)]
+    #[case::a_behaviour("late/B9", false)]
+    #[case::traffic("before/traffic", false)]
+    #[case::a_round_of_such_a_name("D9/B1", false)]
+    #[case::a_word("Deadline", false)]
+    fn what_the_guide_states_is_a_clause(#[case] id: &str, #[case] expected: bool) {
+        let outline = serde_json::json!({"id": id, "slug": "", "title": "", "guide": "", "needs": []});
+        let outline: CaseOutline = serde_json::from_value(outline).expect("it is one");
+        assert_eq!(outline.is_clause(), expected);
+    }
 
     /// Reports are made again from events, in which no name tells one target from another.
     #[test]

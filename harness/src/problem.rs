@@ -6,7 +6,6 @@ mod excerpt;
 use std::fmt;
 
 use crate::exit::Exit;
-use crate::report::terminal::Mode;
 use crate::report::text::printable;
 
 pub use excerpt::Excerpt;
@@ -31,10 +30,10 @@ impl Problem {
     }
 
     /// As rustc shows an error: what is wrong, where, the line itself, and what to write instead.
-    fn shown(&self, mode: Mode) -> String {
-        let painted = |text: &str, colour: u8| match mode {
-            Mode::Plain => text.to_string(),
-            Mode::Live => format!("\x1b[1;{colour}m{text}\x1b[0m"),
+    fn shown(&self, colour: bool) -> String {
+        let painted = |text: &str, code: u8| match colour {
+            false => text.to_string(),
+            true => format!("\x1b[1;{code}m{text}\x1b[0m"),
         };
         let (red, blue) = (|text: &str| painted(text, 31), |text: &str| painted(text, 34));
         let gutter = self.excerpt.as_ref().map_or(1, |excerpt| excerpt.line.to_string().len());
@@ -59,7 +58,7 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown(Mode::Plain))
+        f.write_str(&self.shown(false))
     }
 }
 
@@ -122,13 +121,13 @@ impl Problems {
         self
     }
 
-    /// All of them, for people: in colour where the mode has it.
-    pub fn shown(&self, mode: Mode) -> String {
+    /// All of them, for people.
+    pub fn shown(&self, colour: bool) -> String {
         let head = match self.0.len() {
             1 => "1 problem; nothing was created".to_string(),
             many => format!("{many} problems; nothing was created"),
         };
-        std::iter::once(head).chain(self.0.iter().map(|problem| problem.shown(mode))).collect::<Vec<_>>().join("\n\n")
+        std::iter::once(head).chain(self.0.iter().map(|problem| problem.shown(colour))).collect::<Vec<_>>().join("\n\n")
     }
 
     /// How a run ends that was stopped by them: nothing was created.
@@ -151,7 +150,7 @@ impl From<Vec<Problem>> for Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.shown(Mode::Plain))
+        f.write_str(&self.shown(false))
     }
 }
 
@@ -204,7 +203,7 @@ fn listed<S: AsRef<str>>(names: &[S], last: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Mode, Problems, near, nearest};
+    use super::{Problems, near, nearest};
 
     fn two() -> Problems {
         let mut problems = Problems::new();
@@ -226,7 +225,7 @@ mod tests {
 
     #[test]
     fn colour_adds_nothing_but_colour() {
-        let coloured = two().shown(Mode::Live);
+        let coloured = two().shown(true);
         assert!(coloured.contains("\x1b[1;31merror\x1b[0m: `My_Lab`"), "{coloured}");
         assert!(coloured.contains("      \x1b[1;31m^^^^^^\x1b[0m\n"), "{coloured}");
         let plain = ["31", "34"].iter().fold(coloured, |text, code| text.replace(&format!("\x1b[1;{code}m"), ""));

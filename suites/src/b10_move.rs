@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 use harness::wait::Look;
@@ -28,6 +28,7 @@ use crate::shared::sample::callers;
 pub const CASE: Case = Case {
     id: "B10",
     slug: "moved-under-traffic",
+    shows: &[Path::Requests],
     title: "A workload that moves from cluster to cluster under traffic loses no call",
     guide: "https://istio.io/latest/docs/ops/deployment/deployment-models/#multiple-clusters",
     needs: &["D7", "D10"],

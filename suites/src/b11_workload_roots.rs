@@ -19,6 +19,7 @@ use crate::shared::sample::in_the_mesh;
 pub const CASE: Case = Case {
     id: "B11",
     slug: "same-root-of-workloads",
+    shows: &[],
     title: "Workloads of both clusters hold certificates of one root, each with its own identity",
     guide: "https://istio.io/latest/docs/concepts/security/#pki",
     needs: &["D7"],

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
 use harness::role::Role;
@@ -28,6 +28,7 @@ use crate::shared::{headless, listed, peers};
 pub const CASE: Case = Case {
     id: "B12",
     slug: "stateful-set",
+    shows: &[Path::Requests],
     title: "A StatefulSet's pod that comes back under a new address is found there by both clusters, and no more at the old one",
     guide: "https://istio.io/latest/docs/ops/configuration/traffic-management/traffic-routing/#headless-services",
     needs: &["D7", "D10"],

@@ -5,7 +5,7 @@
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::cluster::pod_ready;
 use harness::lab::probe::{Probe, ProbeError};
 use harness::problem::all_of;
@@ -24,6 +24,7 @@ use crate::shared::sample::{callers, echoes, echoes_of};
 pub const CASE: Case = Case {
     id: "B13",
     slug: "cluster-local-host",
+    shows: &[Path::Requests],
     title: "Calls of a host that is cluster-local stay in the caller's cluster, and so does its DNS by default",
     guide: "https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/#keeping-traffic-in-cluster",
     needs: &["D7", "D10"],

@@ -2,7 +2,7 @@
 //! whichever cluster it calls; one that lies in the remote cluster holds for nobody.
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe, ProbeError};
@@ -16,6 +16,7 @@ use crate::shared::sample::callers;
 pub const CASE: Case = Case {
     id: "B1",
     slug: "authorization-across-clusters",
+    shows: &[Path::Requests],
     title: "An AuthorizationPolicy of the primary cluster holds in both, by the caller's identity",
     guide: "https://istio.io/latest/docs/tasks/security/authorization/authz-http/",
     needs: &["D7", "D10"],

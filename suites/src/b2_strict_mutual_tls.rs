@@ -1,7 +1,7 @@
 //! B2: with STRICT mutual TLS no workload of either cluster answers in plain text, and the mesh goes on across clusters.
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::probe::Probe;
 use harness::role::Role;
 use harness::wait::Look;
@@ -13,6 +13,7 @@ use crate::shared::sample::callers;
 pub const CASE: Case = Case {
     id: "B2",
     slug: "strict-mutual-tls",
+    shows: &[Path::Requests],
     title: "With STRICT mutual TLS plain text is refused in both clusters, and the mesh is not",
     guide: "https://istio.io/latest/docs/tasks/security/authentication/authn-policy/",
     needs: &["D7", "D10"],

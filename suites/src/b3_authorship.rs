@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use futures::future::try_join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::role::Role;
@@ -32,6 +32,7 @@ use crate::shared::writer::{Owner, Write, author, owners, place_of, writes};
 pub const CASE: Case = Case {
     id: "B3",
     slug: "written-by-the-primary",
+    shows: &[Path::Writes],
     title: "Webhook CAs, root configmaps and lock of the remote cluster were written by the primary's istiod itself",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D8", "D9"],

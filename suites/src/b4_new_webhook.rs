@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Reads, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::wait::Look;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -20,6 +20,7 @@ use crate::shared::writer::{audit, manager_of};
 pub const CASE: Case = Case {
     id: "B4",
     slug: "new-injection-webhook-patched",
+    shows: &[Path::Writes],
     title: "An injection webhook made later in the remote cluster gets the CA by the label of istiod's revision",
     guide: "https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels",
     needs: &["D8"],

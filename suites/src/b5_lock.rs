@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -19,6 +19,7 @@ use crate::shared::root_configmap::{MAP, written};
 pub const CASE: Case = Case {
     id: "B5",
     slug: "lock-taken-again",
+    shows: &[Path::Writes],
     title: "istiod takes its lock of the remote cluster again after it is deleted, and goes on leading there",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#set-the-control-plane-cluster-for-cluster2",
     needs: &["D9"],

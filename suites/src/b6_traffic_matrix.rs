@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use futures::future::{join_all, try_join_all};
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
@@ -21,6 +21,7 @@ use crate::shared::sample::{callers, identity};
 pub const CASE: Case = Case {
     id: "B6",
     slug: "traffic-matrix",
+    shows: &[Path::Requests],
     title: "Every protocol is answered from each cluster to each cluster, under the caller's identity",
     guide: "https://istio.io/latest/docs/ops/configuration/traffic-management/protocol-selection/",
     needs: &["D7", "D10"],

@@ -3,7 +3,7 @@
 
 use futures::future::{join_all, try_join_all};
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
@@ -17,6 +17,7 @@ use crate::shared::sample::callers;
 pub const CASE: Case = Case {
     id: "B7",
     slug: "routing-by-cluster",
+    shows: &[Path::Requests],
     title: "Routing configured in the primary cluster steers the calls of both, to one cluster or the nearest",
     guide: "https://istio.io/latest/docs/ops/configuration/traffic-management/multicluster/",
     needs: &["D7", "D10"],

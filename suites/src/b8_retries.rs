@@ -3,7 +3,7 @@
 
 use futures::future::{join_all, try_join_all};
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
@@ -15,6 +15,7 @@ use crate::shared::sample::callers;
 pub const CASE: Case = Case {
     id: "B8",
     slug: "retries-across-clusters",
+    shows: &[Path::Requests],
     title: "What an endpoint of one cluster refuses is retried in the other, unless retries are off",
     guide: "https://istio.io/latest/docs/concepts/traffic-management/#retries",
     needs: &["D7", "D10"],

@@ -7,7 +7,7 @@
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 
@@ -18,6 +18,7 @@ use crate::shared::{headless, peers, rows};
 pub const CASE: Case = Case {
     id: "B9",
     slug: "service-of-one-cluster",
+    shows: &[Path::Requests],
     title: "A Service whose pods are all in the remote cluster is served to both, and a headless one is known pod by pod",
     guide: "https://istio.io/latest/docs/ops/deployment/deployment-models/#dns-with-multiple-clusters",
     needs: &["D7", "D10"],

@@ -23,6 +23,7 @@ use serde_json::Value;
 pub const CASE: Case = Case {
     id: "D0",
     slug: "prerequisites",
+    shows: &[],
     title: "Both clusters meet what the guide asks for before it begins",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/before-you-begin/",
     needs: &["probe-primary", "probe-remote"],

@@ -8,7 +8,7 @@
 
 use futures::{StreamExt, stream};
 use harness::check::case::{Case, Reads, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::pod_network::{Route, missing_routes};
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
@@ -22,6 +22,7 @@ use crate::shared::ladder;
 pub const CASE: Case = Case {
     id: "D10",
     slug: "pods-reach-each-other",
+    shows: &[Path::PodToPod],
     title: "Pods reach each other directly across clusters",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/",
     needs: &["probe-primary", "probe-remote"],

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::tally::{Design, Judgement};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Layer};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Layer, Path, Sample};
 use harness::lab::cluster::pod_ready;
 use harness::lab::injection::has_proxy;
 use harness::lab::probe::{Calls, Probe, ProbeError};
@@ -28,6 +28,7 @@ use crate::shared::{ladder, peers};
 pub const CASE: Case = Case {
     id: "D11",
     slug: "served-by-both-clusters",
+    shows: &[Path::Requests],
     title: "Requests from each cluster are served by both",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/verify/",
     needs: &["D7", "D10"],
@@ -227,6 +228,12 @@ async fn sample(
             .into());
     }
     let expected: Vec<String> = Role::ALL.iter().map(|role| context.cluster(*role).name.clone()).collect();
+    evidence.counted(Sample {
+        from: name.clone(),
+        to: service.clone(),
+        answers: calls.by_cluster(),
+        calm: design.calm(calls.sent),
+    });
     let judgement = design.judge(&calls.by_cluster(), &expected);
     evidence.saw(caller.object(), "verdict on its sample", &judgement);
     match cause(&judgement, name, &service, calls.sent) {

@@ -14,6 +14,7 @@ use harness::role::Role;
 pub const CASE: Case = Case {
     id: "D12",
     slug: "nothing-left-behind",
+    shows: &[],
     title: "After clean-up nothing of Istio is left but what it is known to leave",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#cleanup",
     needs: &[],

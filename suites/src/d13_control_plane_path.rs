@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::install::facts::Fact;
 use harness::install::proof::istiod_addresses;
 use harness::install::revision;
@@ -32,6 +32,7 @@ use crate::shared::sample::callers;
 pub const CASE: Case = Case {
     id: "D13",
     slug: "control-plane-through-gateway",
+    shows: &[Path::ControlPlane],
     title: "The remote cluster reaches the control plane through the gateway, and workload traffic goes past it",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#expose-the-control-plane-in-cluster1",
     needs: &["D6", "D10", "workloads-primary", "workloads-remote"],

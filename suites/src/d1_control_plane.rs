@@ -25,6 +25,7 @@ use crate::shared::writer::manager_of;
 pub const CASE: Case = Case {
     id: "D1",
     slug: "primary-control-plane",
+    shows: &[],
     title: "The primary cluster runs a control plane that may lead in other clusters",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#configure-cluster1-as-a-primary",
     needs: &[],

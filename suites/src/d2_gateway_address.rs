@@ -6,7 +6,7 @@
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
 use harness::lab::cluster::pod_ready;
@@ -24,6 +24,7 @@ use crate::shared::writer::manager_of;
 pub const CASE: Case = Case {
     id: "D2",
     slug: "gateway-external-address",
+    shows: &[Path::ControlPlane],
     title: "The east-west gateway has an external address that answers to the remote cluster",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#install-the-east-west-gateway-in-cluster1",
     needs: &["probe-remote"],

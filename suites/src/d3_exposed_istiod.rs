@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use harness::check::case::{Case, Reads, When};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::install::proof::{external_address, raw};
 use harness::install::revision;
 use harness::lab::probe::{Certificate, Probe, ProbeError, Tls};
@@ -27,6 +27,7 @@ use crate::shared::leading::root_of_primary;
 pub const CASE: Case = Case {
     id: "D3",
     slug: "istiod-exposed",
+    shows: &[Path::ControlPlane],
     title: "istiod is exposed through the gateway by TLS passthrough",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#expose-the-control-plane-in-cluster1",
     needs: &["D2"],

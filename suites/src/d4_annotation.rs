@@ -4,7 +4,7 @@
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{ByHand, Evidence, Explanation, Fault, Finding, Mesh};
+use harness::check::{ByHand, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::lab::Cluster;
 use harness::role::Role;
 use k8s_openapi::api::core::v1::Namespace;
@@ -17,6 +17,7 @@ use crate::shared::writer::manager_of;
 pub const CASE: Case = Case {
     id: "D4",
     slug: "control-plane-annotation",
+    shows: &[Path::Writes],
     title: "The remote cluster names the primary as its control plane",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#set-the-control-plane-cluster-for-cluster2",
     needs: &[],

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{ByHand, Evidence, Explanation, Fault, Finding, Mesh};
+use harness::check::{ByHand, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::install::action::with;
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
@@ -29,6 +29,7 @@ use crate::shared::writer::manager_of;
 pub const CASE: Case = Case {
     id: "D5",
     slug: "remote-profile",
+    shows: &[Path::Injection],
     title: "The remote cluster injects by the primary's istiod, behind the gateway's address",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#configure-cluster2-as-a-remote",
     needs: &[],

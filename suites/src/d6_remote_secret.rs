@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::install::proof::external_address;
 use harness::problem::all_of;
 use harness::role::Role;
@@ -25,6 +25,7 @@ use crate::shared::leading::root_of_primary;
 pub const CASE: Case = Case {
     id: "D6",
     slug: "remote-secret-trusted",
+    shows: &[Path::Discovery],
     title: "The remote secret makes istiod trust the remote cluster",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D3", "token-before-secret"],

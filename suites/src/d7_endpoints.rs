@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
 use harness::check::right::{Place, Right};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Layer};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Layer, Path};
 use harness::install::facts::Fact;
 use harness::lab::probe::Probe;
 use harness::problem::all_of;
@@ -28,6 +28,7 @@ use crate::shared::{ladder, rows, sample, scaling};
 pub const CASE: Case = Case {
     id: "D7",
     slug: "endpoints-of-both-clusters",
+    shows: &[Path::Discovery],
     title: "Proxies in each cluster know the endpoints of both",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D5", "D6", "workloads-primary", "workloads-remote"],

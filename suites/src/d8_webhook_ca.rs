@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
 use harness::check::right::{Place, Right};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::lab::Cluster;
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::lab::injection::revision_of;
@@ -28,6 +28,7 @@ use crate::shared::writer::{NOT_TOLD, audit, manager_of};
 pub const CASE: Case = Case {
     id: "D8",
     slug: "webhook-ca-patched",
+    shows: &[Path::Writes],
     title: "istiod patches its CA into the remote cluster's injection webhooks",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D5", "D6"],

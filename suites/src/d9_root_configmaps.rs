@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
 use harness::check::right::{Place, Right};
-use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::role::Role;
 use harness::wait::Look;
@@ -26,6 +26,7 @@ use crate::shared::writer::{audit, manager_of};
 pub const CASE: Case = Case {
     id: "D9",
     slug: "root-configmaps-written",
+    shows: &[Path::Writes],
     title: "istiod writes its root into a configmap of every namespace of the remote cluster",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#set-the-control-plane-cluster-for-cluster2",
     needs: &["D6"],

@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::right::Right;
-use super::{Context, Evidence, Explanation, Fault, Mesh};
+use super::{Context, Evidence, Explanation, Fault, Mesh, Path};
 use crate::plan::CaseOutline;
 
 /// A part of a cluster that some checks change for a moment and others rely on.
@@ -70,6 +70,8 @@ pub struct Case {
     pub id: &'static str,
     /// Short kebab-case name that stays the same across versions.
     pub slug: &'static str,
+    /// The ways across the mesh that it proves, if it is about any.
+    pub shows: &'static [Path],
     /// One line in the present tense.
     pub title: &'static str,
     /// The section of the guide that says so.
@@ -99,6 +101,7 @@ impl Case {
         CaseOutline {
             id: self.id.to_string(),
             slug: self.slug.to_string(),
+            shows: self.shows.to_vec(),
             title: self.title.to_string(),
             guide: self.guide.to_string(),
             needs: self.needs.iter().map(|need| need.to_string()).collect(),

@@ -1,5 +1,7 @@
 //! What a check saw, in a form that a person can look up again.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One thing seen: which object, which part of it, and what stood there.
@@ -13,6 +15,19 @@ pub struct Item {
     pub value: String,
 }
 
+/// Answers to a row of requests, by the cluster that gave them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Who asked: `cluster1`.
+    pub from: String,
+    /// Whom: `Service meshproof-sample/echo`.
+    pub to: String,
+    /// Number of answers of each cluster.
+    pub answers: BTreeMap<String, u32>,
+    /// The smallest and the largest number for any one cluster that raises no alarm.
+    pub calm: (u32, u32),
+}
+
 /// The list of things seen, in the order in which they were seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
@@ -21,6 +36,9 @@ pub struct Evidence {
     /// Remarks for the reader that judge nothing, such as a warning of the guide.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// Rows of requests that were counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<Sample>,
 }
 
 impl Evidence {
@@ -41,10 +59,17 @@ impl Evidence {
         self
     }
 
+    /// Adds a row of requests that was counted.
+    pub fn counted(&mut self, sample: Sample) -> &mut Self {
+        self.samples.push(sample);
+        self
+    }
+
     /// Appends all that another list holds.
     pub fn extend(&mut self, other: Evidence) -> &mut Self {
         self.items.extend(other.items);
         self.notes.extend(other.notes);
+        self.samples.extend(other.samples);
         self
     }
 

@@ -53,19 +53,24 @@ impl Design {
         if self.backends < 2 {
             return true;
         }
-        let fair = binomial(requests, 1.0 / self.backends as f64);
-        let each = self.false_alarm_each();
-        let alarms = |count: u32| self.corrected(two_sided(&fair, count)) <= each;
-        // The p-value grows from each end to the middle, so the counts without alarm are one range. A silent backend
-        // must be outside of it.
-        if !alarms(0) {
+        let (first_calm, last_calm) = self.calm(requests);
+        // A silent backend must be an alarm.
+        if first_calm == 0 {
             return false;
         }
-        let first_calm = (0..=requests).find(|count| !alarms(*count)).unwrap_or(requests);
-        let last_calm = (first_calm..=requests).rev().find(|count| !alarms(*count)).unwrap_or(first_calm);
         let bad = binomial(requests, self.against);
         let seen = below(&bad, first_calm) + bad.sf(last_calm.into());
         seen >= self.power
+    }
+
+    /// The smallest and the largest count of one backend among so many requests that is no alarm: the p-value grows from
+    /// each end to the middle, so the counts without alarm are one range.
+    pub fn calm(&self, requests: u32) -> (u32, u32) {
+        let fair = binomial(requests, 1.0 / self.backends as f64);
+        let each = self.false_alarm_each();
+        let is_calm = |count: &u32| self.corrected(two_sided(&fair, *count)) > each;
+        let first = (0..=requests).find(is_calm).unwrap_or(requests);
+        (first, (first..=requests).rev().find(is_calm).unwrap_or(first))
     }
 
     /// Corrects the p-value of one backend for looking at all of them; with two, one count says both.

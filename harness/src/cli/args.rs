@@ -20,6 +20,7 @@ pub mod remotes;
 mod request;
 mod scenario;
 mod shell;
+mod telling;
 mod versions;
 
 pub use brought::{Bringing, Uninstalling};
@@ -33,6 +34,7 @@ pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use scenario::{Scenario, ScenarioPath, ScenarioPaths, ScenarioVerb};
 pub use shell::{Completing, Manual};
+pub use telling::Telling;
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
 /// Judges Istio's "Install Primary-Remote" guide on two real clusters.
@@ -129,6 +131,8 @@ pub enum Verb {
     /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --kubernetes v1.36.3,v1.34.4`
     ///
     /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --scenario env.yaml,value.yaml --pairwise --shard 1/2`
+    ///
+    /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --format github`, for `strategy.matrix` of a workflow
     Matrix(MatrixArgs),
     /// Print what a run would do, in the guide's own commands, and do nothing.
     ///
@@ -204,9 +208,9 @@ pub struct Common {
     /// Put the folder of each run here.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
-    /// Say more; twice for the commands that are run.
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    /// How much is said.
+    #[command(flatten)]
+    pub telling: Telling,
     /// `existing` never installs or starts a Docker engine; `auto` does where none runs [default: auto].
     #[arg(long, env = "ENGINE", hide_env_values = true, value_name = "auto|existing")]
     pub engine: Option<String>,
@@ -474,6 +478,26 @@ impl Verb {
         }
     }
 
+    /// Whether its exit code is a verdict.
+    pub fn judges(&self) -> bool {
+        match self {
+            Verb::Run(_) | Verb::Check(_) | Verb::Uninstall(_) | Verb::Inspect(_) => true,
+            Verb::Prove(proving) => !proving.list,
+            Verb::Matrix(args) => !args.list && args.format.is_none(),
+            Verb::Field(args) => matches!(args.verb, FieldVerb::Run(_)),
+            _ => false,
+        }
+    }
+
+    /// How much is said.
+    pub fn telling(&self) -> Telling {
+        match self {
+            Verb::Inspect(inspecting) => inspecting.telling,
+            Verb::Capture(capturing) => capturing.telling,
+            _ => self.common().map(|common| common.telling).unwrap_or_default(),
+        }
+    }
+
     /// Where images come from; nothing said for verbs that need none.
     pub fn sources(&self) -> Sources {
         match self {
@@ -536,6 +560,7 @@ Environment:
   ENGINE=existing       never install or start a Docker engine, as --engine
   MESHPROOF_HOME=DIR    keep labs and what was built there, instead of in ~/.local/state and ~/.cache
   MESHPROOF_IMAGES, MESHPROOF_REGISTRY, MESHPROOF_RELEASES   as --images, --registry and --releases
+  NO_COLOR=1, CI=true, TERM=dumb   no colours; plain lines; plain lines without colours
   HTTPS_PROXY, NO_PROXY  how to reach files of releases; images are pulled by the engine, by its own proxy settings";
 
 fn examples() -> String {

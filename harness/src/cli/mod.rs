@@ -13,6 +13,7 @@ mod own;
 mod preflight;
 mod prove;
 mod repeat;
+mod reporters;
 mod rounds;
 pub mod scenarios;
 mod series;

@@ -11,7 +11,8 @@ use crate::event::Recorder;
 use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::report::Summary;
-use crate::report::terminal::Mode;
+use crate::report::github::Job;
+use crate::report::terminal::{Manner, Volume};
 
 /// A series of runs.
 pub struct Series {
@@ -48,7 +49,7 @@ impl Series {
                 Ok((exit, summary))
             }
             Err(problems) => {
-                eprintln!("{}", problems.shown(Mode::detect()));
+                eprintln!("{}", problems.shown(Manner::detect(Volume::Usual).colour));
                 let each = problems.0.iter().map(|one| format!("{}: {}", one.place, one.message));
                 let why = each.collect::<Vec<_>>().join("; ");
                 self.refused.take(problems);
@@ -77,6 +78,9 @@ impl Series {
     /// # Errors
     /// Where not one could begin, what kept them from it.
     pub fn exit(self) -> Result<Exit, Problems> {
+        if let Some(job) = Job::from_environment() {
+            job.reported(&self.folder);
+        }
         if self.exits.is_empty() && !self.refused.is_empty() {
             return Err(self.refused);
         }

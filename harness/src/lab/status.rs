@@ -130,3 +130,21 @@ pub fn look_inside(home: &Home, lab: &str) -> String {
     let _ = writeln!(text, "  to judge it again: meshproof check{flag}\n  to remove it:      meshproof down{flag}");
     text
 }
+
+/// What a person can do with what is left of a lab, a verb and a command each; nothing where nothing is left.
+pub fn left(home: &Home, lab: &str) -> Vec<(&'static str, String)> {
+    let flag = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
+    let remove = ("Remove", format!("meshproof down{flag}"));
+    let Ok(file) = LabFile::read(home, lab) else {
+        return if home.lab(lab).exists() { vec![remove] } else { Vec::new() };
+    };
+    let kubeconfigs = file.clusters.iter().map(|(member, _)| home.kubeconfig(lab, member));
+    let kubeconfigs: Vec<String> = kubeconfigs.map(|path| path.to_string_lossy().into_owned()).collect();
+    let contexts: Vec<&str> = file.clusters.values().map(|cluster| cluster.context.as_str()).collect();
+    let mut commands = vec![("Look inside", format!("export KUBECONFIG={}", quote(&kubeconfigs.join(":"))))];
+    if let [first, others @ ..] = &contexts[..] {
+        commands.push(("", format!("kubectl --context {first} get pods -A   # or {}", others.join(", "))));
+    }
+    commands.extend([("", "meshproof status   # has more".to_string()), remove]);
+    commands
+}

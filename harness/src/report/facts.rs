@@ -31,13 +31,18 @@ pub fn lines(summary: &Summary) -> Vec<String> {
         facts.push(("harness".to_string(), usage.to_string()));
     }
     let remarks = summary.notes.iter().map(|note| ("note".to_string(), note.clone()));
-    // The plan knows what is done otherwise in any case; the rest follows from the images that were had.
-    let planned: Vec<&Deviation> = summary.plan.iter().flat_map(|plan| &plan.deviations).collect();
-    let by_images = summary.ready.iter().flat_map(|lab| &lab.deviations).filter(|row| !planned.contains(row));
-    let rows = planned.iter().copied().chain(by_images);
-    let deviations = rows.map(|row| ("deviation from the guide".to_string(), format!("{} | {}", row.what, row.why)));
+    let deviations = deviations(summary)
+        .into_iter()
+        .map(|row| ("deviation from the guide".to_string(), format!("{} | {}", row.what, row.why)));
     facts.extend(remarks.chain(deviations));
     facts.iter().map(|(name, value)| text::one_line(&format!("{name} = {value}"))).collect()
+}
+
+/// Where the run does otherwise than the guide: the plan knows what is so in any case, the rest follows from the images that were had.
+pub fn deviations(summary: &Summary) -> Vec<&Deviation> {
+    let planned: Vec<&Deviation> = summary.plan.iter().flat_map(|plan| &plan.deviations).collect();
+    let by_images = summary.ready.iter().flat_map(|lab| &lab.deviations).filter(|row| !planned.contains(row));
+    planned.iter().copied().chain(by_images).collect()
 }
 
 fn of_plan(plan: &Plan) -> Vec<(String, String)> {

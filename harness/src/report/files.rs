@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{html, junit, replace};
+use super::{github, html, json, junit, replace, trace};
 use crate::event::{Event, Record, Reporter};
 
 /// A report of a run.
@@ -16,7 +16,12 @@ pub struct ReportFile {
 }
 
 /// Those that are written when the run ends, the one for people first. `junit.xml` is not among them: it is true from the first second on.
-pub const FILES: &[ReportFile] = &[ReportFile { name: "report.html", render: html::render }];
+pub const FILES: &[ReportFile] = &[
+    ReportFile { name: "report.html", render: html::render },
+    ReportFile { name: "summary.json", render: json::render },
+    ReportFile { name: "trace.json", render: trace::render },
+    ReportFile { name: "summary.md", render: github::markdown },
+];
 
 /// Writes every report of a run into this folder, and names the files.
 ///

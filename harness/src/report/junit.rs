@@ -1,30 +1,82 @@
 //! `junit.xml`: one testcase for each planned case, from the first second of a run, and never green by accident.
 //!
 //! A `<failure>` stands for what makes a run red, an `<error>` for what leaves it without a verdict; a `<skipped>`
-//! alone decides nothing. What the cases do not tell, such as a step that failed, gets a testcase of its own.
+//! alone decides nothing. Parts of the lab and steps are testcases too, once they have begun. What none of these tells gets a
+//! testcase of its own.
+
+mod testcase;
 
 use std::path::PathBuf;
 
-use junit_report::{Duration, OffsetDateTime, ReportBuilder, TestCase, TestResult, TestSuite};
+use junit_report::{Duration, OffsetDateTime, ReportBuilder, TestCase, TestSuite};
 
+use super::open::Kind;
 use super::replace;
-use super::summary::{CaseRun, Summary};
+use super::summary::Summary;
 use super::text;
 use super::trouble::Trouble;
-use crate::check::evidence::Item;
-use crate::check::{Evidence, Finding, Verdict};
-use crate::event::{Event, Record, Reporter, StepOutcome};
-use crate::exit::{Exit, Standing};
+use crate::event::{Event, Record, Reporter};
+use crate::exit::Exit;
 use crate::plan::Plan;
 
-/// Name of the suite and class of its cases before the plan is known.
+/// What testcases are called after before the plan is known.
 const UNKNOWN: &str = "meshproof";
 
-/// Renders the JUnit file of a run, whole or not.
+/// Which testcases belong together: a testsuite in the report of one run, and the last word of their class in every report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Lab,
+    Install,
+    Timeline,
+    Clauses,
+    Checks,
+    CleanUp,
+    /// What is said of the run as a whole.
+    Run,
+}
+
+impl Group {
+    const ALL: [Group; 7] =
+        [Group::Lab, Group::Install, Group::Timeline, Group::Clauses, Group::Checks, Group::CleanUp, Group::Run];
+
+    fn name(self) -> &'static str {
+        match self {
+            Group::Lab => "lab",
+            Group::Install => "install",
+            Group::Timeline => "timeline",
+            Group::Clauses => "clauses",
+            Group::Checks => "checks",
+            Group::CleanUp => "clean-up",
+            Group::Run => "run",
+        }
+    }
+
+    fn of(kind: Kind) -> Group {
+        match kind {
+            Kind::Lab | Kind::Removal | Kind::Finding => Group::Lab,
+            Kind::Install => Group::Install,
+            Kind::Timeline => Group::Timeline,
+            Kind::CleanUp => Group::CleanUp,
+            Kind::Case => Group::Checks,
+        }
+    }
+}
+
+/// Renders the JUnit file of a run, whole or not: a testsuite for each group that has testcases, and always `lab`, whose
+/// output says what the run was about.
 pub fn render(records: &[Record]) -> String {
     let summary = Summary::of(records);
     let name = summary.plan.as_ref().map_or(UNKNOWN.to_string(), Plan::name);
-    written([suite(&summary, &name)])
+    let all = testcases(&summary, &name);
+    written(Group::ALL.iter().filter_map(|group| {
+        let own = all.iter().filter(|(of, _)| of == group).map(|(_, case)| case.clone());
+        let mut suite = of_testcases(&summary, group.name(), own);
+        suite.package = attribute(&name);
+        if *group == Group::Lab {
+            suite.set_system_out(&facts(&summary));
+        }
+        (*group == Group::Lab || !suite.testcases.is_empty()).then_some(suite)
+    }))
 }
 
 /// The file of these suites.
@@ -32,27 +84,64 @@ pub(crate) fn written(suites: impl IntoIterator<Item = TestSuite>) -> String {
     let mut bytes = Vec::new();
     let report = ReportBuilder::new().add_testsuites(suites).build();
     report.write_xml(&mut bytes).expect("writing into memory does not fail");
-    String::from_utf8(bytes).expect("every part of it is UTF-8")
+    in_milliseconds(&String::from_utf8(bytes).expect("every part of it is UTF-8"))
 }
 
-/// A run, whole or not, under this name.
-pub(crate) fn suite(summary: &Summary, name: &str) -> TestSuite {
-    let mut suite = TestSuite::new(&attribute(name));
-    suite.set_timestamp(started(summary));
-    suite.add_testcases(summary.cases.iter().map(|case| testcase(summary, case, name)));
-    if !suite.testcases.iter().any(is_red) {
-        suite.add_testcases(untold(summary).iter().map(synthetic));
+/// The file with times as the schemas of readers have them, of three decimals at most: junit-report adds seconds to
+/// nanoseconds as floats, and writes all digits that come of it, as in `1.6320000000000001`.
+fn in_milliseconds(xml: &str) -> String {
+    const BEGIN: &str = "<![CDATA[";
+    let mut parts = xml.split(BEGIN);
+    let mut text = parts.next().map(tags_in_milliseconds).unwrap_or_default();
+    for part in parts {
+        text.push_str(BEGIN);
+        // Inside, the same mark is only text: such a part has no end.
+        match part.split_once("]]>") {
+            Some((inside, tags)) => text += &format!("{inside}]]>{}", tags_in_milliseconds(tags)),
+            None => text.push_str(part),
+        }
     }
-    suite.set_system_out(&cdata(&super::facts::lines(summary).join("\n")));
+    text
+}
+
+fn tags_in_milliseconds(tags: &str) -> String {
+    // A quote inside of a value is escaped, so this is an attribute.
+    const TIME: &str = " time=\"";
+    let mut parts = tags.split(TIME);
+    let mut text = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        let (time, rest) = part.split_once('"').unwrap_or((part, ""));
+        let time = time.parse::<f64>().map_or(time.to_string(), |seconds| format!("{seconds:.3}"));
+        text += &format!("{TIME}{time}\"{rest}");
+    }
+    text
+}
+
+/// A run among others, whole or not, under this name: one testsuite, in which classes alone tell the groups.
+pub(crate) fn suite(summary: &Summary, name: &str) -> TestSuite {
+    let all = testcases(summary, name);
+    let in_order = Group::ALL.iter().flat_map(|group| all.iter().filter(move |(of, _)| of == group));
+    let mut suite = of_testcases(summary, name, in_order.map(|(_, case)| case.clone()));
+    suite.set_system_out(&facts(summary));
     suite
 }
 
 /// A run of this name that never began, and why.
 pub(crate) fn suite_of_nothing(name: &str, why: &str) -> TestSuite {
+    let begun = testcase::of_trouble(&Trouble::of_run("begun", why));
+    of_testcases(&Summary::default(), name, [classed(Group::Run, name, begun).1])
+}
+
+fn of_testcases(summary: &Summary, name: &str, cases: impl IntoIterator<Item = TestCase>) -> TestSuite {
     let mut suite = TestSuite::new(&attribute(name));
-    suite.set_timestamp(OffsetDateTime::UNIX_EPOCH);
-    suite.add_testcase(synthetic(&Trouble::of_run("begun", why)));
+    suite.package.clear();
+    suite.set_timestamp(started(summary));
+    suite.add_testcases(cases);
     suite
+}
+
+fn facts(summary: &Summary) -> String {
+    cdata(&super::facts::lines(summary).join("\n"))
 }
 
 fn started(summary: &Summary) -> OffsetDateTime {
@@ -60,118 +149,59 @@ fn started(summary: &Summary) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
+/// Every testcase of a run with its group.
+fn testcases(summary: &Summary, name: &str) -> Vec<(Group, TestCase)> {
+    let lab = summary.lab.iter().enumerate().map(|(at, part)| {
+        let mut case = testcase::of_lab_part(summary, part);
+        let before = summary.lab[..at].iter().filter(|other| other.id == part.id).count();
+        // Readers drop the second of a name: images are looked for again where another run was making them.
+        if before > 0 {
+            case.name = format!("{} {}", case.name, before + 1);
+        }
+        (Group::of(part.kind), case)
+    });
+    let steps = summary
+        .steps
+        .iter()
+        .filter_map(|step| Some((Group::of(Kind::of_phase(step.outline.phase)), testcase::of_step(summary, step)?)));
+    let judged: Vec<(Group, TestCase)> = summary
+        .cases
+        .iter()
+        .map(|case| {
+            let group = if case.outline.is_clause() { Group::Clauses } else { Group::Checks };
+            (group, testcase::of_case(summary, case))
+        })
+        .collect();
+    let told = judged.iter().any(|(_, case)| is_red(case));
+    let made: Vec<(Group, TestCase)> = lab.chain(steps).collect();
+    let whole = if told { Vec::new() } else { untold(summary, made.iter().any(|(_, case)| is_red(case))) };
+    let whole = whole.iter().map(|trouble| (Group::Run, testcase::of_trouble(trouble)));
+    made.into_iter().chain(judged).chain(whole).map(|(group, case)| classed(group, name, case)).collect()
+}
+
+/// Its class is `<name>.<group>`: readers take what stands before the last dot for a package, and what follows for a class of
+/// it, so what belongs together stands together, also among several runs.
+fn classed(group: Group, name: &str, mut case: TestCase) -> (Group, TestCase) {
+    case.set_classname(&attribute(&format!("{name}.{}", group.name())));
+    (group, case)
+}
+
 fn is_red(case: &TestCase) -> bool {
     case.is_failure() || case.is_error()
 }
 
-/// What keeps the run from being green where no planned case says so.
-fn untold(summary: &Summary) -> Vec<Trouble> {
+/// What keeps the run from being green and is said by no part of the lab, step or case; `told` is whether any of these is red.
+fn untold(summary: &Summary, told: bool) -> Vec<Trouble> {
     let exit = Exit::decide(summary);
     let mut troubles = summary.obstacles();
-    // Cases speak for themselves.
-    troubles.retain(|trouble| trouble.class != "case");
-    troubles.extend(summary.removal_troubles());
+    troubles.retain(|trouble| trouble.class == Trouble::RUN);
     if summary.finished.is_none() {
         troubles.push(Trouble::of_run("finished", summary.why_not_judged()));
-    } else if troubles.is_empty() && exit != Exit::Green {
+    } else if troubles.is_empty() && !told && exit != Exit::Green {
         let cause = summary.first_broken().map_or(exit.meaning().to_string(), |trouble| trouble.cause);
         troubles.push(Trouble::of_run("verdict", cause));
     }
     troubles
-}
-
-fn synthetic(trouble: &Trouble) -> TestCase {
-    let mut case = TestCase::success(&attribute(&trouble.id), duration(trouble.seconds));
-    case.set_classname(trouble.class);
-    let first = trouble.cause.lines().next().unwrap_or_default();
-    case.result = error("not-made", first, &format!("{}\n{}", trouble.title, trouble.cause));
-    case
-}
-
-fn testcase(summary: &Summary, run: &CaseRun, class: &str) -> TestCase {
-    let mut case = TestCase::success(&attribute(&run.name()), duration(run.seconds));
-    case.set_classname(&attribute(class));
-    case.result = result(summary, run);
-    let out = system_out(summary, run);
-    if !out.is_empty() {
-        case.set_system_out(&cdata(&out));
-    }
-    case
-}
-
-/// The one place that turns a verdict and its standing into a JUnit element.
-fn result(summary: &Summary, run: &CaseRun) -> TestResult {
-    let message = summary.cause_of(run);
-    let body = body(run);
-    match (run.standing(), &run.verdict) {
-        (Standing::AsExpected, Some(Verdict::Blocked { .. })) => skipped("blocked", &message, &body),
-        (Standing::AsExpected, _) => TestResult::Success,
-        (Standing::Unexpected, Some(Verdict::Failed { .. })) => failure("refuted", &message, &body),
-        (Standing::Unexpected, _) => failure("unexpected", &message, &body),
-        (Standing::Neutral, _) => skipped("skipped", &message, &body),
-        (Standing::Untold, Some(Verdict::Blocked { .. })) if run.expects_other() => error("blocked", &message, &body),
-        (Standing::Untold, Some(Verdict::Blocked { .. })) => skipped("blocked", &message, &body),
-        (Standing::Untold, Some(_)) => error("inconclusive", &message, &body),
-        (Standing::Untold, None) => error("not-judged", &message, &body),
-    }
-}
-
-/// All that a verdict other than passed has to say.
-fn body(run: &CaseRun) -> String {
-    let mut lines = vec![run.outline.title.clone(), format!("guide: {}", run.outline.guide)];
-    match &run.verdict {
-        Some(Verdict::Failed { finding }) => lines.extend(finding_lines(finding)),
-        Some(verdict) => lines.push(verdict.cause()),
-        None => {}
-    }
-    lines.extend(run.failed_attempts.iter().map(|cause| format!("earlier attempt: {}", text::one_line(cause))));
-    lines.join("\n")
-}
-
-fn finding_lines(finding: &Finding) -> Vec<String> {
-    let mut lines = vec![finding.cause.clone()];
-    let parts = [("expected", &finding.expected), ("got", &finding.got)];
-    lines.extend(parts.iter().filter(|(_, said)| !said.is_empty()).map(|(name, said)| format!("{name}: {said}")));
-    lines.extend(finding.advice());
-    lines.extend(evidence_lines(&finding.evidence));
-    lines
-}
-
-fn system_out(summary: &Summary, run: &CaseRun) -> String {
-    let mut lines = Vec::new();
-    if run.flaky() {
-        let attempts = text::count(run.failed_attempts.len(), "failed attempt");
-        let causes: Vec<String> = run.failed_attempts.iter().map(|cause| text::one_line(cause)).collect();
-        lines.push(format!("flaky: passed after {attempts}: {}", causes.join("; ")));
-    }
-    match &run.verdict {
-        Some(Verdict::Passed { evidence }) => lines.extend(evidence_lines(evidence)),
-        // A testcase without an element is a pass to every reader, so what was expected stands here.
-        Some(_) if run.standing() == Standing::AsExpected => {
-            lines.push(summary.cause_of(run));
-            lines.push(body(run));
-        }
-        _ => {}
-    }
-    lines.join("\n")
-}
-
-fn evidence_lines(evidence: &Evidence) -> Vec<String> {
-    let item = |item: &Item| text::one_line(&format!("{} | {} = {}", item.object, item.field, item.value));
-    let notes = evidence.notes.iter().map(|note| text::one_line(&format!("note: {note}")));
-    evidence.items.iter().map(item).chain(notes).collect()
-}
-
-fn failure(kind: &str, message: &str, body: &str) -> TestResult {
-    TestResult::Failure { type_: kind.to_string(), message: attribute(message), cause: Some(cdata(body)) }
-}
-
-fn error(kind: &str, message: &str, body: &str) -> TestResult {
-    TestResult::Error { type_: kind.to_string(), message: attribute(message), cause: Some(cdata(body)) }
-}
-
-fn skipped(kind: &str, message: &str, body: &str) -> TestResult {
-    TestResult::SkippedWithCause { type_: kind.to_string(), message: attribute(message), cause: Some(cdata(body)) }
 }
 
 /// junit-report escapes attributes but writes what XML cannot carry as it is.
@@ -214,15 +244,36 @@ impl Reporter for File {
 }
 
 fn changes_the_file(event: &Event) -> bool {
-    match event {
+    matches!(
+        event,
         Event::RunStarted { .. }
-        | Event::LabReady { .. }
-        | Event::MeshFound { .. }
-        | Event::CaseFinished { .. }
-        | Event::Interrupted { .. }
-        | Event::RunFinished { .. } => true,
-        Event::LabFinished { error, .. } => error.is_some(),
-        Event::StepFinished { outcome, .. } => !matches!(outcome, StepOutcome::Proved { .. }),
-        _ => false,
+            | Event::LabReady { .. }
+            | Event::MeshFound { .. }
+            | Event::LabFinished { .. }
+            | Event::StepFinished { .. }
+            | Event::CaseFinished { .. }
+            | Event::Interrupted { .. }
+            | Event::RunFinished { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::in_milliseconds;
+
+    #[rstest]
+    #[case::long(r#"<a time="1.6320000000000001"/>"#, r#"<a time="1.632"/>"#)]
+    #[case::whole(r#"<a time="3" b=""/>"#, r#"<a time="3.000" b=""/>"#)]
+    #[case::in_text(r#"<![CDATA[ time="0.12345"]]>"#, r#"<![CDATA[ time="0.12345"]]>"#)]
+    #[case::after_text(r#"<![CDATA[x]]><a time="0.12345"/>"#, r#"<![CDATA[x]]><a time="0.123"/>"#)]
+    #[case::after_a_mark_in_text(
+        r#"<![CDATA[]]]]><![CDATA[><![CDATA[ time="0.12345"]]><a time="0.12345"/>"#,
+        r#"<![CDATA[]]]]><![CDATA[><![CDATA[ time="0.12345"]]><a time="0.123"/>"#
+    )]
+    #[case::in_a_value(r#"<a b=" time=&quot;0.12345&quot;"/>"#, r#"<a b=" time=&quot;0.12345&quot;"/>"#)]
+    fn times_of_tags_are_in_milliseconds_and_text_stays(#[case] xml: &str, #[case] expected: &str) {
+        assert_eq!(in_milliseconds(xml), expected);
     }
 }

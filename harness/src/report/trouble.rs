@@ -25,10 +25,20 @@ pub struct Trouble {
 }
 
 impl Trouble {
+    /// The class of what is said of the run as a whole.
+    pub const RUN: &str = "run";
+
     /// A trouble of the run as a whole.
     pub fn of_run(id: &str, cause: impl Into<String>) -> Trouble {
         let title = String::new();
-        Trouble { class: "run", id: id.to_string(), title, cause: cause.into(), advice: Vec::new(), seconds: 0.0 }
+        Trouble {
+            class: Trouble::RUN,
+            id: id.to_string(),
+            title,
+            cause: cause.into(),
+            advice: Vec::new(),
+            seconds: 0.0,
+        }
     }
 }
 
@@ -43,13 +53,17 @@ impl Summary {
         lab.chain(steps).chain(untold.map(|case| self.case_trouble(case))).chain(strays).chain(deadline).collect()
     }
 
+    /// Everything that keeps the run from being green: clauses that are not as expected, then what could not be made or told,
+    /// then what could not be removed.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let unexpected = self.cases.iter().filter(|case| case.standing() == Standing::Unexpected);
+        let unexpected = unexpected.map(|case| self.case_trouble(case));
+        unexpected.chain(self.obstacles()).chain(self.removal_troubles()).collect()
+    }
+
     /// The first clause that is not as expected; where there is none, the first thing that could not be made or told.
     pub fn first_broken(&self) -> Option<Trouble> {
-        let unexpected = self.cases.iter().find(|case| case.standing() == Standing::Unexpected);
-        unexpected
-            .map(|case| self.case_trouble(case))
-            .or_else(|| self.obstacles().into_iter().next())
-            .or_else(|| self.removal_troubles().into_iter().next())
+        self.troubles().into_iter().next()
     }
 
     /// Parts of the lab that could not be removed.
@@ -111,7 +125,8 @@ impl Summary {
         }
     }
 
-    fn step_trouble(&self, step: &StepRun) -> Option<Trouble> {
+    /// Why a step keeps the run from being green, if it does.
+    pub(super) fn step_trouble(&self, step: &StepRun) -> Option<Trouble> {
         let cause = match &step.outcome {
             Some(StepOutcome::Proved { .. }) => return None,
             Some(StepOutcome::Failed { error }) => error.clone(),
@@ -132,7 +147,8 @@ impl Summary {
         (!self.is_expected_to_fail(&step.outline.id)).then_some(trouble)
     }
 
-    fn lab_trouble(&self, part: &LabPart) -> Option<Trouble> {
+    /// Why a part of the lab keeps the run from being green, if it does.
+    pub(super) fn lab_trouble(&self, part: &LabPart) -> Option<Trouble> {
         let (cause, seconds) = match &part.end {
             Some(end) => (end.error.clone()?, end.seconds),
             None => (self.unended(&part.id), 0.0),

@@ -1,9 +1,9 @@
 //! The table of a proof: sabotages by clauses, as text, as Markdown and as JUnit.
 
-use junit_report::{OffsetDateTime, ReportBuilder, TestCase, TestSuite};
+use junit_report::{OffsetDateTime, TestCase, TestSuite};
 
 use super::{Layer, Trial};
-use crate::report::junit::{attribute, cdata, duration};
+use crate::report::junit::{attribute, cdata, duration, written};
 use crate::report::letters::{LEGEND, letter};
 
 /// The letter of a verdict, with `!` where another was expected.
@@ -107,8 +107,5 @@ pub fn junit(planned: &[(&str, Layer)], trials: &[Trial], why: &str, began: jiff
         case.set_system_out(&cdata(&told));
         suite.add_testcase(case);
     }
-    let mut bytes = Vec::new();
-    let report = ReportBuilder::new().add_testsuite(suite).build();
-    report.write_xml(&mut bytes).expect("writing into memory does not fail");
-    String::from_utf8(bytes).expect("every part of it is UTF-8")
+    written([suite])
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use book::{Book, Row, Silent};
 
+use crate::check::Path;
 use crate::check::{Evidence, Fault};
 use crate::context::Context;
 use crate::install::StepError;
@@ -39,6 +40,7 @@ pub fn outline(round: &str) -> CaseOutline {
     CaseOutline {
         id: format!("{round}/{ID}"),
         slug: "steady-traffic".to_string(),
+        shows: vec![Path::Requests],
         title: "No request of the steady traffic across clusters is lost".to_string(),
         guide: "scenario".to_string(),
         needs: Vec::new(),

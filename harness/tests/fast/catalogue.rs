@@ -25,6 +25,7 @@ pub fn catalogue() -> Vec<CaseOutline> {
     .map(|(number, (slug, needs))| CaseOutline {
         id: format!("D{number}"),
         slug: slug.to_string(),
+        shows: Vec::new(),
         title: slug.to_string(),
         guide: "guide".to_string(),
         needs: needs.iter().map(|need| need.to_string()).collect(),

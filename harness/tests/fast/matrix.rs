@@ -8,7 +8,7 @@ use harness::cli::args::{Cli, MatrixArgs, Verb};
 use harness::exit::Exit;
 use harness::matrix::{self, Clause, Combination, Disk, FILE, FORMAT, Matrix, Outcome, Shard, find, merge};
 use harness::report::{Summary, jsonl};
-use quick_junit::Report;
+use quick_junit::{Report, TestCase, TestSuite};
 use rstest::rstest;
 use tempfile::TempDir;
 
@@ -70,6 +70,47 @@ fn a_shard_that_cannot_be_is_refused(#[case] flags: &str, #[case] message: &str)
     assert_eq!(args(flags).part(2).unwrap_err().0[0].message, message);
 }
 
+#[rstest]
+#[case::another_format("--format gitlab", &["--format"])]
+#[case::no_number("--format github --shards two", &["--shards"])]
+#[case::none("--format github --shards 0", &["--shards"])]
+#[case::more_than_there_are("--format github --shards 4", &["--shards"])]
+#[case::nothing_is_printed("--shards 2", &["--shards"])]
+#[case::all_at_once("--format x --shard 1/2 --shards -1", &["--format", "--format", "--shards"])]
+fn a_matrix_that_cannot_be_printed_is_refused(#[case] flags: &str, #[case] places: &[&str]) {
+    let problems = args(flags).printed(3).unwrap_err();
+    assert_eq!(problems.0.iter().map(|problem| problem.place.as_str()).collect::<Vec<_>>(), places, "{problems}");
+}
+
+#[rstest]
+#[case::a_job_for_each(3, &["1.31.1 v1.36.3", "1.29.2 v1.36.3", "1.29.2 v1.34.4"])]
+#[case::fewer_jobs(2, &["1.31.1 v1.36.3", "1.29.2 v1.36.3,v1.34.4"])]
+#[case::one_job(1, &["1.31.1,1.29.2 v1.36.3,v1.34.4"])]
+fn what_is_printed_for_github_names_exactly_what_its_shards_run(#[case] shards: usize, #[case] jobs: &[&str]) {
+    let text = matrix::github(&shard_of("1/1"), shards);
+    assert!(!text.contains('\n'), "an output of a step is one line");
+    let read: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let entries = read["include"].as_array().expect("a list");
+    let said: Vec<String> = entries
+        .iter()
+        .map(|entry| format!("{} {}", entry["istio"].as_str().unwrap(), entry["kubernetes"].as_str().unwrap()))
+        .collect();
+    assert_eq!(said, jobs);
+    // What the jobs run, by the very flag that they are given.
+    let mut run = Vec::new();
+    for entry in entries {
+        let one = shard_of(entry["shard"].as_str().expect("a shard"));
+        for combination in one.own() {
+            let has = |key: &str, value: &str| entry[key].as_str().unwrap().split(',').any(|other| other == value);
+            assert!(has("istio", &combination.istio) && has("kubernetes", &combination.kubernetes), "{entry}");
+            assert!(has("scenario", &combination.scenario), "{entry}");
+            run.push(combination.name());
+        }
+    }
+    let all: Vec<String> = shard_of("1/1").combinations.iter().map(Combination::name).collect();
+    assert_eq!(run, all, "each combination once");
+}
+
 #[test]
 fn merge_takes_folders_and_needs_somewhere_to_write() {
     assert!(Cli::try_parse_from(["meshproof", "matrix", "merge", "a", "b", "--out", "c"]).is_ok());
@@ -127,8 +168,16 @@ fn shards_become_one_table_and_one_junit_in_which_every_run_is_a_suite() {
     let names: Vec<&str> = report.test_suites.iter().map(|suite| suite.name.as_str()).collect();
     assert_eq!(names, merged.combinations.iter().map(Combination::name).collect::<Vec<_>>());
     let planned = merged.combinations[0].outcome.as_ref().expect("it was run").clauses.len();
-    let cases: Vec<usize> = report.test_suites.iter().map(|suite| suite.test_cases.len()).collect();
-    assert_eq!(cases, [planned, planned, 1]);
+    let count = |suite: &TestSuite, groups: &[&str]| {
+        let classes: Vec<String> = groups.iter().map(|group| format!("{}.{group}", suite.name.as_str())).collect();
+        let of = |case: &&TestCase| case.classname.as_ref().is_some_and(|class| classes.contains(&class.to_string()));
+        suite.test_cases.iter().filter(of).count()
+    };
+    let judged: Vec<usize> = report.test_suites.iter().map(|suite| count(suite, &["clauses", "checks"])).collect();
+    assert_eq!(judged, [planned, planned, 0]);
+    let made: Vec<bool> = report.test_suites.iter().map(|suite| count(suite, &["lab", "install"]) > 10).collect();
+    assert_eq!(made, [true, true, false], "steps and parts of the lab are there too");
+    assert_eq!(count(&report.test_suites[2], &["run"]), 1);
     assert_eq!(matrix::junit(&suites).matches("lab meshproof: is up already").count(), 2, "as message and as text");
     let table = matrix::text(&merged);
     assert!(table.contains("2 of 3 runs green"), "{table}");

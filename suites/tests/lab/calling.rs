@@ -11,7 +11,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use harness::lab::Home;
-use quick_junit::{Report, TestCaseStatus};
+use quick_junit::{Report, TestCase, TestCaseStatus};
 
 /// The command under test.
 pub const MESHPROOF: &str = env!("CARGO_BIN_EXE_meshproof");
@@ -181,10 +181,17 @@ pub fn junit_of(folder: &Path) -> Report {
     Report::deserialize_from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The testcases of this report but those of steps and of parts of the lab: clauses, checks, and what is said of the whole.
+pub fn judged(report: &Report) -> impl Iterator<Item = &TestCase> {
+    const MADE: [&str; 4] = ["lab", "install", "timeline", "clean-up"];
+    let group = |class: &str| class.rsplit_once('.').is_some_and(|(_, group)| MADE.contains(&group));
+    let made = move |case: &TestCase| case.classname.as_ref().is_some_and(|class| group(class.as_str()));
+    report.test_suites.iter().flat_map(|suite| &suite.test_cases).filter(move |case| !made(case))
+}
+
 /// Clause to how this report shows it.
 pub fn verdicts_of(report: &Report) -> BTreeMap<String, String> {
-    let cases = report.test_suites.iter().flat_map(|suite| &suite.test_cases);
-    cases
+    judged(report)
         .map(|case| {
             let shown = match &case.status {
                 TestCaseStatus::Success { .. } => "passed".to_string(),

@@ -4,6 +4,7 @@
 //! most of a round is waiting, and a verdict has to hold beside another lab, too.
 
 mod account;
+mod action;
 mod bad_days;
 mod breaking;
 mod bringing;

@@ -1,9 +1,13 @@
 //! Reporters are folds: what they must say of a run is claimed here of made-up runs.
 
 mod exit;
+mod github;
+mod json;
 mod jsonl;
 mod junit;
 mod plan;
 mod story;
 mod summary;
 mod terminal;
+mod trace;
+mod view;
