@@ -30,10 +30,10 @@ impl Problem {
     }
 
     /// As rustc shows an error: what is wrong, where, the line itself, and what to write instead.
-    fn shown(&self, colours: bool) -> String {
-        let painted = |text: &str, colour: u8| match colours {
+    fn shown(&self, colour: bool) -> String {
+        let painted = |text: &str, code: u8| match colour {
             false => text.to_string(),
-            true => format!("\x1b[1;{colour}m{text}\x1b[0m"),
+            true => format!("\x1b[1;{code}m{text}\x1b[0m"),
         };
         let (red, blue) = (|text: &str| painted(text, 31), |text: &str| painted(text, 34));
         let gutter = self.excerpt.as_ref().map_or(1, |excerpt| excerpt.line.to_string().len());
@@ -121,16 +121,13 @@ impl Problems {
         self
     }
 
-    /// All of them, for people, in colours or without.
-    pub fn shown(&self, colours: bool) -> String {
+    /// All of them, for people.
+    pub fn shown(&self, colour: bool) -> String {
         let head = match self.0.len() {
             1 => "1 problem; nothing was created".to_string(),
             many => format!("{many} problems; nothing was created"),
         };
-        std::iter::once(head)
-            .chain(self.0.iter().map(|problem| problem.shown(colours)))
-            .collect::<Vec<_>>()
-            .join("\n\n")
+        std::iter::once(head).chain(self.0.iter().map(|problem| problem.shown(colour))).collect::<Vec<_>>().join("\n\n")
     }
 
     /// How a run ends that was stopped by them: nothing was created.

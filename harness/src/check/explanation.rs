@@ -37,26 +37,26 @@ impl ByHand {
     }
 }
 
-/// The line that leads from a check that is not passed to what is known of it: `explain: meshproof explain D3`. Takes the id as
-/// reports tell it, as `late/D8` of a round or of a remote; none for what is in no catalogue, as a round's steady traffic.
-pub fn pointer(told: &str) -> Option<String> {
+/// The command that explains a check, `meshproof explain D3`, by its id as reports tell it: `late/D8` of a round or of a
+/// remote. None for what is in no catalogue, as a round's steady traffic.
+pub fn command(told: &str) -> Option<String> {
     let id = told.rsplit('/').next().unwrap_or(told);
-    (!id.is_empty() && id != crate::traffic::ID).then(|| format!("explain: meshproof explain {id}"))
+    (!id.is_empty() && id != crate::traffic::ID).then(|| format!("meshproof explain {id}"))
 }
 
 #[cfg(test)]
 mod tests {
     use rstest::rstest;
 
-    use super::pointer;
+    use super::command;
 
     #[rstest]
-    #[case::a_check("D3", Some("explain: meshproof explain D3"))]
-    #[case::of_a_round("late/D8", Some("explain: meshproof explain D8"))]
-    #[case::of_a_round_and_a_remote("late/cluster3/D8", Some("explain: meshproof explain D8"))]
+    #[case::a_check("D3", Some("meshproof explain D3"))]
+    #[case::of_a_round("late/D8", Some("meshproof explain D8"))]
+    #[case::of_a_round_and_a_remote("late/cluster3/D8", Some("meshproof explain D8"))]
     #[case::steady_traffic("late/traffic", None)]
     #[case::nothing("", None)]
-    fn a_check_leads_to_what_is_known_of_it(#[case] told: &str, #[case] line: Option<&str>) {
-        assert_eq!(pointer(told).as_deref(), line);
+    fn a_check_leads_to_what_is_known_of_it(#[case] told: &str, #[case] typed: Option<&str>) {
+        assert_eq!(command(told).as_deref(), typed);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::summary::Summary;
 use super::trouble::Trouble;
+use crate::check::explanation;
 use crate::plan::Target;
 use crate::scenario::{IstioNamespace, Scenario};
 use crate::tool::quote;
@@ -23,7 +24,7 @@ impl Rerun {
         let case = (trouble.class == "case").then(|| trouble.id.split(' ').next().unwrap_or_default());
         let check = case.map(|id| id.rsplit('/').next().unwrap_or(id).to_string());
         Rerun {
-            explain: check.as_ref().map(|check| format!("meshproof explain {check}")),
+            explain: case.and_then(explanation::command),
             again: again(summary, &trouble, case, check.as_deref(), flags),
         }
     }
