@@ -63,6 +63,18 @@ impl Exit {
         self as u8
     }
 
+    /// Its name for programs, as in `verdict=red`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Exit::Green => "green",
+            Exit::Red => "red",
+            Exit::Usage => "bad-input",
+            Exit::NoVerdict => "no-verdict",
+            Exit::LeftOver => "left-over",
+            Exit::Interrupted => "interrupted",
+        }
+    }
+
     /// One line for people.
     pub fn meaning(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ pub mod context;
 pub mod diagnose;
 pub mod event;
 pub mod exit;
+pub mod explain;
 pub mod field;
 pub mod inspect;
 pub mod install;

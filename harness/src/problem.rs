@@ -106,6 +106,11 @@ impl std::error::Error for Problems {}
 
 /// The known name that was probably meant.
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    near(written, known).first().copied()
+}
+
+/// The known names that may have been meant, the likeliest first.
+pub fn near<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let plain = |name: &str| name.to_lowercase().replace(['-', '_', '.', ' '], "");
     let written = plain(written);
     // A third of the name may be wrong: more than that is another name.
@@ -116,12 +121,11 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
         name if written.len() > 2 && name.starts_with(&written) => 1,
         name => strsim::damerau_levenshtein(&written, &name),
     };
-    known
-        .into_iter()
-        .map(|name| (distance(name), name))
-        .filter(|(distance, _)| *distance <= allowed)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+    let mut near: Vec<(usize, &str)> =
+        known.into_iter().map(|name| (distance(name), name)).filter(|(distance, _)| *distance <= allowed).collect();
+    // Of those that are as near, in the order in which they are known.
+    near.sort_by_key(|(distance, _)| *distance);
+    near.into_iter().map(|(_, name)| name).collect()
 }
 
 /// Names as people list them: `a`, `a or b`, `a, b or c`.

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 use harness::wait::Look;
@@ -38,6 +38,31 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it moves a workload of its own from cluster to cluster"),
+    explains: Explanation {
+        judges: "Deployment moved runs in both clusters, then in the primary alone, in both again, and in the remote \
+                cluster alone, under a steady row of calls from every caller. No call is lost. Its pods go on \
+                answering for 10 s when they are told to go, as a workload must.",
+        why: "To move workloads is one reason to have two clusters. What is lost at the moment of the move is lost \
+             to users, and shows in no object afterwards.",
+        by_hand: &[
+            ByHand::on_a_lab(
+                "where it runs, in the primary",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-sample get deployment,pods -l app=moved -o wide",
+            ),
+            ByHand::on_a_lab(
+                "the same in the remote cluster",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-sample get deployment,pods -l app=moved -o wide",
+            ),
+            ByHand::on_a_lab(
+                "these pods and no other",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config endpoints deploy/caller -n meshproof-sample --cluster 'outbound|8080||moved.meshproof-sample.svc.cluster.local'",
+            ),
+            ByHand::new(
+                "no rule that names a cluster or a version for it",
+                "kubectl --context ${CTX_CLUSTER1} get virtualservices,destinationrules -A",
+            ),
+        ],
+    },
 };
 
 const NAME: &str = "moved";

@@ -2,7 +2,7 @@
 //! identity of the pod's own account, and hold now.
 
 use harness::check::case::{Case, Reads, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
 use harness::lab::Cluster;
 use harness::problem::all_of;
 use harness::role::Role;
@@ -29,6 +29,27 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it asks the proxies of its own pods for their certificates"),
+    explains: Explanation {
+        judges: "Every proxy of the sample workloads in both clusters holds a certificate that leads to the root of \
+                the primary's istiod, trusts that root, carries the identity of the pod's own account, and holds \
+                now.",
+        why: "Mutual TLS across clusters takes one root. A proxy keeps its certificate until it is due, so after a \
+             change of the root some workloads refuse each other while every configmap is right.",
+        by_hand: &[
+            ByHand::new(
+                "the root's serial number",
+                r"kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get configmap istio-ca-root-cert -o jsonpath='{.data.root-cert\.pem}' | openssl x509 -noout -serial -enddate",
+            ),
+            ByHand::on_a_lab(
+                "ROOTCA with that serial number",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config secret deploy/caller -n meshproof-sample",
+            ),
+            ByHand::on_a_lab(
+                "the same",
+                "istioctl --context ${CTX_CLUSTER2} proxy-config secret deploy/caller -n meshproof-sample",
+            ),
+        ],
+    },
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
 use harness::role::Role;
@@ -38,6 +38,28 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it deletes a pod of its own and waits for its new address"),
+    explains: Explanation {
+        judges: "Pod stateful-0 of the remote cluster is deleted, and comes back under its name with a new address. \
+                istiod and the callers' proxies of both clusters take the new address and drop the old one. The pod \
+                is reached by the Service for both clusters, at its address in the headless Service's name, and in \
+                its own cluster by its DNS name.",
+        why: "A StatefulSet keeps names and not addresses. Who goes on calling the old address reaches nobody or, \
+             once it is given anew, somebody else.",
+        by_hand: &[
+            ByHand::on_a_lab(
+                "its address",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-sample get pods -l app=stateful -o wide",
+            ),
+            ByHand::on_a_lab(
+                "that address and the one of the primary's",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config endpoints deploy/caller -n meshproof-sample --cluster 'outbound|8080||any-stateful.meshproof-sample.svc.cluster.local'",
+            ),
+            ByHand::on_a_lab(
+                "listeners at these addresses and at no old one",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config listeners deploy/caller -n meshproof-sample --port 9000",
+            ),
+        ],
+    },
 };
 
 /// The StatefulSet, its label and its headless Service.

@@ -5,7 +5,7 @@
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::cluster::pod_ready;
 use harness::lab::probe::{Probe, ProbeError};
 use harness::problem::all_of;
@@ -34,6 +34,33 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes calls between pods of its own"),
+    explains: Explanation {
+        judges: "Behind a host that meshConfig.serviceSettings makes cluster-local, and behind kube-dns of \
+                kube-system, which is so by default, the callers' proxies list pods of their own cluster alone. \
+                Calls of the host are answered by the caller's cluster, and calls of the same pods by another name \
+                by both.",
+        why: "Cluster-local is how a service stays out of traffic across clusters: for its latency, its cost, or \
+             since each cluster has data of its own. By default it holds for kube-system, whose DNS must not be that \
+             of another cluster.",
+        by_hand: &[
+            ByHand::new(
+                "clusterLocal: true for the hosts that shall stay",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get configmap istio${REVISION_SUFFIX} -o jsonpath='{.data.mesh}' | grep -A6 serviceSettings",
+            ),
+            ByHand::on_a_lab(
+                "a pod of the primary and no other",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config endpoints deploy/caller -n meshproof-sample --cluster 'outbound|8080||local-echo.meshproof-sample.svc.cluster.local'",
+            ),
+            ByHand::on_a_lab(
+                "the pods of both",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config endpoints deploy/caller -n meshproof-sample --cluster 'outbound|8080||second-echo.meshproof-sample.svc.cluster.local'",
+            ),
+            ByHand::on_a_lab(
+                "the DNS servers of the primary and no other",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config endpoints deploy/caller -n meshproof-sample --cluster 'outbound|53||kube-dns.kube-system.svc.cluster.local'",
+            ),
+        ],
+    },
 };
 
 /// The pods of echo by a name that MeshConfig keeps in the cluster (`fixtures/istio/lab.yaml`), and by one for both.

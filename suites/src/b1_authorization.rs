@@ -2,7 +2,7 @@
 //! whichever cluster it calls; one that lies in the remote cluster holds for nobody.
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe, ProbeError};
@@ -26,6 +26,24 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes an AuthorizationPolicy, and calls between pods of its own"),
+    explains: Explanation {
+        judges: "A DENY policy of the primary holds for the pods of both clusters, from whichever the caller calls: \
+                it denies by principal and by namespace, and leaves alone whom it does not mean. The same policy in \
+                the remote cluster is ignored.",
+        why: "istiod reads configuration in its own cluster alone. Who writes a policy into the primary is protected \
+             in both clusters, and who writes it into the remote one in neither.",
+        by_hand: &[
+            ByHand::new("the policies that hold", "kubectl --context ${CTX_CLUSTER1} get authorizationpolicies -A"),
+            ByHand::new(
+                "none: these hold for nobody",
+                "kubectl --context ${CTX_CLUSTER2} get authorizationpolicies -A",
+            ),
+            ByHand::on_a_lab(
+                "the caller's identity as peer_identity",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-sample logs -l app=echo -c istio-proxy --tail 3",
+            ),
+        ],
+    },
 };
 
 const NAME: &str = "meshproof-b1";

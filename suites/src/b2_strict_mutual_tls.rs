@@ -1,7 +1,7 @@
 //! B2: with STRICT mutual TLS no workload of either cluster answers in plain text, and the mesh goes on across clusters.
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::probe::Probe;
 use harness::role::Role;
 use harness::wait::Look;
@@ -23,6 +23,24 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes a PeerAuthentication, and calls between pods of its own"),
+    explains: Explanation {
+        judges: "Pods of echo answer plain text from outside the mesh. Under PeerAuthentication STRICT of the \
+                primary they refuse it in both clusters, while callers inside the mesh are answered by both; once it \
+                is gone, plain text is answered again.",
+        why: "STRICT is how a mesh is closed. If it held in one cluster alone, whoever reaches the other could call \
+             its workloads without a certificate; if it cut the clusters from each other, nobody could switch it on.",
+        by_hand: &[
+            ByHand::new("what holds, and where", "kubectl --context ${CTX_CLUSTER1} get peerauthentications -A"),
+            ByHand::new(
+                "no rule that switches TLS off",
+                "kubectl --context ${CTX_CLUSTER1} get destinationrules -A -o yaml",
+            ),
+            ByHand::on_a_lab(
+                "an answer without STRICT, none with it",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-probe exec ds/probe -- /workload get http://$(kubectl --context ${CTX_CLUSTER2} -n meshproof-sample get pods -l app=echo -o jsonpath='{.items[0].status.podIP}'):8080/",
+            ),
+        ],
+    },
 };
 
 const NAME: &str = "meshproof-b2";

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 
 use futures::future::try_join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::role::Role;
@@ -43,6 +43,24 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it follows each write in the audit log, which lies on a node of the remote cluster"),
+    explains: Explanation {
+        judges: "Each caBundle, root configmap and lock in the remote cluster is followed from its managed fields to \
+                the write in that API server's audit log. It was made by the account of the remote secret, with \
+                istiod's client, from the primary's cluster; the webhooks of a tag may have the CA from istioctl, \
+                which copies it.",
+        why: "D8 and D9 go by the name that a writer gives itself; the audit log has the account and the address. \
+             What somebody else wrote is right until the root changes, and fails then, where nobody looks.",
+        by_hand: &[
+            ByHand::new(
+                "manager: pilot-discovery beside f:caBundle",
+                "kubectl --context ${CTX_CLUSTER2} get mutatingwebhookconfigurations istio-sidecar-injector${REVISION_SUFFIX}${SUFFIX} --show-managed-fields -o yaml | grep -E 'manager:|f:caBundle'",
+            ),
+            ByHand::on_a_lab(
+                "writes with userAgent pilot-discovery, from the primary",
+                "docker exec $(kubectl --context ${CTX_CLUSTER2} get nodes -o jsonpath='{.items[0].metadata.name}') grep istio-reader-service-account /var/log/kubernetes/audit.log | tail -n 3",
+            ),
+        ],
+    },
 };
 
 /// What istiod calls itself.

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use futures::future::join_all;
 use harness::check::case::{Case, Reads, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::wait::Look;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
@@ -30,6 +30,22 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes injection webhooks"),
+    explains: Explanation {
+        judges: "An injection webhook that is made after the install, with the label of istiod's revision, gets the \
+                CA. One without that label, and one of another revision, stay without.",
+        why: "Revision tags and canary upgrades make such webhooks on a running mesh. One without a CA refuses the \
+             pods of every namespace that is moved to it.",
+        by_hand: &[
+            ByHand::new(
+                "every webhook with its revision and tag",
+                "kubectl --context ${CTX_CLUSTER2} get mutatingwebhookconfigurations -L istio.io/rev,istio.io/tag",
+            ),
+            ByHand::new(
+                "update or patch on mutatingwebhookconfigurations, without resourceNames",
+                "kubectl --context ${CTX_CLUSTER2} get clusterrole istio-reader-clusterrole${REVISION_SUFFIX}-${ISTIO_NAMESPACE} -o yaml | grep -B4 -A8 mutatingwebhookconfigurations",
+            ),
+        ],
+    },
 };
 
 const TAGGED: &str = "meshproof-b4";

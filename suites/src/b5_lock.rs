@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::wait::Look;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -29,6 +29,22 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it deletes istiod's lock and waits for a new one"),
+    explains: Explanation {
+        judges: "The lock istio-namespace-controller-election of the remote cluster is deleted. istiod makes and \
+                holds a new one, writes its root into a new namespace, and again where that configmap is deleted.",
+        why: "Locks go with a restore or a clean-up. An istiod that no longer leads shows only with the next new \
+             namespace, whose pods then wait for their root certificate.",
+        by_hand: &[
+            ByHand::new(
+                "holderIdentity: a pod of istiod of the primary, and a recent renewTime",
+                "kubectl --context ${CTX_CLUSTER2} -n ${ISTIO_NAMESPACE} get configmap istio-namespace-controller-election -o yaml",
+            ),
+            ByHand::new(
+                "successfully acquired lease",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} logs deploy/istiod${REVISION_SUFFIX} | grep istio-namespace-controller-election",
+            ),
+        ],
+    },
 };
 
 const NAMESPACE: &str = "meshproof-b5";

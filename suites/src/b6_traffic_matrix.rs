@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use futures::future::{join_all, try_join_all};
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
@@ -31,6 +31,35 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes calls between pods of its own"),
+    explains: Explanation {
+        judges: "HTTP/1.1, HTTP/2, gRPC, TCP and WebSocket, and bodies of 256 KiB by both kinds of HTTP, are called \
+                by the caller on each node. All calls are answered, by both clusters, and the servers' proxies log \
+                the caller's own address, its identity and the protocol.",
+        why: "Each protocol takes other filters on its way. A mesh that serves HTTP/1.1 can still refuse WebSockets \
+             or large bodies, and in one cluster only.",
+        by_hand: &[
+            ByHand::on_a_lab(
+                "answers by both clusters, by gRPC",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-sample exec deploy/caller -c caller -- /workload call second-echo.meshproof-sample:8081 --protocol grpc --count 20",
+            ),
+            ByHand::on_a_lab(
+                "by TCP",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-sample exec deploy/caller -c caller -- /workload call second-echo.meshproof-sample:9000 --protocol tcp --count 20 --fresh-connection",
+            ),
+            ByHand::on_a_lab(
+                "by WebSocket",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-sample exec deploy/caller -c caller -- /workload call http://second-echo.meshproof-sample:8080 --protocol ws --count 20 --fresh-connection",
+            ),
+            ByHand::on_a_lab(
+                "peer, peer_identity and protocol of each call",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-sample logs -l app=echo -c istio-proxy --tail 5",
+            ),
+            ByHand::new(
+                "policies and filters that could refuse one of them",
+                "kubectl --context ${CTX_CLUSTER1} get authorizationpolicies,envoyfilters -A",
+            ),
+        ],
+    },
 };
 
 /// echo by another name, so that these calls do not skew the counts of D11.

@@ -3,7 +3,7 @@
 
 use futures::future::{join_all, try_join_all};
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::Cluster;
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
@@ -27,6 +27,23 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes routing rules, and calls between pods of its own"),
+    explains: Explanation {
+        judges: "Rules of the primary send calls to the endpoints of one cluster by a subset, to all, or to the \
+                nearest by failoverPriority. Calls from both clusters follow them, and those to the nearest go on to \
+                the other cluster where their own has no endpoint.",
+        why: "Keeping traffic at home, draining a cluster and failing over are done by such rules. They are written \
+             once, in the primary, and must steer proxies that live in the other cluster too.",
+        by_hand: &[
+            ByHand::new(
+                "the rules; of two VirtualServices for a host the older one holds",
+                "kubectl --context ${CTX_CLUSTER1} get virtualservices,destinationrules -A",
+            ),
+            ByHand::on_a_lab(
+                "the routes of a caller, each with its VirtualService",
+                "istioctl --context ${CTX_CLUSTER2} proxy-config routes deploy/caller -n meshproof-sample --name 8080",
+            ),
+        ],
+    },
 };
 
 const NAME: &str = "meshproof-b7";

@@ -3,7 +3,7 @@
 
 use futures::future::{join_all, try_join_all};
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::cluster::ClusterError;
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
@@ -25,6 +25,27 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes calls between pods of its own, of which some fail on purpose"),
+    explains: Explanation {
+        judges: "A Service has one endpoint in each cluster, and that of one refuses every connection. Without \
+                retries the calls that go there fail with 503; by the retries that Istio gives, all are answered by \
+                the other cluster. Either cluster is once the one that refuses.",
+        why: "Retries hide a dying pod from its callers, across clusters too. And who counts answers, as D11 does, \
+             must be able to switch them off, or counts what a retry has mended.",
+        by_hand: &[
+            ByHand::on_a_lab(
+                "retryOn with connect-failure, and numRetries 2",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config routes deploy/caller -n meshproof-sample --name 8080 -o json | grep -E 'retryOn|numRetries'",
+            ),
+            ByHand::new(
+                "no defaultHttpRetryPolicy that says otherwise",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get configmap istio${REVISION_SUFFIX} -o jsonpath='{.data.mesh}'",
+            ),
+            ByHand::new(
+                "no filter that changes routes",
+                "kubectl --context ${CTX_CLUSTER1} get virtualservices,envoyfilters -A",
+            ),
+        ],
+    },
 };
 
 /// A port on which no pod listens.

@@ -7,7 +7,7 @@
 
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::probe::{Calls, Probe};
 use harness::role::Role;
 
@@ -28,6 +28,32 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes calls between pods of its own"),
+    explains: Explanation {
+        judges: "Service echo-v2, whose pods are all in the remote cluster, is served by them to callers of both. Of \
+                the headless Service echo-pods each caller's proxy has a listener for every pod of both clusters, \
+                and a call in its name to a pod's address reaches that pod under mutual TLS. What DNS says of it is \
+                noted, not judged.",
+        why: "Many services live in one cluster and are called from all. Clients of databases and queues call one \
+             pod and not another, which is what headless Services are for.",
+        by_hand: &[
+            ByHand::on_a_lab(
+                "both Services, in the primary",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-sample get service echo-v2 echo-pods",
+            ),
+            ByHand::on_a_lab(
+                "the same in the remote cluster",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-sample get service echo-v2 echo-pods",
+            ),
+            ByHand::on_a_lab(
+                "a pod of the remote cluster and no other",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config endpoints deploy/caller -n meshproof-sample --cluster 'outbound|8080||echo-v2.meshproof-sample.svc.cluster.local'",
+            ),
+            ByHand::on_a_lab(
+                "a listener for each pod behind echo-pods",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config listeners deploy/caller -n meshproof-sample --port 9000",
+            ),
+        ],
+    },
 };
 
 /// The same object in both clusters; only pods of the remote one have its version.

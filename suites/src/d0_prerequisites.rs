@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use harness::check::case::{Case, Reads, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
 use harness::lab::Cluster;
 use harness::lab::cluster::of_administrator;
 use harness::lab::probe::{Get, Probe, Tls};
@@ -33,6 +33,34 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it asks from a pod of its own whether the API server of the remote cluster is reached"),
+    explains: Explanation {
+        judges: "In both clusters the user is cluster-admin, pods have addresses that do not overlap, and no label \
+                of Istio's namespace names another network. A pod of the primary reaches the API server of the \
+                remote cluster at its address, and is shown a certificate of that cluster's own CA. In a lab the \
+                version of Kubernetes is looked at too, and that every node is on the lab's network.",
+        why: "istiod of the primary learns all it knows of the remote cluster from that API server. Where its pods \
+             do not reach it, the guide's commands succeed, and no endpoint of the remote cluster ever arrives.",
+        by_hand: &[
+            ByHand::new("yes", "kubectl --context ${CTX_CLUSTER1} auth can-i '*' '*' --all-namespaces"),
+            ByHand::new("yes", "kubectl --context ${CTX_CLUSTER2} auth can-i '*' '*' --all-namespaces"),
+            ByHand::new(
+                "pod subnets of the primary",
+                "kubectl --context ${CTX_CLUSTER1} get nodes -o custom-columns=NODE:.metadata.name,PODS:.spec.podCIDR",
+            ),
+            ByHand::new(
+                "pod subnets of the remote cluster, which do not overlap these",
+                "kubectl --context ${CTX_CLUSTER2} get nodes -o custom-columns=NODE:.metadata.name,PODS:.spec.podCIDR",
+            ),
+            ByHand::new(
+                "no label topology.istio.io/network, or the network of the install",
+                "kubectl --context ${CTX_CLUSTER2} get namespace ${ISTIO_NAMESPACE} --show-labels",
+            ),
+            ByHand::on_a_lab(
+                "the version of the remote API server, asked by a pod of the primary",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-probe exec ds/probe -- /workload get https://$(kubectl --context ${CTX_CLUSTER2} get endpointslice kubernetes -o jsonpath='{.endpoints[0].addresses[0]}:{.ports[0].port}')/version --insecure",
+            ),
+        ],
+    },
 };
 
 /// The label by which Istio learns the network of a cluster.

@@ -8,7 +8,7 @@
 
 use futures::{StreamExt, stream};
 use harness::check::case::{Case, Reads, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::lab::pod_network::{Route, missing_routes};
 use harness::lab::probe::{Calls, Probe};
 use harness::problem::all_of;
@@ -32,6 +32,31 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it makes calls between pods of its own"),
+    explains: Explanation {
+        judges: "Probes outside the mesh, one on each node of both clusters, call each other by pod address. Each \
+                call is answered by the pod that has the address, and that pod sees the caller's own address.",
+        why: "On one network a proxy sends a request straight to a pod of the other cluster. Where a route is \
+             missing, requests to that cluster time out; where addresses are rewritten, a server no longer sees who \
+             called.",
+        by_hand: &[
+            ByHand::on_a_lab(
+                "an answer of cluster ${CLUSTER2} whose peer is the probe's own address",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-probe exec ds/probe -- /workload get http://$(kubectl --context ${CTX_CLUSTER2} -n meshproof-probe get pods -l app=probe -o jsonpath='{.items[0].status.podIP}'):8080/",
+            ),
+            ByHand::on_a_lab(
+                "a route to the other cluster's pods by the address of its node",
+                "docker exec $(kubectl --context ${CTX_CLUSTER1} get nodes -o jsonpath='{.items[0].metadata.name}') ip route",
+            ),
+            ByHand::on_a_lab(
+                "the same the other way",
+                "docker exec $(kubectl --context ${CTX_CLUSTER2} get nodes -o jsonpath='{.items[0].metadata.name}') ip route",
+            ),
+            ByHand::new(
+                "which pods each node has",
+                "kubectl --context ${CTX_CLUSTER2} get nodes -o custom-columns=NODE:.metadata.name,ADDRESS:.status.addresses[0].address,PODS:.spec.podCIDR",
+            ),
+        ],
+    },
 };
 
 const CALLS: u32 = 3;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
 use harness::check::tally::{Design, Judgement};
-use harness::check::{Context, Evidence, Fault, Finding, Layer, Path, Sample};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Layer, Path, Sample};
 use harness::lab::cluster::pod_ready;
 use harness::lab::injection::has_proxy;
 use harness::lab::probe::{Calls, Probe, ProbeError};
@@ -38,6 +38,28 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it counts which of its own pods answer"),
+    explains: Explanation {
+        judges: "The caller on each node sends so many requests to Service echo that an uneven split, or a pod that \
+                answers none, would show. All are answered, by both clusters in even shares, and by every ready pod. \
+                Every pod of echo has a sidecar, and its log shows the caller's identity.",
+        why: "This is what the guide promises in the end: one service in two clusters. A cluster that answers less \
+             than its share, or whose answers nobody can trace to a caller, shows here although every object looks \
+             right.",
+        by_hand: &[
+            ByHand::on_a_lab(
+                "answers by both clusters, no failure",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-sample exec deploy/caller -c caller -- /workload call http://echo.meshproof-sample:8080/look --count 50",
+            ),
+            ByHand::on_a_lab(
+                "the same",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-sample exec deploy/caller -c caller -- /workload call http://echo.meshproof-sample:8080/look --count 50",
+            ),
+            ByHand::new(
+                "no rule that names a cluster, a version or a weight for the service",
+                "kubectl --context ${CTX_CLUSTER1} get virtualservices,destinationrules,authorizationpolicies,envoyfilters -A",
+            ),
+        ],
+    },
 };
 
 /// So many calls end in time on a busy machine, before the question itself is given up.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use harness::check::case::{Case, Reads, When};
-use harness::check::{Context, Evidence, Fault, Finding};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding};
 use harness::install::inventory::Entry;
 use harness::role::Role;
 
@@ -24,6 +24,24 @@ pub const CASE: Case = Case {
     when: When::CleanedUp,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it judges what the guide's clean-up leaves"),
+    explains: Explanation {
+        judges: "After the guide's clean-up both clusters have what they had before the install, and beyond it only \
+                what Istio is known to leave: ConfigMaps istio-ca-root-cert and istio-ca-crl in namespaces that were \
+                there before.",
+        why: "What is left behind meets the next install: an old webhook refuses pods, and a namespace that was lost \
+             is missed by whoever used it.",
+        by_hand: &[
+            ByHand::new(
+                "nothing of Istio",
+                "kubectl --context ${CTX_CLUSTER1} get mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings,customresourcedefinitions -o name | grep istio",
+            ),
+            ByHand::new(
+                "nothing of Istio",
+                "kubectl --context ${CTX_CLUSTER2} get mutatingwebhookconfigurations,validatingwebhookconfigurations,clusterroles,clusterrolebindings,customresourcedefinitions -o name | grep istio",
+            ),
+            ByHand::new("NotFound", "kubectl --context ${CTX_CLUSTER2} get namespace ${ISTIO_NAMESPACE}"),
+        ],
+    },
 };
 
 /// What Istio is known to leave behind.

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use harness::check::case::{Case, Ground, Reads, Use, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::install::facts::Fact;
 use harness::install::proof::istiod_addresses;
 use harness::install::revision;
@@ -43,6 +43,33 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it follows connections of its own pods through the gateway"),
+    explains: Explanation {
+        judges: "Service istiod of the remote cluster leads to the gateway alone. istiod sees each connection of a \
+                proxy of the remote cluster come from a pod of the gateway, and those of its own cluster from the \
+                proxies themselves. Both ports of istiod have been reached through the gateway, and calls between \
+                workloads of the two clusters leave no trace in it.",
+        why: "The gateway is what an operator opens and guards. A control-plane connection beside it holds by \
+             accident and breaks with the next pod; workload traffic through it is the bottleneck that one network \
+             is there to avoid.",
+        by_hand: &[
+            ByHand::new(
+                "proxies of ${CLUSTER2} at the addresses of the gateway's pods",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} exec deploy/istiod${REVISION_SUFFIX} -- pilot-discovery request GET /debug/connections",
+            ),
+            ByHand::new(
+                "these addresses",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get pods -l istio=eastwestgateway -o wide",
+            ),
+            ByHand::new(
+                "the gateway's external address alone",
+                "kubectl --context ${CTX_CLUSTER2} -n ${ISTIO_NAMESPACE} get endpointslices -l kubernetes.io/service-name=istiod${REVISION_SUFFIX}",
+            ),
+            ByHand::new(
+                "connections to istiod and to no workload",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} exec deploy/istio-eastwestgateway -- pilot-agent request GET clusters | grep cx_total | grep -v '::0$'",
+            ),
+        ],
+    },
 };
 
 const CALLS: u32 = 20;

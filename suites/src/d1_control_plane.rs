@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{Context, Evidence, Fault, Finding, Mesh};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh};
 use harness::mesh::{Known, Wanted};
 use harness::role::Role;
 use harness::wait::Look;
@@ -43,6 +43,32 @@ pub const CASE: Case = Case {
         ],
         not_asked: "what the running istiod says of itself (/version, /debug/mesh)",
     }),
+    explains: Explanation {
+        judges: "Every replica of istiod is ready and of the newest template, and runs with EXTERNAL_ISTIOD=true and \
+                the id of its cluster. The values with which it injects have the mesh id, the cluster's name and the \
+                network of the install. The running istiod says the version and the mesh id that were asked for.",
+        why: "EXTERNAL_ISTIOD is what lets istiod lead in other clusters: without it no remote cluster gets a CA or \
+             a root certificate. Under another cluster id or network, the primary's own proxies are taken for those \
+             of another cluster.",
+        by_hand: &[
+            ByHand::new(
+                "every replica ready",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get deployment,pods -l app=istiod",
+            ),
+            ByHand::new(
+                "EXTERNAL_ISTIOD=true, CLUSTER_ID=${CLUSTER1}",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} set env deploy/istiod${REVISION_SUFFIX} --list | grep -E 'EXTERNAL_ISTIOD|CLUSTER_ID'",
+            ),
+            ByHand::new(
+                "the mesh id, cluster ${CLUSTER1} and network ${NETWORK}",
+                r#"kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get configmap istio-sidecar-injector${REVISION_SUFFIX} -o jsonpath='{.data.values}' | grep -E 'meshID|clusterName|"network"'"#,
+            ),
+            ByHand::new(
+                "the version that was asked for",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} exec deploy/istiod${REVISION_SUFFIX} -- pilot-discovery request GET /version",
+            ),
+        ],
+    },
 };
 
 /// istiod's id of its cluster where nobody gives it one.

@@ -6,7 +6,7 @@
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{Context, Evidence, Fault, Finding, Mesh, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
 use harness::lab::cluster::pod_ready;
@@ -41,6 +41,27 @@ pub const CASE: Case = Case {
         ],
         not_asked: "whether the gateway answers at that address to the remote cluster",
     }),
+    explains: Explanation {
+        judges: "Service istio-eastwestgateway of the primary is of type LoadBalancer and has an external address in \
+                its status. A pod of the remote cluster is answered at that address on port 15021, and each ready \
+                pod of the gateway answers a pod on its own node.",
+        why: "That address is the remote cluster's only way to the control plane: its proxies and its API server \
+             find istiod there. Without it no new pod of the remote cluster gets a sidecar or configuration.",
+        by_hand: &[
+            ByHand::new(
+                "type LoadBalancer and an external address",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get service istio-eastwestgateway",
+            ),
+            ByHand::new(
+                "every pod ready",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get pods -l istio=eastwestgateway -o wide",
+            ),
+            ByHand::on_a_lab(
+                r#""status":200, asked by a pod of the remote cluster"#,
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-probe exec ds/probe -- /workload get http://$(kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get service istio-eastwestgateway -o jsonpath='{.status.loadBalancer.ingress[0].ip}'):15021/healthz/ready",
+            ),
+        ],
+    },
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use harness::check::case::{Case, Reads, When};
-use harness::check::{Context, Evidence, Fault, Finding, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Path};
 use harness::install::proof::{external_address, raw};
 use harness::install::revision;
 use harness::lab::probe::{Certificate, Probe, ProbeError, Tls};
@@ -37,6 +37,33 @@ pub const CASE: Case = Case {
     when: When::Installed,
     judge: |context| Box::pin(judge(context)),
     reads: Reads::Nothing("it shakes hands with istiod through the gateway from pods of its own"),
+    explains: Explanation {
+        judges: "Gateway istiod-gateway passes TLS through on ports 15012 and 15017, and its VirtualService leads \
+                both to istiod. At the gateway's address, asked from the remote cluster, and at each of its pods, \
+                both ports show a certificate that istiod itself has and that the primary's root verifies. Each pod \
+                of the gateway leads to every replica of istiod.",
+        why: "TLS must end at istiod: proxies and API servers trust it by its own certificate, and it knows proxies \
+             by what they send it. A gateway that ends TLS, or leads elsewhere, cuts the remote cluster off from its \
+             control plane.",
+        by_hand: &[
+            ByHand::new(
+                "ports 15012 and 15017, tls.mode PASSTHROUGH",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get gateways.networking.istio.io istiod-gateway -o jsonpath='{.spec.servers}'",
+            ),
+            ByHand::new(
+                "both ports led to istiod",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get virtualservices.networking.istio.io -o yaml",
+            ),
+            ByHand::new(
+                "listeners 15012 and 15017 that lead to istiod",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config listeners deploy/istio-eastwestgateway -n ${ISTIO_NAMESPACE}",
+            ),
+            ByHand::on_a_lab(
+                "istiod's certificate, asked by a pod of the remote cluster",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-probe exec ds/probe -- /workload tls $(kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get service istio-eastwestgateway -o jsonpath='{.status.loadBalancer.ingress[0].ip}'):15012 --sni istiod${REVISION_SUFFIX}.${ISTIO_NAMESPACE}.svc",
+            ),
+        ],
+    },
 };
 
 /// The ports of istiod for proxies and for webhooks, as the gateway exposes them and as its pods have them, with the

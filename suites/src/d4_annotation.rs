@@ -4,7 +4,7 @@
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{Evidence, Fault, Finding, Mesh, Path};
+use harness::check::{ByHand, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::lab::Cluster;
 use harness::role::Role;
 use k8s_openapi::api::core::v1::Namespace;
@@ -31,6 +31,24 @@ pub const CASE: Case = Case {
         rights: &[Right::new(Role::Remote, Place::Cluster, "", "namespaces", &["get", "list"])],
         not_asked: "",
     }),
+    explains: Explanation {
+        judges: "Namespace ${ISTIO_NAMESPACE} of the remote cluster has the annotation \
+                topology.istio.io/controlPlaneClusters with the primary's name in it, or a star. It is read as \
+                istiod reads it: split at commas, nothing trimmed.",
+        why: "istiod leads in a remote cluster only where this annotation names its own, and looks for it once: when \
+             it reads the remote secret. Where it is misspelt or comes too late, the remote cluster gets neither CA \
+             nor root certificates, and no pod there a sidecar.",
+        by_hand: &[
+            ByHand::new(
+                "topology.istio.io/controlPlaneClusters with ${CLUSTER1}",
+                "kubectl --context ${CTX_CLUSTER2} get namespace ${ISTIO_NAMESPACE} -o jsonpath='{.metadata.annotations}'",
+            ),
+            ByHand::new(
+                "true for ${CLUSTER2}: what istiod made of it when it read the secret",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} logs deploy/istiod${REVISION_SUFFIX} | grep 'should join leader-election'",
+            ),
+        ],
+    },
 };
 
 const ANNOTATION: &str = "topology.istio.io/controlPlaneClusters";

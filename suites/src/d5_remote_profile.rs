@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{Evidence, Fault, Finding, Mesh, Path};
+use harness::check::{ByHand, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::install::action::with;
 use harness::install::facts::Fact;
 use harness::install::proof::external_address;
@@ -57,6 +57,28 @@ pub const CASE: Case = Case {
         ],
         not_asked: "",
     }),
+    explains: Explanation {
+        judges: "Every injection webhook of the remote cluster has the label of a revision, and calls Service istiod \
+                with the path of this cluster and network. That Service has no selector; behind it is the gateway's \
+                address and nothing else, on ports 15012 and 15017. No istiod runs in the remote cluster.",
+        why: "By this path a new pod gets its sidecar, and by this Service its proxy finds the control plane. \
+             Another path gives proxies another cluster's id, and another address leaves them without configuration.",
+        by_hand: &[
+            ByHand::new(
+                "the path /inject/cluster/${CLUSTER2}/net/${NETWORK}",
+                "kubectl --context ${CTX_CLUSTER2} get mutatingwebhookconfigurations -l istio.io/rev -o custom-columns=NAME:.metadata.name,PATH:.webhooks[*].clientConfig.service.path",
+            ),
+            ByHand::new(
+                "the gateway's address, ports 15012 and 15017",
+                "kubectl --context ${CTX_CLUSTER2} -n ${ISTIO_NAMESPACE} get endpointslices -l kubernetes.io/service-name=istiod${REVISION_SUFFIX}",
+            ),
+            ByHand::new(
+                "the same address",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get service istio-eastwestgateway",
+            ),
+            ByHand::new("nothing", "kubectl --context ${CTX_CLUSTER2} get deployments,pods -A -l app=istiod"),
+        ],
+    },
 };
 
 /// Ports of Service istiod, with where each leads.

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use harness::check::case::{Case, Reading, Reads, When};
 use harness::check::right::{Place, Right};
-use harness::check::{Context, Evidence, Fault, Finding, Mesh, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::install::proof::external_address;
 use harness::problem::all_of;
 use harness::role::Role;
@@ -43,6 +43,30 @@ pub const CASE: Case = Case {
         not_asked: "the Secret itself, for who may read it may read istiod's key too; a token of the remote cluster, before and \
                     after",
     }),
+    explains: Explanation {
+        judges: "A Secret of the primary with the label istio/multiCluster=true holds a kubeconfig under the remote \
+                cluster's name, for a server that is no loopback address, and every replica of istiod says that the \
+                cluster is synced. A token of the remote cluster was refused before the secret and gets a \
+                certificate now; one with an altered signature gets none. Ready proxies of the remote cluster are \
+                connected under its id.",
+        why: "The secret is all that istiod has of the remote cluster: by it istiod reads endpoints, asks whose a \
+             token is, and writes its CA there. Without it workloads of the remote cluster get no certificate, and \
+             no proxy knows them.",
+        by_hand: &[
+            ByHand::new(
+                "istio-remote-secret-${CLUSTER2}",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get secrets -l istio/multiCluster=true",
+            ),
+            ByHand::new(
+                "${CLUSTER2} synced on every replica",
+                "istioctl --context ${CTX_CLUSTER1} remote-clusters -i ${ISTIO_NAMESPACE}",
+            ),
+            ByHand::new(
+                "proxies of ${CLUSTER2} with that name in column CLUSTER",
+                "istioctl --context ${CTX_CLUSTER1} proxy-status -i ${ISTIO_NAMESPACE}",
+            ),
+        ],
+    },
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
 use harness::check::right::{Place, Right};
-use harness::check::{Context, Evidence, Fault, Finding, Layer, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Layer, Path};
 use harness::install::facts::Fact;
 use harness::lab::probe::Probe;
 use harness::problem::all_of;
@@ -50,6 +50,35 @@ pub const CASE: Case = Case {
         ],
         not_asked: "what the proxies list, and whether that follows pods as they come and go",
     }),
+    explains: Explanation {
+        judges: "Service echo is in both clusters. Every replica of istiod, and the proxy of every sample workload, \
+                has exactly the ready pods of both clusters behind it, by the pods' own addresses. A Deployment of \
+                the remote cluster is scaled up and down, and callers of the primary follow both times.",
+        why: "A proxy sends requests only to endpoints that it knows. Where those of a cluster are missing, nothing \
+             is shared with it and nothing fails over to it; where one is stale, requests to it fail.",
+        by_hand: &[
+            ByHand::on_a_lab(
+                "the pods of both clusters, as a proxy of the primary knows them",
+                "istioctl --context ${CTX_CLUSTER1} proxy-config endpoints deploy/caller -n meshproof-sample --cluster 'outbound|8080||echo.meshproof-sample.svc.cluster.local'",
+            ),
+            ByHand::on_a_lab(
+                "the same",
+                "istioctl --context ${CTX_CLUSTER2} proxy-config endpoints deploy/caller -n meshproof-sample --cluster 'outbound|8080||echo.meshproof-sample.svc.cluster.local'",
+            ),
+            ByHand::on_a_lab(
+                "the pods of the primary",
+                "kubectl --context ${CTX_CLUSTER1} -n meshproof-sample get pods -l app=echo -o wide",
+            ),
+            ByHand::on_a_lab(
+                "the pods of the remote cluster",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-sample get pods -l app=echo -o wide",
+            ),
+            ByHand::new(
+                "each cluster's endpoints in a shard of its own, by Service",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} exec deploy/istiod${REVISION_SUFFIX} -- pilot-discovery request GET /debug/endpointShardz",
+            ),
+        ],
+    },
 };
 
 const PORT: u64 = 8080;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
 use harness::check::right::{Place, Right};
-use harness::check::{Context, Evidence, Fault, Finding, Mesh, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::lab::Cluster;
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::lab::injection::revision_of;
@@ -53,6 +53,35 @@ pub const CASE: Case = Case {
         ],
         not_asked: "whether istiod writes a caBundle again that was blanked, and whether a pod gets its sidecar",
     }),
+    explains: Explanation {
+        judges: "Every injection webhook of the revision in the remote cluster holds the primary's root as its \
+                caBundle, written by istiod or copied from there with a tag. One is blanked, and istiod writes it \
+                again; then a dry run of a pod gets its sidecar.",
+        why: "The remote cluster's API server calls the webhook only if it trusts it. With no CA, or that of an \
+             older root, pods that ask for a sidecar cannot be made.",
+        by_hand: &[
+            ByHand::new(
+                "the fingerprint of the primary's root",
+                r"kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} get configmap istio-ca-root-cert -o jsonpath='{.data.root-cert\.pem}' | sha256sum",
+            ),
+            ByHand::new(
+                "the same",
+                "kubectl --context ${CTX_CLUSTER2} get mutatingwebhookconfigurations istio-sidecar-injector${REVISION_SUFFIX}${SUFFIX} -o jsonpath='{.webhooks[0].clientConfig.caBundle}' | base64 -d | sha256sum",
+            ),
+            ByHand::new(
+                "CA for each webhook, and EMPTY for none",
+                r#"kubectl --context ${CTX_CLUSTER2} get mutatingwebhookconfigurations -l istio.io/rev -o go-template='{{range .items}}{{$name := .metadata.name}}{{range .webhooks}}{{$name}} {{.name}} {{if .clientConfig.caBundle}}CA{{else}}EMPTY{{end}}{{"\n"}}{{end}}{{end}}'"#,
+            ),
+            ByHand::new(
+                "true for ${CLUSTER2}: istiod writes only where it leads",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} logs deploy/istiod${REVISION_SUFFIX} | grep 'should join leader-election'",
+            ),
+            ByHand::on_a_lab(
+                "istio-init and istio-proxy beside the container asked for",
+                "kubectl --context ${CTX_CLUSTER2} -n meshproof-sample run look --image=look --dry-run=server -o jsonpath='{.spec.initContainers[*].name} {.spec.containers[*].name}'",
+            ),
+        ],
+    },
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use harness::check::case::{Case, Ground, Reading, Reads, Use, When};
 use harness::check::right::{Place, Right};
-use harness::check::{Context, Evidence, Fault, Finding, Mesh, Path};
+use harness::check::{ByHand, Context, Evidence, Explanation, Fault, Finding, Mesh, Path};
 use harness::lab::cluster::FIELD_MANAGER;
 use harness::role::Role;
 use harness::wait::Look;
@@ -47,6 +47,28 @@ pub const CASE: Case = Case {
         ],
         not_asked: "whether a new namespace gets its configmap, and one that was deleted or edited is written again",
     }),
+    explains: Explanation {
+        judges: "Every replica of istiod has decided to lead in the remote cluster, and one of them holds the lock \
+                istio-namespace-controller-election there. Every namespace that istiod serves has the primary's root \
+                in ConfigMap istio-ca-root-cert. A new namespace gets it from istiod, and again after it was deleted \
+                or edited.",
+        why: "A sidecar mounts that configmap: without it the pod waits for its volume and never starts, and with \
+             another root its proxy does not trust istiod.",
+        by_hand: &[
+            ByHand::new(
+                "one in every namespace but those of nodes and storage",
+                "kubectl --context ${CTX_CLUSTER2} get configmaps -A --field-selector metadata.name=istio-ca-root-cert",
+            ),
+            ByHand::new(
+                "holderIdentity: a pod of istiod of the primary",
+                "kubectl --context ${CTX_CLUSTER2} -n ${ISTIO_NAMESPACE} get configmap istio-namespace-controller-election -o yaml",
+            ),
+            ByHand::new(
+                "true for ${CLUSTER2}",
+                "kubectl --context ${CTX_CLUSTER1} -n ${ISTIO_NAMESPACE} logs deploy/istiod${REVISION_SUFFIX} | grep 'should join leader-election'",
+            ),
+        ],
+    },
 };
 
 async fn judge(context: &Context) -> Result<Evidence, Fault> {

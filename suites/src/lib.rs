@@ -68,6 +68,8 @@ pub fn registry() -> Vec<Case> {
 }
 
 #[cfg(test)]
+mod explained;
+#[cfg(test)]
 mod field_issues;
 
 #[cfg(test)]

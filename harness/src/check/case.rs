@@ -3,7 +3,7 @@
 use futures::future::BoxFuture;
 
 use super::right::Right;
-use super::{Context, Evidence, Fault, Mesh, Path};
+use super::{Context, Evidence, Explanation, Fault, Mesh, Path};
 use crate::plan::CaseOutline;
 
 /// A part of a cluster that some checks change for a moment and others rely on.
@@ -91,6 +91,8 @@ pub struct Case {
     pub judge: Judge,
     /// What of it can be judged by reading alone.
     pub reads: Reads,
+    /// What it tells a person.
+    pub explains: Explanation,
 }
 
 impl Case {

@@ -2,6 +2,7 @@
 
 pub mod case;
 pub mod evidence;
+pub mod explanation;
 pub mod layer;
 pub mod path;
 pub mod right;
@@ -12,6 +13,7 @@ pub use crate::context::Context;
 pub use crate::mesh::Mesh;
 pub use case::Case;
 pub use evidence::{Evidence, Sample};
+pub use explanation::{ByHand, Explanation};
 pub use layer::{Broken, Layer};
 pub use path::Path;
 pub use verdict::{Fault, Finding, Verdict};

@@ -10,6 +10,7 @@ use crate::exit::Exit;
 mod brought;
 mod bundle;
 mod candidate;
+mod explain;
 mod field;
 mod images;
 mod inspect;
@@ -19,11 +20,13 @@ mod past;
 pub mod remotes;
 mod request;
 mod scenario;
+mod telling;
 mod versions;
 
 pub use brought::{Bringing, Uninstalling};
 pub use bundle::{CaptureWish, Capturing, Rebuild};
 pub use candidate::CandidateFlags;
+pub use explain::Explaining;
 pub use field::{FieldArgs, FieldListing, FieldRun, FieldVerb};
 pub use images::{Archive, Getting, Images, ImagesVerb, Listing, Making};
 pub use inspect::Inspecting;
@@ -31,6 +34,7 @@ pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use past::{Diffing, FailOn, Form, Past};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use scenario::{Scenario, ScenarioPath, ScenarioPaths, ScenarioVerb};
+pub use telling::Telling;
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
 /// Judges Istio's "Install Primary-Remote" guide on two real clusters.
@@ -127,6 +131,8 @@ pub enum Verb {
     /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --kubernetes v1.36.3,v1.34.4`
     ///
     /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --scenario env.yaml,value.yaml --pairwise --shard 1/2`
+    ///
+    /// Example: `meshproof matrix --istio 1.31.1,1.29.2 --format github`, for `strategy.matrix` of a workflow
     Matrix(MatrixArgs),
     /// Print what a run would do, in the guide's own commands, and do nothing.
     ///
@@ -144,6 +150,15 @@ pub enum Verb {
     ///
     /// Example: `meshproof list --only '*gateway*'`
     List(Judging),
+    /// Say what is known of a check, a step or a hint: what is judged, why, and how to look by hand.
+    ///
+    /// With it the guide's section, what it needs, the sabotages that turn it red, and the issues in which users met it. Commands
+    /// have the contexts of the lab of --lab, or of --contexts, filled in. Asks no cluster.
+    ///
+    /// Example: `meshproof explain D8`
+    ///
+    /// Example: `meshproof explain webhook-without-ca remote-secret --contexts prod-a,prod-b`
+    Explain(Explaining),
     /// Rebuild the reports of a run from its events.
     ///
     /// Example: `meshproof report runs/latest/events.jsonl --out /tmp/report`
@@ -193,9 +208,9 @@ pub struct Common {
     /// Put the folder of each run here.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
-    /// Say more; twice for the commands that are run.
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    /// How much is said.
+    #[command(flatten)]
+    pub telling: Telling,
     /// `existing` never installs or starts a Docker engine; `auto` does where none runs [default: auto].
     #[arg(long, env = "ENGINE", hide_env_values = true, value_name = "auto|existing")]
     pub engine: Option<String>,
@@ -429,6 +444,7 @@ impl Verb {
             Verb::Plan(_) => "plan",
             Verb::Prove(_) => "prove",
             Verb::List(_) => "list",
+            Verb::Explain(_) => "explain",
             Verb::Report(_) => "report",
             Verb::Diff(_) => "diff",
             Verb::History(_) => "history",
@@ -441,7 +457,8 @@ impl Verb {
         }
     }
 
-    /// The flags of every verb; `report`, `scenario`, `versions`, `field list`, `capture`, `inspect`, `diff` and `history` have none of them.
+    /// The flags of every verb; `report`, `scenario`, `explain`, `versions`, `field list`, `capture`, `inspect`, `diff` and `history`
+    /// have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Status(common) => Some(common),
@@ -455,9 +472,29 @@ impl Verb {
             Verb::Run(run) => Some(&run.common),
             Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => Some(&run.common),
             Verb::Matrix(args) => Some(&args.common),
-            Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) => None,
+            Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) | Verb::Explain(_) => None,
             Verb::Capture(_) | Verb::Inspect(_) | Verb::Diff(_) | Verb::History(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
+        }
+    }
+
+    /// Whether its exit code is a verdict.
+    pub fn judges(&self) -> bool {
+        match self {
+            Verb::Run(_) | Verb::Check(_) | Verb::Uninstall(_) | Verb::Inspect(_) => true,
+            Verb::Prove(proving) => !proving.list,
+            Verb::Matrix(args) => !args.list && args.format.is_none(),
+            Verb::Field(args) => matches!(args.verb, FieldVerb::Run(_)),
+            _ => false,
+        }
+    }
+
+    /// How much is said.
+    pub fn telling(&self) -> Telling {
+        match self {
+            Verb::Inspect(inspecting) => inspecting.telling,
+            Verb::Capture(capturing) => capturing.telling,
+            _ => self.common().map(|common| common.telling).unwrap_or_default(),
         }
     }
 
@@ -523,6 +560,7 @@ Environment:
   ENGINE=existing       never install or start a Docker engine, as --engine
   MESHPROOF_HOME=DIR    keep labs and what was built there, instead of in ~/.local/state and ~/.cache
   MESHPROOF_IMAGES, MESHPROOF_REGISTRY, MESHPROOF_RELEASES   as --images, --registry and --releases
+  NO_COLOR=1, CI=true, TERM=dumb   no colours; plain lines; plain lines without colours
   HTTPS_PROXY, NO_PROXY  how to reach files of releases; images are pulled by the engine, by its own proxy settings";
 
 fn examples() -> String {

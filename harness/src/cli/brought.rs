@@ -14,7 +14,8 @@ use self::session::{Session, remove};
 use super::args::{Bringing, Request, Verb};
 use super::claim::{Base, runs_problem};
 use super::interrupt::Interrupt;
-use super::session::{folder, recorder};
+use super::reporters::{Told, recorder};
+use super::session::folder;
 use super::verbs::out;
 use crate::brought::{Ledger, open};
 use crate::check::case::Case;
@@ -24,7 +25,7 @@ use crate::exit::Exit;
 use crate::problem::{Problem, Problems, all_of};
 use crate::reading::{Contexts, KubeconfigFiles};
 use crate::report;
-use crate::report::terminal::{Mode, Terminal};
+use crate::report::terminal::{Left, Manner, Terminal};
 use crate::role::Role;
 
 /// Does the whole job on the clusters of these contexts: shows the plan, asks, installs, judges, and removes what was made.
@@ -57,7 +58,12 @@ pub async fn run(request: &Request, base: Base<'_>) -> Result<Exit, Problems> {
     }
     let made = folder(&request.runs, "brought").and_then(|folder| {
         prepared.ledger.begin(&folder)?;
-        Ok((recorder(&folder, true)?, folder))
+        let command = format!("meshproof uninstall --record {}", prepared.ledger.path().display());
+        let left: Box<Left> = Box::new(move |summary| {
+            let stays = summary.left_over() || summary.finished.as_ref().is_some_and(|finish| finish.lab_kept);
+            if stays { vec![("Remove", command.clone())] } else { Vec::new() }
+        });
+        Ok((recorder(&folder, Told::of(request).leaving(left))?, folder))
     });
     let (recorder, folder) = made.map_err(|error| runs_problem(&request.runs, &error))?;
     let session = Session { request, recorder, folder: &folder, cases: &cases, prepared: &prepared };
@@ -126,7 +132,8 @@ pub async fn uninstall(
         }
     }
     problems.or(())?;
-    let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
+    let recorder =
+        Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Manner::detect(request.telling.volume())))]);
     let interrupt = Interrupt::listen(recorder.clone(), "call it again, and it goes on from there".to_string());
     let removed = tokio::select! {
         removed = remove(&recorder, &ledger, &opened, &request.budgets) => removed,

@@ -9,13 +9,13 @@ use crate::event::Recorder;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::reading::rbac;
-use crate::report::terminal::{Mode, Terminal};
+use crate::report::terminal::{Manner, Terminal, Volume};
 
 /// Prints the rights that it takes, or captures a mesh.
 ///
 /// # Errors
 /// A [`Problem`] where the folder cannot be written.
-pub async fn capture(wish: &CaptureWish) -> Result<Exit, Problems> {
+pub async fn capture(wish: &CaptureWish, volume: Volume) -> Result<Exit, Problems> {
     let (wish, folder, anonymise) = match wish {
         CaptureWish::Rights(asked, secret) => {
             let rights: Vec<_> =
@@ -32,7 +32,7 @@ pub async fn capture(wish: &CaptureWish) -> Result<Exit, Problems> {
         }
         CaptureWish::Bundle { wish, out, anonymise } => (wish, out, *anonymise),
     };
-    let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
+    let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Manner::detect(volume)))]);
     let interrupt = Interrupt::listen(recorder.clone(), "nothing was written".to_string());
     let captured = tokio::select! {
         captured = bundle::capture::capture(wish, &recorder, Budgets { slow: 1.0 }) => captured,

@@ -85,7 +85,9 @@ async fn run(
     };
     table.write();
     for (number, one) in asked.iter().enumerate() {
-        eprintln!("     Running {}, {} of {}", one.name, number + 1, asked.len());
+        if !flags.common.telling.quiet {
+            eprintln!("     Running {}, {} of {}", one.name, number + 1, asked.len());
+        }
         let picked = verbs::picked(&one.request, around.versions);
         let request = Request { runs: series.folder.clone(), ..one.request.clone() };
         table.suites[number].run = match series.run(&request, Base { picked: &picked, ..base }).await {

@@ -57,6 +57,10 @@ pub async fn verb(args: &MatrixArgs, around: &Surroundings<'_>, ground: Ground<'
         return merge(merging);
     }
     let (matrix, planned) = plan(args, around)?;
+    if let Some(shards) = args.printed(matrix.combinations.len())? {
+        verbs::out(&format!("{}\n", matrix::github(&matrix, shards)));
+        return Ok(Exit::Green);
+    }
     if args.list {
         let line = |one: &Combination| format!("{}  supported: {}\n", one.name(), one.support());
         matrix.own().iter().for_each(|one| verbs::out(&line(one)));
@@ -70,6 +74,7 @@ fn plan(args: &MatrixArgs, around: &Surroundings<'_>) -> Result<(Matrix, Vec<Pla
     let mut problems = Problems::new();
     let calls = args.calls()?;
     let shard = problems.keep(args.part(calls.len()));
+    problems.keep(args.printed(calls.len()));
     let (mut combinations, mut planned) = (Vec::<Combination>::new(), Vec::new());
     for call in calls {
         match call.request(around) {
@@ -107,7 +112,9 @@ async fn run(args: &MatrixArgs, matrix: Matrix, planned: &[Planned], ground: Gro
     for at in own.clone() {
         let (one, combination) = (&planned[at], &report.matrix.combinations[at]);
         let (name, request) = (combination.name(), one.below(&report.folder.join(combination.folder())));
-        say("Running", &format!("{} of {}  {name}", at - own.start + 1, own.len()));
+        if !request.telling.quiet {
+            say("Running", &format!("{} of {}  {name}", at - own.start + 1, own.len()));
+        }
         let base = ground.base(&one.picked);
         let (outcome, run) = match series.run(&request, base).await {
             Ok((exit, summary)) => (Outcome::of(exit, &summary), Ok(summary)),
@@ -152,7 +159,10 @@ async fn look_after(
     let all: Vec<&Picked> = planned.iter().map(|one| &one.picked).collect();
     let disk = images::disk(&site, &all).await?;
     if let Some(later) = later {
-        eprint!("{}", images::print_prune(&images::prune_combination(&site, &later).await?));
+        let pruned = images::print_prune(&images::prune_combination(&site, &later).await?);
+        if !request.telling.quiet {
+            eprint!("{pruned}");
+        }
     }
     Ok(disk)
 }

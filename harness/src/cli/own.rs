@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::args::Request;
 use super::claim::runs_problem;
 use super::interrupt::Interrupt;
-use super::{session, verbs};
+use super::reporters::Told;
+use super::{reporters, session, verbs};
 use crate::check::Case;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
@@ -52,7 +53,7 @@ pub async fn judged(
     found: impl AsyncFnOnce(&Recorder) -> Result<Mesh, FindError>,
 ) -> Result<Exit, Problems> {
     let made = session::folder(&request.runs, name).and_then(|folder| {
-        let recorder = session::recorder(&folder, true)?;
+        let recorder = reporters::recorder(&folder, Told::of(request))?;
         Ok((recorder, folder))
     });
     let (recorder, folder) = made.map_err(|error| runs_problem(&request.runs, &error))?;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::args::{EngineUse, Request, Verb, remotes};
 use super::claim::{Base, Claim, runs_problem};
 use super::interrupt::Interrupt;
+use super::reporters::{Told, recorder};
 use super::session::{self, Phases};
 use super::verbs;
 use crate::check::verdict::chain;
@@ -16,7 +17,8 @@ use crate::exit::Exit;
 use crate::lab::{Lab, LabFile};
 use crate::problem::Problems;
 use crate::report::Summary;
-use crate::report::terminal::{Mode, Terminal};
+use crate::report::github::Job;
+use crate::report::terminal::{Manner, Terminal};
 use crate::sabotage::{self, After, Breakage, Got, Names, Sabotage, Trial};
 use crate::scenario::Scenario;
 
@@ -56,7 +58,8 @@ pub async fn prove(
         claim.free(&request).await?;
     }
     let folder = session::folder(&request.runs, &lab).map_err(|error| runs_problem(&request.runs, &error))?;
-    let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
+    let recorder =
+        Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Manner::detect(request.telling.volume())))]);
     let left = format!("lab {lab} may be broken; remove it: meshproof down --lab {lab}");
     let interrupt = Interrupt::listen(recorder.clone(), left);
     let began = jiff::Timestamp::now();
@@ -107,6 +110,9 @@ impl Proof<'_> {
             verbs::out(&sabotage::text(&trials));
         }
         say("Reports", &self.folder.display().to_string());
+        if let Some(job) = Job::from_environment() {
+            job.reported(&self.folder);
+        }
         match ended {
             Err(Ended::Interrupted) => Exit::Interrupted,
             Err(Ended::Unable(why)) => {
@@ -120,14 +126,16 @@ impl Proof<'_> {
 
     async fn all(&self, sabotages: &[Sabotage], there: bool, trials: &mut Vec<Trial>) -> Result<(), Ended> {
         let lab = &self.request.scenario().lab;
-        say("Proving", &format!("{} sabotages on lab {lab}", sabotages.len()));
+        self.progress("Proving", &format!("{} sabotages on lab {lab}", sabotages.len()));
         if !there {
             self.make("lab").await?;
         }
         let began = Instant::now();
         let healthy = self.check("healthy").await?;
         match healthy.not_green().first() {
-            None => say("Healthy", &format!("every clause passes before anything is broken  ({})", took(began))),
+            None => {
+                self.progress("Healthy", &format!("every clause passes before anything is broken  ({})", took(began)))
+            }
             Some(why) => {
                 return Err(Ended::Unable(format!("lab {lab} is not healthy before anything is broken: {why}")));
             }
@@ -141,7 +149,7 @@ impl Proof<'_> {
                 self.judge_mended(&mut trial, &unjudged).await?;
                 unjudged.clear();
             } else {
-                say("Mended", &format!("{}  everything is put back, and judged later", trial.id));
+                self.progress("Mended", &format!("{}  everything is put back, and judged later", trial.id));
                 unjudged.push(&sabotage.id);
             }
             let mended = trial.unmended.is_empty();
@@ -155,7 +163,7 @@ impl Proof<'_> {
                 )));
             }
             if !mended && !last {
-                say("Making", "the lab anew, for it could not be mended");
+                self.progress("Making", "the lab anew, for it could not be mended");
                 let removed =
                     verbs::remove(&self.recorder, &self.claim.engine, self.claim.base.home, lab, &self.request.budgets);
                 removed.await.map_err(|error| Ended::Unable(error.to_string()))?;
@@ -170,7 +178,7 @@ impl Proof<'_> {
         let context = self.context().await?;
         let names = Names::of(&context).await.map_err(|error| Ended::Unable(chain(&error)))?;
         let fill = |text: &str| names.fill(text);
-        say("Breaking", &format!("{}  {}", sabotage.id, fill(&sabotage.what)));
+        self.progress("Breaking", &format!("{}  {}", sabotage.id, fill(&sabotage.what)));
         let began = Instant::now();
         let mut breakage = Breakage::of(&context);
         let (installs, made) = (sabotage.installs(), context.scenario());
@@ -223,7 +231,7 @@ impl Proof<'_> {
         trial.to_verdict = to_verdict;
         trial.seconds = began.elapsed().as_secs_f64();
         trial.unmended = unmended;
-        tell(&trial);
+        self.tell(&trial);
         Ok(trial)
     }
 
@@ -244,7 +252,7 @@ impl Proof<'_> {
         }
         trial.unmended.extend(found);
         if trial.unmended.is_empty() {
-            say("Mended", &format!("{}  every clause passes again  ({})", trial.id, took(began)));
+            self.progress("Mended", &format!("{}  every clause passes again  ({})", trial.id, took(began)));
         }
         trial.seconds += began.elapsed().as_secs_f64();
         Ok(())
@@ -304,11 +312,11 @@ impl Proof<'_> {
     /// Makes the lab, with the mesh installed.
     async fn make(&self, folder: &str) -> Result<(), Ended> {
         let began = Instant::now();
-        say("Making", &format!("lab {}", self.request.scenario().lab));
+        self.progress("Making", &format!("lab {}", self.request.scenario().lab));
         let phases = Phases { up: true, install: true, ..Phases::default() };
         let summary = self.session(folder, Verb::Up(Default::default()), phases, &[]).await?;
         whole(&summary, "the lab could not be made")?;
-        say("Made", &format!("the lab, with the mesh installed  ({})", took(began)));
+        self.progress("Made", &format!("the lab, with the mesh installed  ({})", took(began)));
         Ok(())
     }
 
@@ -317,7 +325,8 @@ impl Proof<'_> {
         let request = Request { verb, without: without.to_vec(), ..self.request.clone() };
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).map_err(|error| unable(&error))?;
-        let recorder = session::recorder(&folder, request.verbose > 0).map_err(|error| unable(&error))?;
+        let told = if request.telling.verbose > 0 { Told::of(&request).apart_from_job() } else { Told::default() };
+        let recorder = recorder(&folder, told).map_err(|error| unable(&error))?;
         let (request, topology, existing) =
             self.claim.lab(&request, phases.up).await.map_err(|problems| unable(&problems))?;
         let interrupt = self.interrupt.part(recorder.clone());
@@ -347,6 +356,26 @@ impl Proof<'_> {
             }
         }
     }
+
+    /// One line of what goes as it should.
+    fn progress(&self, verb: &str, text: &str) {
+        if !self.request.telling.quiet {
+            say(verb, text);
+        }
+    }
+
+    fn tell(&self, trial: &Trial) {
+        let seconds = format!("({:.1} s to the verdict)", trial.to_verdict);
+        let cause = trial.cause();
+        if trial.misses.is_empty() {
+            self.progress("Detected", &format!("{}  {}: {cause}  {seconds}", trial.id, trial.first));
+            return;
+        }
+        say("Missed", &format!("{}  {seconds}", trial.id));
+        for miss in &trial.misses {
+            say("", miss);
+        }
+    }
 }
 
 /// Whether all that a session made is there.
@@ -357,20 +386,7 @@ fn whole(summary: &Summary, otherwise: &str) -> Result<(), Ended> {
     }
 }
 
-fn tell(trial: &Trial) {
-    let seconds = format!("({:.1} s to the verdict)", trial.to_verdict);
-    let cause = trial.cause();
-    if trial.misses.is_empty() {
-        say("Detected", &format!("{}  {}: {cause}  {seconds}", trial.id, trial.first));
-        return;
-    }
-    say("Missed", &format!("{}  {seconds}", trial.id));
-    for miss in &trial.misses {
-        say("", miss);
-    }
-}
-
-/// One line of progress.
+/// One line.
 fn say(verb: &str, text: &str) {
     let mut out = std::io::stderr().lock();
     // A terminal that went away must not end the proof.

@@ -11,6 +11,7 @@ use crate::event::Recorder;
 use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::report::Summary;
+use crate::report::github::Job;
 
 /// A series of runs.
 pub struct Series {
@@ -76,6 +77,9 @@ impl Series {
     /// # Errors
     /// Where not one could begin, what kept them from it.
     pub fn exit(self) -> Result<Exit, Problems> {
+        if let Some(job) = Job::from_environment() {
+            job.reported(&self.folder);
+        }
         if self.exits.is_empty() && !self.refused.is_empty() {
             return Err(self.refused);
         }

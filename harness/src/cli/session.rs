@@ -18,7 +18,7 @@ use crate::check::Verdict;
 use crate::check::case::{Case, When};
 use crate::context::Context;
 use crate::diagnose;
-use crate::event::{Event, Recorder, Reporter};
+use crate::event::{Event, Recorder};
 use crate::exit::Exit;
 use crate::install::{Step, primary_remote};
 use crate::lab::cluster::ClusterError;
@@ -27,8 +27,6 @@ use crate::lab::{Engine, Home, Lab, LabFile, health, images, up};
 use crate::milestone;
 use crate::plan::{Phase, Plan, Target};
 use crate::report::Summary;
-use crate::report::terminal::{Mode, Terminal};
-use crate::report::{files, jsonl, junit};
 use crate::role::Role;
 use crate::run::{Pause, Run};
 use crate::scenario::{ImageSource, Round, Scenario};
@@ -134,23 +132,6 @@ pub fn folder(runs: &Path, lab: &str) -> std::io::Result<PathBuf> {
     }
     let _ = std::os::unix::fs::symlink(folder.file_name().unwrap_or_default(), &latest);
     Ok(folder)
-}
-
-/// The reporters of a run: its files, and the terminal where it is `shown`.
-///
-/// # Errors
-/// [`std::io::Error`] when a file cannot be made.
-pub fn recorder(folder: &Path, shown: bool) -> std::io::Result<Recorder> {
-    let mut reporters: Vec<Box<dyn Reporter>> = vec![
-        Box::new(jsonl::Jsonl::create(folder.join("events.jsonl"))?),
-        Box::new(junit::File::create(folder.join("junit.xml"))),
-        Box::new(files::Folder::new(folder)),
-    ];
-    if shown {
-        let below = folder.parent().unwrap_or(folder).display().to_string();
-        reporters.push(Box::new(Terminal::new(std::io::stderr(), Mode::detect()).below(below)));
-    }
-    Ok(Recorder::new(reporters))
 }
 
 impl Session<'_> {

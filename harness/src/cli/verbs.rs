@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use clap::Parser;
 
-use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Uninstalling, Verb};
+use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Telling, Uninstalling, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
+use super::reporters::{Told, recorder};
 use super::session::{self, Phases, plan};
 use super::{
-    brought, capture, field, inspect, matrix, own, past, preflight, prove, repeat, rounds, scenarios, versions,
+    brought, capture, explain, field, inspect, matrix, own, past, preflight, prove, repeat, rounds, scenarios, versions,
 };
 use crate::budget::Budgets;
 use crate::check::case::Case;
@@ -24,7 +25,8 @@ use crate::lab::{Engine, Home, LabLock, down, images, status};
 use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::reading::KubeconfigFiles;
-use crate::report::terminal::{Mode, Terminal};
+use crate::report::github::{self, Job};
+use crate::report::terminal::{Manner, Terminal};
 use crate::report::{self, Summary, jsonl};
 use crate::sabotage;
 use crate::topology::Topology;
@@ -33,13 +35,21 @@ use crate::versions::{Picked, Versions};
 /// The binary: reads its arguments, does what they say over this catalogue, and returns the exit code.
 pub async fn main(catalogue: &[Case]) -> ExitCode {
     let cli = Cli::parse();
-    match call(&cli, catalogue).await {
-        Ok(exit) => ExitCode::from(exit.code()),
+    let job = Job::from_environment();
+    let exit = match call(&cli, catalogue).await {
+        Ok(exit) => exit,
         Err(problems) => {
             eprintln!("{problems}");
-            ExitCode::from(problems.exit().code())
+            if job.is_some() {
+                eprintln!("{}", github::refused(&problems.to_string()));
+            }
+            problems.exit()
         }
+    };
+    if let Some(job) = job.filter(|_| cli.verb.judges()) {
+        job.ended(exit);
     }
+    ExitCode::from(exit.code())
 }
 
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
@@ -70,7 +80,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     // Only a scenario file can name one; field issues are such files.
     let from_file = cli.verb.common().is_some_and(|common| common.scenario.is_some());
     let asks = matches!(cli.verb, Verb::Run(_) | Verb::Check(_) | Verb::Prove(_) | Verb::Field(_) | Verb::Matrix(_));
-    let nameable = match from_file || asks || matches!(cli.verb, Verb::Scenario(_)) {
+    let nameable = match from_file || asks || matches!(cli.verb, Verb::Scenario(_) | Verb::Explain(_)) {
         true => problems.keep(sabotage::choose(&root, &[], catalogue, &names)).unwrap_or_default(),
         false => Vec::new(),
     };
@@ -88,9 +98,13 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     let read = if asks && problems.is_empty() { problems.keep(issues::read(&root, around.known())) } else { None };
     let symptoms = Symptoms::of(&read.unwrap_or_default());
     around.symptoms = &symptoms;
+    if let Verb::Explain(args) = &cli.verb {
+        problems.or(())?;
+        return explain::verb(args, catalogue, &around, &root);
+    }
     if let Verb::Matrix(args) = &cli.verb {
         problems.or(())?;
-        log(args.common.verbose.min(2));
+        log(args.common.telling);
         let ground = matrix::Ground { catalogue, home: &Home::from_environment(), root: &root };
         return Box::pin(matrix::verb(args, &around, ground)).await;
     }
@@ -105,7 +119,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     };
     let (Some(request), Some(sabotages), Some(issues)) = (request, sabotages, issues) else { return Err(problems) };
     problems.or(())?;
-    log(request.verbose);
+    log(request.telling);
     let home = Home::from_environment();
     let picked = picked(&request, &known);
     let base = Base { catalogue, home: &home, root: &root, picked: &picked };
@@ -144,7 +158,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
             Some(reports) => inspect::inspect(&request, reports, &selected(&request, catalogue)).await,
             None => Ok(Exit::Usage),
         },
-        Verb::Capture(capturing) => capture::capture(&capturing.wanted(kubeconfig)?).await,
+        Verb::Capture(capturing) => capture::capture(&capturing.wanted(kubeconfig)?, request.telling.volume()).await,
         Verb::Versions(args) => versions::verb(args, &known, &request, base).await,
         Verb::Status(_) => {
             let engine = preflight::engine(&root, EngineUse::Existing).await.ok();
@@ -159,10 +173,11 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
                     .await
                     .map_err(|error| Problem::new("the host", error.to_string(), "see whether the engine is well"))?;
             }
-            remove_labs(&engine, &home, &labs, &request.budgets).await
+            remove_labs(&engine, &home, &labs, &request).await
         }
         Verb::Diff(_) | Verb::History(_) => unreachable!("they are called before there is a request: they have none"),
         Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
+        Verb::Explain(_) => unreachable!("it is called before there is a request: it needs none"),
         Verb::Run(_) if request.contexts.is_some() => Box::pin(brought::run(&request, base)).await,
         Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,
@@ -202,9 +217,10 @@ fn selected(request: &Request, catalogue: &[Case]) -> Vec<Case> {
     catalogue.iter().filter(|case| request.selection.contains(case.id)).copied().collect()
 }
 
-fn log(verbose: u8) {
+fn log(telling: Telling) {
     use tracing_subscriber::EnvFilter;
-    let level = ["off", "meshproof=info,harness=info,suites=info", "harness=debug,suites=debug"][usize::from(verbose)];
+    let level = ["off", "meshproof=info,harness=info,suites=info", "harness=debug,suites=debug"]
+        [usize::from(telling.verbose.min(2))];
     let filter = EnvFilter::try_from_env("MESHPROOF_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // A log that is there already, as in a test, is as good.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
@@ -229,7 +245,8 @@ pub async fn session(
     let engine = if phases.up { request.engine } else { EngineUse::Existing };
     let claim = Claim::take(request, base, engine).await?;
     let (request, topology, existing) = claim.lab(request, phases.up).await?;
-    let made = session::folder(&request.runs, &lab).and_then(|folder| Ok((session::recorder(&folder, true)?, folder)));
+    let told = Told::of(&request).leaving_lab(home, &lab);
+    let made = session::folder(&request.runs, &lab).and_then(|folder| Ok((recorder(&folder, told)?, folder)));
     let (recorder, folder) = made.map_err(|error| runs_problem(&request.runs, &error))?;
     let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
     let interrupt = interrupt(&recorder, &left);
@@ -237,11 +254,6 @@ pub async fn session(
     // On the heap: as a part of every verb it nests deeper than the compiler looks.
     let exit = Box::pin(session.go(phases, base.picked, &topology, existing)).await;
     interrupt.over();
-    if home.lab(&lab).join("lab.json").is_file() {
-        eprint!("{}", status::look_inside(home, &lab));
-    } else if home.lab(&lab).exists() {
-        eprintln!("  {left}");
-    }
     Ok((exit, Summary::of(&recorder.records())))
 }
 
@@ -273,7 +285,7 @@ pub async fn remove(
     crate::lab::up::part(recorder, &format!("remove-{lab}"), format!("Lab {lab} is removed"), work).await
 }
 
-async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], budgets: &Budgets) -> Result<Exit, Problems> {
+async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], request: &Request) -> Result<Exit, Problems> {
     let recorder = Recorder::new(Vec::new());
     let mut exit = Exit::Green;
     for lab in labs {
@@ -289,7 +301,8 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], budgets: &Bu
         };
         images::end_strays(home).await;
         let began = Instant::now();
-        match remove(&recorder, engine, home, lab, budgets).await {
+        match remove(&recorder, engine, home, lab, &request.budgets).await {
+            Ok(_) if request.telling.quiet => {}
             Ok(removed) if removed.is_nothing() => eprintln!("     Nothing is left of lab {lab}"),
             Ok(removed) => {
                 let what = [removed.containers, removed.networks].concat().join(", ");
@@ -301,7 +314,7 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], budgets: &Bu
             }
         }
     }
-    if labs.is_empty() {
+    if labs.is_empty() && !request.telling.quiet {
         eprintln!("     Nothing is left of any lab");
     }
     Ok(exit)
@@ -333,7 +346,8 @@ async fn image_verb(verb: &ImagesVerb, request: &Request, base: Base<'_>) -> Res
     }
     let engine = preflight::engine(base.root, request.engine).await?;
     let host = Host::read().map_err(host_problem)?;
-    let recorder = Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Mode::detect()))]);
+    let recorder =
+        Recorder::new(vec![Box::new(Terminal::new(std::io::stderr(), Manner::detect(request.telling.volume())))]);
     let site = image_site(request, base, &engine, &host, &recorder);
     match verb {
         ImagesVerb::List(_) => out(&images::print_list(&images::list(&site).await.map_err(refused)?)),

@@ -107,11 +107,11 @@ impl Folder {
             text.push_str("No symptom that meshproof knows stands in these files.\n");
         }
         for hint in hints {
-            let Hint { symptom, meaning, reference, look, .. } = hint;
+            let Hint { id, symptom, meaning, reference, look, .. } = hint;
             let _ = write!(text, "- **{symptom}**\n  {meaning}\n  Seen in {}:\n", hint.places());
             let _ = write!(
                 text,
-                "  `{}`\n  Reference: {reference}\n  Look closer: `{look}`\n",
+                "  `{}`\n  Reference: {reference}\n  Look closer: `{look}`\n  Explained by: `meshproof explain {id}`\n",
                 hint.line.replace('`', "'")
             );
         }

@@ -13,6 +13,8 @@ const QUOTE: usize = 240;
 /// A symptom that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hint {
+    /// Id of the row, which `meshproof explain` takes.
+    pub id: &'static str,
     /// What was found, in one phrase.
     pub symptom: &'static str,
     /// What it means.
@@ -40,8 +42,9 @@ impl Hint {
 
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Hint { symptom, meaning, reference, look, .. } = self;
-        write!(f, "{symptom} ({}): {meaning} ({reference}). Look closer: {look}", self.places())
+        let Hint { id, symptom, meaning, reference, look, .. } = self;
+        let places = self.places();
+        write!(f, "{symptom} ({places}): {meaning} ({reference}; meshproof explain {id}). Look closer: {look}")
     }
 }
 
@@ -60,6 +63,7 @@ fn found(symptom: &Symptom, texts: &[(String, String)], istio: &IstioNamespace) 
     let (_, line) = seen.first()?;
     let filled = |text: &str| text.replace("${ISTIO_NAMESPACE}", istio);
     Some(Hint {
+        id: symptom.id,
         symptom: symptom.title,
         meaning: filled(symptom.meaning),
         reference: symptom.reference,

@@ -4,6 +4,8 @@
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
 pub struct Symptom {
+    /// Stable kebab-case id, which `meshproof explain` takes.
+    pub id: &'static str,
     /// What is seen, in one phrase.
     pub title: &'static str,
     /// What it means; `${ISTIO_NAMESPACE}` is filled in, here and in the command.
@@ -21,6 +23,7 @@ pub struct Symptom {
 /// What is known, in the order of the guide's steps.
 pub const SYMPTOMS: &[Symptom] = &[
     Symptom {
+        id: "host-limit-reached",
         title: "a limit of the host is reached",
         meaning: "inotify instances or open files are used up, so kubelets, proxies and istiod fail in odd places",
         reference: "kind: known issues, pod errors due to too many open files",
@@ -29,6 +32,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         sign: |text| line(text, |line| any(line, &["too many open files", "inotify_init", "inotify watches"])),
     },
     Symptom {
+        id: "disk-full",
         title: "the disk is full",
         meaning: "a node or the host has no space left; kubelets evict pods and refuse images",
         reference: "the README's requirements",
@@ -41,6 +45,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "image-not-on-node",
         title: "an image is not on the node",
         meaning: "the lab pulls nothing from the internet: the image was not loaded, or has another name than the manifest says",
         reference: "meshproof images --help",
@@ -49,6 +54,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         sign: |text| line(text, |line| any(line, &["ErrImageNeverPull", "ImagePullBackOff", "ErrImagePull"])),
     },
     Symptom {
+        id: "pod-without-room",
         title: "a pod finds no room",
         meaning: "requests of all pods are more than the node has, so this one waits for ever",
         reference: "the README's requirements",
@@ -57,6 +63,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         sign: |text| line(text, |line| any(line, &["Insufficient cpu", "Insufficient memory", "OOMKilled"])),
     },
     Symptom {
+        id: "no-route-between-pods",
         title: "pods of the two clusters have no route to each other",
         meaning: "on one network the guide relies on direct routes between pods; without them only the local version answers",
         reference: "guide, before you begin: one network; istio/istio#29970, #31271",
@@ -70,6 +77,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "gateways-collide",
         title: "two Gateways claim the same port and host",
         meaning: "the east-west gateway refuses its whole listener, or never becomes ready",
         reference: "istio/istio#56107",
@@ -86,6 +94,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "remote-cluster-not-synced",
         title: "istiod has not synced the remote cluster",
         meaning: "istiod has the remote secret and cannot list what is in cluster2: endpoints, webhooks and configmaps stay as they are",
         reference: "guide, attach cluster2; istio/istio#58047, #31081",
@@ -100,6 +109,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "secret-names-localhost",
         title: "a remote secret names an API server at 127.0.0.1",
         meaning: "that is istiod's own pod; kind's kubeconfig names the host's port, so the guide's command needs --server with the node's address",
         reference: "guide, attach cluster2: the note on kind; istio/istio#58047, #31290",
@@ -113,6 +123,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "cluster-names-differ",
         title: "names of the clusters do not fit together",
         meaning: "a proxy or an injection path says another cluster id than clusterName of the install or the name of the remote secret",
         reference: "guide, attach cluster2: --name; istio/istio#46090, #52388",
@@ -127,6 +138,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "token-not-trusted",
         title: "istiod does not trust a proxy's token",
         meaning: "the proxy's cluster has no remote secret in cluster1 yet, or another cluster's",
         reference: "guide, attach cluster2; istio/istio#30869, #42144",
@@ -141,6 +153,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "istiod-does-not-lead",
         title: "istiod does not lead in the remote cluster",
         meaning: "when it read the remote secret, namespace ${ISTIO_NAMESPACE} of cluster2 had no annotation with cluster1's name, or istiod no EXTERNAL_ISTIOD; it asks once, so re-create the secret after you set it",
         reference: "guide, set the control plane cluster for cluster2; istio/istio#41389, #32244",
@@ -149,6 +162,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         sign: does_not_lead,
     },
     Symptom {
+        id: "istiod-may-not-write",
         title: "istiod may not write in the remote cluster",
         meaning: "the account of the remote secret lacks rights that the remote profile gives; after the rights are back, change the webhook object, as istiod does not try again by itself",
         reference: "guide, configure cluster2 as a remote; istio/istio#28562, #35068, #47433",
@@ -162,6 +176,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "webhook-without-ca",
         title: "an injection webhook has no CA",
         meaning: "istiod has not patched its root into it: it does not lead or is not synced there, may not write, or has INJECTION_WEBHOOK_CONFIG_NAME empty; no pod can be injected",
         reference: "guide, attach cluster2; istio/istio#42327, #51595, #36858",
@@ -175,6 +190,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "root-of-another-ca",
         title: "a CA root is not cluster1's",
         meaning: "a webhook or a namespace has the root of another or an earlier control plane, or somebody wrote it by hand; istiod writes its own again where it leads and may",
         reference: "istio/istio#60774, #61779, #33852",
@@ -183,6 +199,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         sign: |text| line(text, |line| line.ends_with("which is not cluster1's root")),
     },
     Symptom {
+        id: "webhook-not-trusted",
         title: "an API server does not trust the injection webhook",
         meaning: "the webhook's caBundle is empty or of an older root, so no pod is created where injection is on",
         reference: "istio/istio#42327, #23561, #60774",
@@ -191,6 +208,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         sign: |text| line(text, |line| line.contains("x509: certificate signed by unknown authority")),
     },
     Symptom {
+        id: "istiod-not-trusted",
         title: "a proxy does not trust istiod",
         meaning: "its namespace has the root of another control plane or of an earlier one, or its traffic reaches another istiod",
         reference: "istio/istio#60774, #23591",
@@ -214,6 +232,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "webhook-not-reached",
         title: "an API server does not reach the injection webhook",
         meaning: "its way goes by cluster2's Service istiod to the east-west gateway and port 15017: one of them is missing or leads elsewhere",
         reference: "guide, expose the control plane in cluster1; istio/istio#58445, #58998",
@@ -235,6 +254,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "pods-wait-for-root",
         title: "pods wait for the root certificate",
         meaning: "istiod has not written configmap istio-ca-root-cert into their namespace: it does not lead in this cluster",
         reference: "guide, set the control plane cluster for cluster2; istio/istio#41389, #32244",
@@ -247,6 +267,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "proxy-without-configuration",
         title: "a proxy has no configuration from istiod",
         meaning: "port 15012 is not reached by Service istiod and the east-west gateway: not exposed, another address, or istiod is not ready",
         reference: "guide, expose the control plane in cluster1; istio/istio#39707, #23859",
@@ -266,6 +287,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "traffic-to-network-gateway",
         title: "traffic is sent to a network gateway",
         meaning: "the clusters name different networks, so istiod sends traffic to port 15443 of a gateway, where nothing listens on one network",
         reference: "guide, configure cluster1 and cluster2: values.global.network",
@@ -278,6 +300,7 @@ pub const SYMPTOMS: &[Symptom] = &[
         },
     },
     Symptom {
+        id: "no-healthy-endpoint",
         title: "Envoy has no healthy endpoint",
         meaning: "istiod sent none for this service: the other cluster is not synced, its pods are not ready, or the remote secret was changed and its endpoints were lost",
         reference: "istio/istio#61043, #60612, #29970",

@@ -1,7 +1,6 @@
 //! Which labs there are, in what state, and the commands to look inside.
 
 use std::fmt::Write;
-use std::path::PathBuf;
 
 use super::state::{Home, LabFile};
 use super::{Engine, down, health};
@@ -86,18 +85,38 @@ async fn node_state(engine: Option<&Engine>, node: &str) -> String {
     }
 }
 
+/// The kubeconfig file of each cluster of a lab.
+fn kubeconfigs(home: &Home, lab: &str, file: Option<&LabFile>) -> Vec<(Member, String)> {
+    let members = match file {
+        Some(file) => file.clusters.iter().map(|(member, _)| member).collect(),
+        None => Role::ALL.map(Member::from).to_vec(),
+    };
+    let path = |member: &Member| home.kubeconfig(lab, member.clone()).to_string_lossy().into_owned();
+    members.into_iter().map(|member| (member.clone(), path(&member))).collect()
+}
+
+fn export(kubeconfigs: &[(Member, String)]) -> String {
+    let paths: Vec<&str> = kubeconfigs.iter().map(|(_, path)| path.as_str()).collect();
+    format!("export KUBECONFIG={}", quote(&paths.join(":")))
+}
+
+/// What a shell has to be told before commands with contexts of this lab, and with its istioctl, can be pasted.
+pub fn exports(home: &Home, lab: &str, file: &LabFile) -> Vec<String> {
+    let mut lines = vec![export(&kubeconfigs(home, lab, Some(file)))];
+    let istioctl = file.istioctl();
+    if let Some(folder) = istioctl.parent().filter(|_| istioctl.ends_with("istioctl")) {
+        lines.push(format!("export PATH={}:\"$PATH\"", quote(&folder.to_string_lossy())));
+    }
+    lines
+}
+
 /// The commands with which a person looks inside a lab, and removes it.
 pub fn look_inside(home: &Home, lab: &str) -> String {
     let mut text = String::from("  to look inside:\n");
     let file = LabFile::read(home, lab).ok();
-    let members = match &file {
-        Some(file) => file.clusters.iter().map(|(member, _)| member).collect(),
-        None => Role::ALL.map(Member::from).to_vec(),
-    };
-    let paths: Vec<PathBuf> = members.iter().map(|member| home.kubeconfig(lab, member.clone())).collect();
-    let all: Vec<String> = paths.iter().map(|path| path.to_string_lossy().into_owned()).collect();
-    let _ = writeln!(text, "    export KUBECONFIG={}   # for --context as hints say it", quote(&all.join(":")));
-    for (member, kubeconfig) in members.iter().zip(&all) {
+    let kubeconfigs = kubeconfigs(home, lab, file.as_ref());
+    let _ = writeln!(text, "    {}   # for --context as hints say it", export(&kubeconfigs));
+    for (member, kubeconfig) in &kubeconfigs {
         let _ = writeln!(text, "    kubectl --kubeconfig {} get pods -A   # {member}", quote(kubeconfig));
     }
     if let Some(file) = file {
@@ -110,4 +129,22 @@ pub fn look_inside(home: &Home, lab: &str) -> String {
     let flag = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
     let _ = writeln!(text, "  to judge it again: meshproof check{flag}\n  to remove it:      meshproof down{flag}");
     text
+}
+
+/// What a person can do with what is left of a lab, a verb and a command each; nothing where nothing is left.
+pub fn left(home: &Home, lab: &str) -> Vec<(&'static str, String)> {
+    let flag = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
+    let remove = ("Remove", format!("meshproof down{flag}"));
+    let Ok(file) = LabFile::read(home, lab) else {
+        return if home.lab(lab).exists() { vec![remove] } else { Vec::new() };
+    };
+    let kubeconfigs = file.clusters.iter().map(|(member, _)| home.kubeconfig(lab, member));
+    let kubeconfigs: Vec<String> = kubeconfigs.map(|path| path.to_string_lossy().into_owned()).collect();
+    let contexts: Vec<&str> = file.clusters.values().map(|cluster| cluster.context.as_str()).collect();
+    let mut commands = vec![("Look inside", format!("export KUBECONFIG={}", quote(&kubeconfigs.join(":"))))];
+    if let [first, others @ ..] = &contexts[..] {
+        commands.push(("", format!("kubectl --context {first} get pods -A   # or {}", others.join(", "))));
+    }
+    commands.extend([("", "meshproof status   # has more".to_string()), remove]);
+    commands
 }

@@ -4,12 +4,14 @@
 //! merged; JUnit comes from the events of each run.
 
 mod choose;
+mod github;
 mod junit;
 mod merge;
 mod shard;
 mod table;
 
 pub use choose::{all, pairwise};
+pub use github::github;
 pub use junit::{Suite, junit};
 pub use merge::{Found, find, merge};
 pub use shard::Shard;

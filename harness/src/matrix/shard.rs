@@ -33,6 +33,11 @@ impl Shard {
         }
     }
 
+    /// All of so many parts.
+    pub fn all(of: usize) -> impl Iterator<Item = Shard> {
+        (1..=of).map(move |number| Shard { number, of })
+    }
+
     /// How many parts there are.
     pub fn of(self) -> usize {
         self.of

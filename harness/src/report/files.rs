@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{html, json, junit, replace, trace};
+use super::{github, html, json, junit, replace, trace};
 use crate::event::{Event, Record, Reporter};
 
 /// A report of a run.
@@ -20,6 +20,7 @@ pub const FILES: &[ReportFile] = &[
     ReportFile { name: "report.html", render: html::render },
     ReportFile { name: "summary.json", render: json::render },
     ReportFile { name: "trace.json", render: trace::render },
+    ReportFile { name: "summary.md", render: github::markdown },
 ];
 
 /// Writes every report of a run into this folder, and names the files.

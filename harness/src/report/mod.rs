@@ -1,8 +1,11 @@
 //! Reporters: pure folds over events.
 
+pub mod counts;
 pub mod diff;
+pub mod expected;
 pub mod facts;
 pub mod files;
+pub mod github;
 pub mod history;
 pub mod html;
 pub mod json;
@@ -14,6 +17,7 @@ pub mod open;
 pub mod plan;
 pub mod repeats;
 mod replace;
+pub mod rerun;
 pub mod runs;
 pub mod summary;
 pub mod terminal;
@@ -26,5 +30,6 @@ pub mod waits;
 pub use history::History;
 pub use repeats::Repeats;
 pub(crate) use replace::replace;
+pub use rerun::Rerun;
 pub use summary::Summary;
 pub use trouble::Trouble;

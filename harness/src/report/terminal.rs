@@ -2,13 +2,21 @@
 
 mod ending;
 mod live;
+mod manner;
 mod style;
+mod view;
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
+use self::ending::Around;
 use self::live::Live;
+pub use self::manner::{Manner, Volume};
 use self::style::{Colour, INDENT, line};
+pub use self::view::{View, lines};
+use super::expected::Expected;
+use super::github::{Groups, Section, harmless};
 use super::open::{FIND, Kind, Open, REMOVE};
 use super::summary::{CaseRun, Summary};
 use super::text::{count, one_line, seconds};
@@ -22,32 +30,9 @@ use crate::scenario::Thread;
 /// Seconds between two lines about what the same scope waits for, where there is no live line.
 const QUIET: f64 = 10.0;
 
-/// How much of a terminal there is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Lines only, without colour.
-    Plain,
-    /// Colour, and a live line at the bottom.
-    Live,
-}
-
-impl Mode {
-    /// What standard error is.
-    pub fn detect() -> Mode {
-        Mode::choose(std::io::IsTerminal::is_terminal(&std::io::stderr()), |name| std::env::var(name).ok())
-    }
-
-    /// Plain where there is no terminal, and where `NO_COLOR` or `CI` says so.
-    pub fn choose(is_terminal: bool, variable: impl Fn(&str) -> Option<String>) -> Mode {
-        let set = |name| variable(name).filter(|value| !value.is_empty());
-        let plain = set("NO_COLOR").is_some() || set("CI").is_some_and(|value| value != "false");
-        if is_terminal && !plain { Mode::Live } else { Mode::Plain }
-    }
-}
-
 /// Replays a run as plain lines.
 pub fn render(records: &[Record]) -> String {
-    let mut terminal = Terminal::new(Vec::new(), Mode::Plain);
+    let mut terminal = Terminal::new(Vec::new(), Manner::PLAIN);
     for record in records {
         terminal.on(record);
     }
@@ -57,35 +42,66 @@ pub fn render(records: &[Record]) -> String {
     String::from_utf8_lossy(&terminal.out).into_owned()
 }
 
+/// What a person can do with what is left after a run: a verb and a command each.
+pub type Left = dyn Fn(&Summary) -> Vec<(&'static str, String)> + Send;
+
+/// Where a line stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It says what is run.
+    Head,
+    /// Among others of this part of the run.
+    Within(Section),
+    /// Beside the line before it.
+    Here,
+    /// It is not as expected, or a person is asked: nothing may hide it.
+    Apart,
+}
+
 /// Tells a person what happens, like cargo.
-#[derive(Debug)]
-pub struct Terminal<W> {
+pub struct Terminal<W: Write + Send> {
     out: W,
-    mode: Mode,
+    manner: Manner,
     folder: String,
+    flags: Option<String>,
+    left: Option<Box<Left>>,
     live: Option<Live>,
     records: Vec<Record>,
     open: Open,
     steps: BTreeMap<String, StepOutline>,
     cases: BTreeMap<String, CaseRun>,
     last_waits: BTreeMap<String, f64>,
+    groups: Groups,
+    section: Option<Section>,
+    interrupted: bool,
+}
+
+impl<W: Write + Send> std::fmt::Debug for Terminal<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Terminal").field("manner", &self.manner).finish_non_exhaustive()
+    }
 }
 
 impl<W: Write + Send> Terminal<W> {
-    /// A reporter that writes lines to `out`; its live line goes to standard error.
-    pub fn new(out: W, mode: Mode) -> Self {
-        let live = (mode == Mode::Live).then(Live::new);
+    /// A reporter that writes lines to `out`; its live view goes to standard error.
+    pub fn new(out: W, manner: Manner) -> Self {
+        let live = manner.live.then(|| Live::new(manner));
         let folder = "runs".to_string();
         Terminal {
             out,
-            mode,
+            manner,
             folder,
+            flags: None,
+            left: None,
             live,
             records: Vec::new(),
             open: Open::default(),
             steps: BTreeMap::new(),
             cases: BTreeMap::new(),
             last_waits: BTreeMap::new(),
+            groups: Groups::default(),
+            section: None,
+            interrupted: false,
         }
     }
 
@@ -95,22 +111,58 @@ impl<W: Write + Send> Terminal<W> {
         self
     }
 
+    /// Says by which flags the run got its scenario, as they are typed.
+    pub fn by(mut self, flags: Option<String>) -> Self {
+        self.flags = flags;
+        self
+    }
+
+    /// Says what a person can do with what is left; asked at the end.
+    pub fn leaving(mut self, left: Option<Box<Left>>) -> Self {
+        self.left = left;
+        self
+    }
+
     /// Prints the summary; done by itself when the run says that it has finished.
     pub fn end(&mut self) {
         if let Some(live) = &mut self.live {
             live.hide();
         }
+        self.section = None;
         let summary = Summary::of(&self.records);
-        for line in ending::lines(&summary, &self.folder, self.mode) {
+        let around = Around {
+            runs: &self.folder,
+            flags: self.flags.as_deref(),
+            left: self.left.as_ref().map(|left| left(&summary)).unwrap_or_default(),
+            width: self.width(),
+        };
+        for line in ending::lines(&summary, &around, self.manner) {
             self.put(&line);
         }
     }
 
-    /// Prints one line above the live line. A terminal that went away must not end the run.
+    /// Characters in a line of the summary: those of the terminal, yet no more than are easily read.
+    fn width(&self) -> usize {
+        let terminal =
+            terminal_size::terminal_size_of(std::io::stderr()).filter(|_| self.manner.colour || self.manner.live);
+        terminal.map_or(80, |(width, _)| usize::from(width.0)).clamp(60, 120)
+    }
+
+    /// Prints one line above the live view. A terminal that went away must not end the run.
     fn put(&mut self, line: &str) {
+        let mut lines = Vec::new();
+        if self.manner.github {
+            let folded = !self.manner.quiet && !self.interrupted;
+            lines = self.groups.turn_to(self.section.filter(|_| folded));
+            lines.push(harmless(line));
+        } else {
+            lines.push(line.to_string());
+        }
         let out = &mut self.out;
-        let mut write = || {
-            let _ = writeln!(out, "{line}");
+        let write = || {
+            for line in lines {
+                let _ = writeln!(out, "{line}");
+            }
             let _ = out.flush();
         };
         match &self.live {
@@ -120,7 +172,7 @@ impl<W: Write + Send> Terminal<W> {
     }
 
     fn say(&mut self, verb: &str, colour: Colour, text: &str) {
-        let line = line(self.mode, verb, colour, text);
+        let line = line(self.manner, verb, colour, text);
         self.put(&line);
     }
 
@@ -158,6 +210,10 @@ impl<W: Write + Send> Terminal<W> {
             }
             self.below_it(scenario.threads.iter().map(Thread::address));
         }
+        self.learn(plan);
+    }
+
+    fn learn(&mut self, plan: &Plan) {
         self.steps = plan.steps.iter().map(|step| (step.id.clone(), step.clone())).collect();
         // The fold knows what is expected of each case.
         self.cases = Summary::of(&self.records).cases.into_iter().map(|case| (case.outline.id.clone(), case)).collect();
@@ -217,17 +273,55 @@ impl<W: Write + Send> Terminal<W> {
     /// Without a live line, says what is waited for, yet not so often that it hides the rest.
     fn waiting(&mut self, at: f64, scope: &str, what: &str, last: &str) {
         let due = self.last_waits.get(scope).is_none_or(|before| at - before >= QUIET);
-        if self.mode == Mode::Plain && due {
+        if !self.manner.live && due {
             self.last_waits.insert(scope.to_string(), at);
             self.say("Waiting", Colour::Cyan, &one_line(&format!("{scope}  for {what}: {last}")));
         }
     }
 
+    /// Where the lines of this event stand.
+    fn place(&self, event: &Event) -> Place {
+        let of_kind = |kind: Kind| match kind {
+            Kind::Lab | Kind::Finding | Kind::Install => Place::Within(Section::Install),
+            Kind::Timeline | Kind::Case => Place::Within(Section::Checks),
+            Kind::CleanUp | Kind::Removal => Place::Within(Section::CleanUp),
+        };
+        match event {
+            Event::RunStarted { .. } => Place::Head,
+            Event::LabStarted { id, .. } | Event::LabFinished { id, error: None, .. } => of_kind(Kind::of_lab_part(id)),
+            Event::LabReady { .. } | Event::MeshFound { .. } => Place::Within(Section::Install),
+            Event::StepFinished { id, outcome: StepOutcome::Proved { .. }, .. } => {
+                of_kind(self.steps.get(id).map_or(Kind::Install, |step| Kind::of_phase(step.phase)))
+            }
+            Event::CaseFinished { id, verdict, .. } => match self.cases.get(id) {
+                Some(case) if !Standing::of(Some(verdict), &case.expected).is_fine() => Place::Apart,
+                Some(case) if case.outline.after_clean_up => Place::Within(Section::CleanUp),
+                Some(_) => Place::Within(Section::Checks),
+                None => Place::Apart,
+            },
+            Event::Waiting { scope, .. } => self.open.find(scope).map_or(Place::Here, |scope| of_kind(scope.kind)),
+            Event::Reached { .. } | Event::Note { .. } => Place::Here,
+            _ => Place::Apart,
+        }
+    }
+
     fn tell(&mut self, record: &Record) {
+        let place = self.place(&record.event);
+        if self.manner.quiet && place != Place::Apart {
+            if let Event::RunStarted { plan, .. } = &record.event {
+                self.learn(plan);
+            }
+            return;
+        }
+        match place {
+            Place::Within(section) => self.section = Some(section),
+            Place::Head | Place::Apart => self.section = None,
+            Place::Here => {}
+        }
         match &record.event {
             Event::RunStarted { run, meshproof, verb, plan } => self.begin(run, meshproof, verb, plan),
             // A part of the lab can take minutes and say nothing; steps and cases are short or say what they wait for.
-            Event::LabStarted { id, title } if self.mode == Mode::Plain => {
+            Event::LabStarted { id, title } if !self.manner.live => {
                 self.say(Kind::of_lab_part(id).verb(), Colour::Cyan, &one_line(&format!("{}  {title}", thing(id))));
             }
             Event::LabFinished { id, detail, error, seconds } => {
@@ -258,7 +352,7 @@ impl<W: Write + Send> Terminal<W> {
             Event::Waiting { scope, what, last } => self.waiting(record.at, scope, what, last),
             Event::Paused { after } => self.say("Paused", Colour::Yellow, &format!("after {after}")),
             Event::Resumed { seconds: took } => {
-                self.say("Resumed", Colour::Green, &format!("after {}", seconds(*took)))
+                self.say("Resumed", Colour::Green, &format!("after {}", seconds(*took)));
             }
             Event::Diagnosed { folder, files, missing, hints, seconds } => {
                 self.diagnosed(folder, *files, missing, hints, *seconds);
@@ -266,6 +360,8 @@ impl<W: Write + Send> Terminal<W> {
             Event::Interrupted { by } => {
                 let more = if by == "deadline" { "" } else { "; closing the reports, once more leaves at once" };
                 self.say("Interrupted", Colour::Red, &format!("by {by}{more}"));
+                // What may be killed at any moment leaves no group open.
+                self.interrupted = true;
             }
             Event::Reached { id, title } => {
                 let text = format!("{id}  {title}  ({} of the run)", seconds(record.at));
@@ -280,11 +376,10 @@ impl<W: Write + Send> Terminal<W> {
 
     fn show(&mut self, record: &Record) {
         let Some(live) = &mut self.live else { return };
-        match record.event {
-            // A person is asked something; a live line would write over the answer.
-            Event::Paused { .. } | Event::RunFinished { .. } => live.hide(),
-            _ => live.show(&self.open, record.at),
+        if let Event::RunStarted { verb, plan, .. } = &record.event {
+            live.expects(Expected::of(Path::new(&self.folder), verb, plan));
         }
+        live.on(record);
     }
 }
 

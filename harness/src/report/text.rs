@@ -37,6 +37,66 @@ fn picture(c: char) -> char {
     }
 }
 
+/// What stands in the place of a blank at which a line must not end.
+pub const UNBROKEN: &str = "\u{a0}";
+
+/// The text in lines of at most so many characters, broken at blanks; a longer word has a line of its own.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut room = 0;
+    for word in text.split([' ', '\t', '\n']).filter(|word| !word.is_empty()) {
+        let word = word.replace(UNBROKEN, " ");
+        let length = word.chars().count();
+        match lines.last_mut() {
+            Some(line) if length < room => {
+                *line += " ";
+                *line += &word;
+                room -= length + 1;
+            }
+            _ => {
+                lines.push(word);
+                room = width.saturating_sub(length);
+            }
+        }
+    }
+    lines
+}
+
+/// The text cut to so many characters, the last of them an ellipsis where something is missing.
+pub fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_string();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    kept.trim_end().to_string() + "…"
+}
+
+/// The text in exactly so many columns of a terminal: cut, or with blanks behind it.
+pub fn fit(text: &str, width: usize) -> String {
+    let all: usize = text.chars().map(columns_of).sum();
+    if all <= width {
+        return format!("{text}{}", " ".repeat(width - all));
+    }
+    let (mut kept, mut used) = (String::new(), 0);
+    for c in text.chars() {
+        if used + columns_of(c) + 1 > width {
+            break;
+        }
+        kept.push(c);
+        used += columns_of(c);
+    }
+    format!("{kept}…{}", " ".repeat(width.saturating_sub(used + 1)))
+}
+
+/// Columns that a character takes at most: from Hangul on it may be two.
+fn columns_of(c: char) -> usize {
+    match c {
+        '\u{2000}'..='\u{2fff}' => 1,
+        c if c < '\u{1100}' => 1,
+        _ => 2,
+    }
+}
+
 /// Bytes as people read them.
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];

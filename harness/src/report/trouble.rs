@@ -53,13 +53,17 @@ impl Summary {
         lab.chain(steps).chain(untold.map(|case| self.case_trouble(case))).chain(strays).chain(deadline).collect()
     }
 
+    /// Everything that keeps the run from being green: clauses that are not as expected, then what could not be made or told,
+    /// then what could not be removed.
+    pub fn troubles(&self) -> Vec<Trouble> {
+        let unexpected = self.cases.iter().filter(|case| case.standing() == Standing::Unexpected);
+        let unexpected = unexpected.map(|case| self.case_trouble(case));
+        unexpected.chain(self.obstacles()).chain(self.removal_troubles()).collect()
+    }
+
     /// The first clause that is not as expected; where there is none, the first thing that could not be made or told.
     pub fn first_broken(&self) -> Option<Trouble> {
-        let unexpected = self.cases.iter().find(|case| case.standing() == Standing::Unexpected);
-        unexpected
-            .map(|case| self.case_trouble(case))
-            .or_else(|| self.obstacles().into_iter().next())
-            .or_else(|| self.removal_troubles().into_iter().next())
+        self.troubles().into_iter().next()
     }
 
     /// Parts of the lab that could not be removed.

@@ -9,6 +9,7 @@ use harness::exit::Exit;
 use harness::field::Symptoms;
 use harness::problem::Problems;
 use harness::reading::KubeconfigFiles;
+use harness::report::terminal::Volume;
 use harness::role::Role;
 use harness::scenario::ImageSource;
 use harness::versions::Versions;
@@ -60,7 +61,7 @@ fn a_bare_run_is_the_default_scenario_with_every_check() {
     assert!(request.selection.is_everything() && !request.from_file && request.pause_after.is_none());
     assert_eq!(request.budgets.slow, 1.0);
     assert_eq!(request.runs, PathBuf::from("runs"));
-    assert_eq!((request.verb.name(), request.verbose), ("run", 0));
+    assert_eq!((request.verb.name(), request.telling.verbose), ("run", 0));
 }
 
 #[rstest]
@@ -87,7 +88,7 @@ fn flags_are_taken() {
     let ids: Vec<&str> = request.selection.cases.iter().map(|case| case.id.as_str()).collect();
     assert_eq!(ids, ["D1", "D4", "D8"]);
     assert_eq!(request.scenario().lab, "mine");
-    assert_eq!((request.budgets.slow, request.verbose), (2.5, 2));
+    assert_eq!((request.budgets.slow, request.telling.verbose), (2.5, 2));
     assert_eq!(request.pause_after.as_deref(), Some("remote-secret"));
     assert_eq!((request.runs, request.engine), (PathBuf::from("/tmp/r"), EngineUse::Existing));
 }
@@ -457,4 +458,22 @@ fn a_proof_of_several_remotes_is_refused_before_anything_is_made() {
     fs::write(&file, "name: several\nclusters: {remotes: [{name: cluster2}, {name: cluster3}]}\n").unwrap();
     let problems = request(&["prove", "--scenario", &file.path().to_string_lossy()]).unwrap_err().0;
     assert_eq!(problems[0].message, "`prove` knows of one remote, and lab meshproof has cluster2 and cluster3");
+}
+
+#[rstest]
+#[case::a_run(&["run", "-q", "-v"])]
+#[case::a_reading_verb(&["check", "--quiet", "--verbose"])]
+#[case::a_field_issue(&["field", "run", "f02-annotated-late", "-vv", "-q"])]
+fn quiet_and_verbose_are_refused_together(#[case] flags: &[&str]) {
+    let problems = request(flags).unwrap_err();
+    assert!(problems.0.iter().any(|problem| problem.place == "--quiet"), "{problems}");
+}
+
+#[rstest]
+#[case(&["run", "-q"], Volume::Quiet)]
+#[case(&["prove", "--quiet"], Volume::Quiet)]
+#[case(&["down"], Volume::Usual)]
+#[case(&["up", "-vv"], Volume::Verbose)]
+fn how_much_is_said_is_the_same_flag_everywhere(#[case] flags: &[&str], #[case] volume: Volume) {
+    assert_eq!(request(flags).unwrap().telling.volume(), volume);
 }

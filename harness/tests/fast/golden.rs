@@ -9,7 +9,7 @@ use harness::check::Verdict;
 use harness::event::{Event, Record};
 use harness::exit::Exit;
 use harness::matrix;
-use harness::report::{Summary, jsonl, junit, plan, terminal};
+use harness::report::{Summary, github, jsonl, junit, plan, terminal};
 use harness::sabotage::{self, Trial};
 use harness::scenario::Scenario;
 use harness::traffic;
@@ -41,6 +41,12 @@ fn a_recorded_run_gives_the_reports_on_file(#[files("../fixtures/runs/*.jsonl")]
     let (name, records) = records(&path);
     is_on_file(&format!("{name}.junit.xml"), &junit::render(&records));
     is_on_file(&format!("{name}.terminal.txt"), &terminal::render(&records));
+    is_on_file(&format!("{name}.summary.md"), &github::markdown(&records));
+    let annotations = github::annotations(&Summary::of(&records));
+    is_on_file(
+        &format!("{name}.annotations.txt"),
+        &annotations.iter().map(|line| format!("{line}\n")).collect::<String>(),
+    );
     if let Some(Event::RunStarted { plan, .. }) = records.first().map(|record| &record.event) {
         is_on_file(&format!("{name}.plan.txt"), &plan::render(plan));
     }

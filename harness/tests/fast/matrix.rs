@@ -68,6 +68,47 @@ fn a_shard_that_cannot_be_is_refused(#[case] flags: &str, #[case] message: &str)
     assert_eq!(args(flags).part(2).unwrap_err().0[0].message, message);
 }
 
+#[rstest]
+#[case::another_format("--format gitlab", &["--format"])]
+#[case::no_number("--format github --shards two", &["--shards"])]
+#[case::none("--format github --shards 0", &["--shards"])]
+#[case::more_than_there_are("--format github --shards 4", &["--shards"])]
+#[case::nothing_is_printed("--shards 2", &["--shards"])]
+#[case::all_at_once("--format x --shard 1/2 --shards -1", &["--format", "--format", "--shards"])]
+fn a_matrix_that_cannot_be_printed_is_refused(#[case] flags: &str, #[case] places: &[&str]) {
+    let problems = args(flags).printed(3).unwrap_err();
+    assert_eq!(problems.0.iter().map(|problem| problem.place.as_str()).collect::<Vec<_>>(), places, "{problems}");
+}
+
+#[rstest]
+#[case::a_job_for_each(3, &["1.31.1 v1.36.3", "1.29.2 v1.36.3", "1.29.2 v1.34.4"])]
+#[case::fewer_jobs(2, &["1.31.1 v1.36.3", "1.29.2 v1.36.3,v1.34.4"])]
+#[case::one_job(1, &["1.31.1,1.29.2 v1.36.3,v1.34.4"])]
+fn what_is_printed_for_github_names_exactly_what_its_shards_run(#[case] shards: usize, #[case] jobs: &[&str]) {
+    let text = matrix::github(&shard_of("1/1"), shards);
+    assert!(!text.contains('\n'), "an output of a step is one line");
+    let read: serde_json::Value = serde_json::from_str(&text).expect("it is JSON");
+    let entries = read["include"].as_array().expect("a list");
+    let said: Vec<String> = entries
+        .iter()
+        .map(|entry| format!("{} {}", entry["istio"].as_str().unwrap(), entry["kubernetes"].as_str().unwrap()))
+        .collect();
+    assert_eq!(said, jobs);
+    // What the jobs run, by the very flag that they are given.
+    let mut run = Vec::new();
+    for entry in entries {
+        let one = shard_of(entry["shard"].as_str().expect("a shard"));
+        for combination in one.own() {
+            let has = |key: &str, value: &str| entry[key].as_str().unwrap().split(',').any(|other| other == value);
+            assert!(has("istio", &combination.istio) && has("kubernetes", &combination.kubernetes), "{entry}");
+            assert!(has("scenario", &combination.scenario), "{entry}");
+            run.push(combination.name());
+        }
+    }
+    let all: Vec<String> = shard_of("1/1").combinations.iter().map(Combination::name).collect();
+    assert_eq!(run, all, "each combination once");
+}
+
 #[test]
 fn merge_takes_folders_and_needs_somewhere_to_write() {
     assert!(Cli::try_parse_from(["meshproof", "matrix", "merge", "a", "b", "--out", "c"]).is_ok());

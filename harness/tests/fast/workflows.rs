@@ -1,5 +1,6 @@
-//! Workflows of CI: what they call is there, and takes the flags that they give.
+//! Workflows of CI and the action: what they call is there, and takes the flags that they give.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,36 +9,52 @@ use harness::cli::args::Cli;
 use rstest::rstest;
 use serde_json::Value;
 
-/// The commands of all steps of a workflow, each on one line.
-fn commands(path: &Path) -> Vec<String> {
+const ACTION: &str = "../.github/actions/meshproof/action.yml";
+
+fn yaml(path: &Path) -> Value {
     let text = fs::read_to_string(path).expect("a workflow can be read");
-    let workflow: Value = serde_yaml_ng::from_str(&text).expect("it is YAML");
-    let jobs = workflow["jobs"].as_object().expect("it has jobs");
-    let steps = jobs.values().flat_map(|job| job["steps"].as_array().expect("a job has steps"));
+    serde_yaml_ng::from_str(&text).expect("it is YAML")
+}
+
+fn action() -> Value {
+    yaml(&Path::new(env!("CARGO_MANIFEST_DIR")).join(ACTION))
+}
+
+/// The steps of a workflow or an action.
+fn steps(file: &Value) -> Vec<Value> {
+    let jobs = file["jobs"].as_object().into_iter().flat_map(|jobs| jobs.values());
+    let lists = jobs.map(|job| &job["steps"]).chain([&file["runs"]["steps"]]);
+    lists.filter_map(Value::as_array).flatten().cloned().collect()
+}
+
+/// The commands of all steps, each on one line.
+fn commands(path: &Path) -> Vec<String> {
     let run = |step: &Value| step["run"].as_str().map(str::to_string);
-    steps.filter_map(run).flat_map(|text| text.lines().map(str::to_string).collect::<Vec<_>>()).collect()
+    let texts: Vec<String> = steps(&yaml(path)).iter().filter_map(run).collect();
+    texts.iter().flat_map(|text| text.lines().map(str::to_string).collect::<Vec<_>>()).collect()
 }
 
 /// The words after a command's name, if the line calls it; a variable of the shell stands for something that fits.
 fn words_after(line: &str, is_command: impl Fn(&str) -> bool) -> Option<Vec<String>> {
-    let mut words = line.split_whitespace().skip_while(|word| !is_command(word));
+    let mut words = line.split_whitespace().map(|word| word.trim_matches('"')).skip_while(|word| !is_command(word));
     words.next()?;
     let value = |word: &str| match word {
-        "$FLAGS" => None,
+        "$FLAGS" | "${flags[@]}" => None,
         "$SHARD" => Some("1/2".to_string()),
         word => Some(word.to_string()),
     };
-    Some(words.filter_map(value).collect())
+    Some(words.take_while(|word| *word != ">").filter_map(value).collect())
 }
 
 #[rstest]
 fn a_workflow_calls_meshproof_as_its_command_line_is(
     #[files("../.github/workflows/*.yaml")]
+    #[files("../.github/actions/*/action.yml")]
     #[include_dot_files]
     path: PathBuf,
 ) {
     for line in commands(&path) {
-        let Some(words) = words_after(&line, |word| word.ends_with("target/debug/meshproof")) else { continue };
+        let Some(words) = words_after(&line, |word| word.ends_with("/debug/meshproof")) else { continue };
         let words = std::iter::once("meshproof".to_string()).chain(words);
         assert!(Cli::try_parse_from(words).is_ok(), "{line}");
     }
@@ -46,12 +63,14 @@ fn a_workflow_calls_meshproof_as_its_command_line_is(
 #[rstest]
 fn a_workflow_makes_what_the_makefile_has(
     #[files("../.github/workflows/*.yaml")]
+    #[files("../.github/actions/*/action.yml")]
     #[include_dot_files]
     path: PathBuf,
 ) {
     let makefile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Makefile");
     let makefile = fs::read_to_string(makefile).expect("the Makefile can be read");
-    let mut called = 0;
+    let uses_the_action = |step: &Value| step["uses"].as_str().is_some_and(|uses| uses.ends_with("/actions/meshproof"));
+    let mut called = steps(&yaml(&path)).iter().filter(|step| uses_the_action(step)).count();
     for line in commands(&path) {
         let Some(words) = words_after(&line, |word| word == "make") else { continue };
         let targets: Vec<&String> = match &words[..] {
@@ -64,4 +83,76 @@ fn a_workflow_makes_what_the_makefile_has(
         }
     }
     assert!(called > 0, "each of them builds something");
+}
+
+/// Text of a caller in a line of the shell would be part of the program.
+#[rstest]
+fn no_line_of_the_shell_has_an_expression_in_it(
+    #[files("../.github/workflows/*.yaml")]
+    #[files("../.github/actions/*/action.yml")]
+    #[include_dot_files]
+    path: PathBuf,
+) {
+    for line in commands(&path) {
+        assert!(!line.contains("${{"), "{line}");
+    }
+}
+
+/// The flags of a workflow that stand in its environment are those of its calls, too.
+#[test]
+fn the_flags_of_the_matrix_workflow_are_flags_of_matrix() {
+    let workflow = yaml(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows/matrix.yaml"));
+    let flags = workflow["env"]["FLAGS"].as_str().expect("its flags").to_string();
+    assert!(Cli::try_parse_from(format!("meshproof matrix {flags}").split_whitespace()).is_ok(), "{flags}");
+}
+
+#[rstest]
+fn a_use_of_the_action_gives_it_inputs_that_it_has(
+    #[files("../.github/workflows/*.yaml")]
+    #[include_dot_files]
+    path: PathBuf,
+) {
+    let action = action();
+    let known: BTreeSet<&String> = action["inputs"].as_object().expect("inputs").keys().collect();
+    for step in steps(&yaml(&path)) {
+        if !step["uses"].as_str().is_some_and(|uses| uses.ends_with("/actions/meshproof")) {
+            continue;
+        }
+        let given = step["with"].as_object().expect("inputs");
+        assert!(given.keys().all(|name| known.contains(name)), "{given:?}");
+    }
+}
+
+/// What the schema of actions asks for, and no linter of workflows looks at.
+#[test]
+fn the_action_is_composite_and_each_of_its_inputs_and_outputs_leads_somewhere() {
+    let action = action();
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(ACTION)).expect("it can be read");
+    let top: BTreeSet<&str> = action.as_object().expect("fields").keys().map(String::as_str).collect();
+    assert_eq!(top, BTreeSet::from(["name", "description", "inputs", "outputs", "runs"]));
+    assert_eq!(action["runs"]["using"], "composite");
+    let is_said = |value: &Value| value.as_str().is_some_and(|text| !text.is_empty());
+    for (name, input) in action["inputs"].as_object().expect("inputs") {
+        assert!(is_said(&input["description"]) && input["default"].is_string(), "{name}");
+        assert!(text.contains(&format!("inputs.{name} ")), "{name} is used");
+    }
+    let steps = steps(&action);
+    let ids: Vec<&str> = steps.iter().filter_map(|step| step["id"].as_str()).collect();
+    for (name, output) in action["outputs"].as_object().expect("outputs") {
+        assert!(is_said(&output["description"]), "{name}");
+        assert_eq!(
+            output["value"],
+            format!("${{{{ steps.{}.outputs.{name} }}}}", ids[0]),
+            "the one step that has outputs"
+        );
+    }
+    for step in &steps {
+        match step["run"].as_str() {
+            Some(_) => assert_eq!(step["shell"], "bash", "a composite action has no shell by default: {step}"),
+            None => assert!(step["uses"].as_str().is_some_and(|uses| uses.contains("@v")), "{step}"),
+        }
+    }
+    let last = steps.last().expect("steps");
+    assert!(last["uses"].as_str().is_some_and(|uses| uses.starts_with("actions/upload-artifact@")), "{last}");
+    assert_eq!(last["if"], "always()", "reports of a run that failed are those that are read");
 }

@@ -4,6 +4,7 @@
 //! most of a round is waiting, and a verdict has to hold beside another lab, too.
 
 mod account;
+mod action;
 mod bad_days;
 mod breaking;
 mod bringing;
@@ -13,6 +14,7 @@ mod capturing;
 mod green;
 mod lost_lab;
 mod reading;
+mod reports;
 mod running;
 mod timeline;
 mod upgrade;

@@ -8,7 +8,7 @@ use kube::config::Kubeconfig;
 
 use super::own::{istio_namespace, role};
 use super::request::{Rbac, Surroundings};
-use super::{VersionFlags, remotes};
+use super::{Telling, VersionFlags, remotes};
 use crate::bundle::rebuild::{Rebuilt, rebuild};
 use crate::bundle::{self, ACCOUNT, Wish};
 use crate::lab::{Home, LabFile};
@@ -49,6 +49,9 @@ pub struct Capturing {
     /// in Istio's namespace, which the manifest makes].
     #[arg(long, value_name = "SUBJECT")]
     pub rbac_subject: Option<String>,
+    /// How much is said.
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 /// The bundle that is rebuilt.

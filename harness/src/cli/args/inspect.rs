@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::Choice;
 use super::own::istio_namespace;
+use super::{Choice, Telling};
 use crate::inspect::{Reports, open};
 use crate::problem::Problems;
 
@@ -27,6 +27,9 @@ pub struct Inspecting {
     /// Put the folder of each run here.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     pub runs: PathBuf,
+    /// How much is said.
+    #[command(flatten)]
+    pub telling: Telling,
 }
 
 impl Inspecting {

@@ -50,6 +50,13 @@ pub struct MatrixArgs {
     /// List the combinations, and run nothing.
     #[arg(long)]
     pub list: bool,
+    /// Print the combinations for `strategy.matrix` of a GitHub workflow, in one line of JSON, and run nothing: a job for each
+    /// shard, with its versions and the value of --shard.
+    #[arg(long, value_name = "github")]
+    pub format: Option<String>,
+    /// With --format: so many shards [default: one for each combination].
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
+    pub shards: Option<String>,
 }
 
 /// What to do with what other calls of `matrix` have left.
@@ -110,6 +117,42 @@ impl MatrixArgs {
             Cli { verb: Verb::Run(run) }
         };
         Ok(rows.into_iter().map(call).collect())
+    }
+
+    /// In how many shards so many combinations are printed for GitHub, if that is asked for.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn printed(&self, combinations: usize) -> Result<Option<usize>, Problems> {
+        let mut problems = Problems::new();
+        let Some(format) = &self.format else {
+            if self.shards.is_some() {
+                let instead = "--format github with it, or --shard to run one of them";
+                problems.push("--shards", "the combinations are not printed", instead);
+            }
+            return problems.or(None);
+        };
+        if format != "github" {
+            problems.push("--format", format!("`{format}` is not known"), "`github`");
+        }
+        if self.shard.is_some() {
+            let instead = "one of them: --format prints all shards, --shard runs one";
+            problems.push("--format", "--shard asks for one shard", instead);
+        }
+        let shards = match self.shards.as_deref().map(str::parse::<usize>) {
+            None => combinations,
+            Some(Ok(shards)) if (1..=combinations).contains(&shards) => shards,
+            Some(_) => {
+                let message = format!("of {combinations} combinations there are no `{}` shards", self.shards());
+                problems.push("--shards", message, format!("a number from 1 to {combinations}"));
+                combinations
+            }
+        };
+        problems.or(Some(shards))
+    }
+
+    fn shards(&self) -> &str {
+        self.shards.as_deref().unwrap_or_default()
     }
 
     /// The part of so many combinations that is asked for.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Cli, Common, FieldArgs, FieldVerb, Verb, VersionsArgs, VersionsVerb, brought, own, remotes};
+use super::{Cli, Common, FieldArgs, FieldVerb, Telling, Verb, VersionsArgs, VersionsVerb, brought, own, remotes};
 use crate::budget::Budgets;
 use crate::field::Symptoms;
 use crate::inspect::Reports;
@@ -152,8 +152,8 @@ pub struct Request {
     pub engine: EngineUse,
     /// Mirrors of official images and releases.
     pub origins: Origins,
-    /// 0, 1 or 2.
-    pub verbose: u8,
+    /// How much is said.
+    pub telling: Telling,
 }
 
 /// A manifest of rights that is asked for.
@@ -245,6 +245,7 @@ impl Cli {
         let rounds = problems.keep(rounds(&file.scenario, around));
         let slow = problems.keep(slow(common.slow.as_deref()));
         let engine = problems.keep(engine(common.engine.as_deref()));
+        problems.0.extend(self.verb.telling().mistake());
         if common.runs.is_file() {
             let message = format!("`{}` is a file", common.runs.display());
             problems.push("--runs", message, "a folder; it is made if it is not there");
@@ -356,7 +357,7 @@ impl Cli {
             runs: common.runs,
             engine,
             origins,
-            verbose: common.verbose.min(2),
+            telling: self.verb.telling(),
         })
     }
 }

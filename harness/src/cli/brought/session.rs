@@ -45,7 +45,7 @@ impl Session<'_> {
     pub async fn go(&self) -> Exit {
         let Prepared { lab, ledger, plan, opened, .. } = self.prepared;
         let by_hand = format!("what was made goes with: meshproof uninstall --record {}", ledger.path().display());
-        let interrupt = Interrupt::listen(self.recorder.clone(), by_hand.clone());
+        let interrupt = Interrupt::listen(self.recorder.clone(), by_hand);
         self.recorder.emit(Event::RunStarted {
             run: self.folder.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             meshproof: crate::version().to_string(),
@@ -67,9 +67,9 @@ impl Session<'_> {
         let context = context.knowing(&self.request.symptoms);
         let kept = self.with(&Run::new(context, &opened.home, interrupt.cancel.clone()), &interrupt).await;
         interrupt.done();
-        let mut left = kept;
         if !kept {
-            left = remove(&self.recorder, ledger, opened, &self.request.budgets).await.is_err();
+            // What is left of it, the events say.
+            let _ = remove(&self.recorder, ledger, opened, &self.request.budgets).await;
         }
         let summary = Summary::of(&self.recorder.records());
         let exit = Exit::decide(&summary);
@@ -77,9 +77,6 @@ impl Session<'_> {
         let usage = Usage::of_this_process();
         self.recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept: kept, usage });
         interrupt.over();
-        if left {
-            eprintln!("  {by_hand}");
-        }
         exit
     }
 

@@ -1,12 +1,15 @@
 //! How lines look: right-aligned verbs, their colours, and what stands below a verdict.
 
-use super::Mode;
+use super::Manner;
 use crate::check::Verdict;
 use crate::exit::Standing;
 use crate::report::text::{one_line, printable};
 
 /// The width of the verbs and the blank behind them.
 pub const INDENT: &str = "             ";
+
+/// How many characters of a line with colours are not seen.
+pub const COLOURS: usize = "\x1b[1;31m\x1b[0m".len();
 
 /// The colour of a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,14 +33,19 @@ impl Colour {
             Colour::Cyan => 36,
         }
     }
+
+    /// The text in this colour, where there are colours.
+    pub fn paint(self, manner: Manner, text: &str) -> String {
+        match manner.colour {
+            false => text.to_string(),
+            true => format!("\x1b[1;{}m{text}\x1b[0m", self.code()),
+        }
+    }
 }
 
 /// A line with its verb right-aligned in twelve columns, as cargo does it.
-pub fn line(mode: Mode, verb: &str, colour: Colour, text: &str) -> String {
-    match mode {
-        Mode::Plain => format!("{verb:>12} {text}"),
-        Mode::Live => format!("\x1b[1;{}m{verb:>12}\x1b[0m {text}", colour.code()),
-    }
+pub fn line(manner: Manner, verb: &str, colour: Colour, text: &str) -> String {
+    format!("{} {text}", colour.paint(manner, &format!("{verb:>12}")))
 }
 
 /// Verb and colour of a verdict: red is for what is not as expected, whatever its name.

@@ -188,6 +188,10 @@ fn every_row_has_a_sample_and_says_what_to_do() {
     let rows: BTreeSet<&str> = SYMPTOMS.iter().map(|row| row.title).collect();
     assert_eq!(sampled, rows);
     assert_eq!(rows.len(), SYMPTOMS.len(), "titles are unique");
+    let ids: BTreeSet<&str> = SYMPTOMS.iter().map(|row| row.id).collect();
+    assert_eq!(ids.len(), SYMPTOMS.len(), "ids are unique");
+    let kebab = |id: &&str| id.split('-').all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase()));
+    assert!(ids.iter().all(kebab), "{ids:?}");
     for row in SYMPTOMS {
         assert!(!row.meaning.is_empty() && !row.reference.is_empty() && !row.look.is_empty(), "{}", row.title);
     }
@@ -219,5 +223,6 @@ fn a_symptom_in_many_files_is_said_once_with_the_first_of_them() {
     assert_eq!(found[0].places(), "primary/trust.txt and 1 more");
     let line = found[0].to_string();
     assert!(line.starts_with("an injection webhook has no CA (primary/trust.txt and 1 more): "), "{line}");
-    assert!(line.contains("Look closer: kubectl ") && !line.contains('\n'), "{line}");
+    assert!(line.contains("; meshproof explain webhook-without-ca). Look closer: kubectl "), "{line}");
+    assert!(!line.contains('\n'), "{line}");
 }

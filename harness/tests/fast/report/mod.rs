@@ -2,6 +2,7 @@
 
 mod diff;
 mod exit;
+mod github;
 mod history;
 mod json;
 mod jsonl;
@@ -11,3 +12,4 @@ mod story;
 mod summary;
 mod terminal;
 mod trace;
+mod view;

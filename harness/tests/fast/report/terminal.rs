@@ -1,8 +1,10 @@
 //! What a person sees.
 
+use harness::check::{Finding, Verdict};
 use harness::event::{Event, Record, Reporter, StepOutcome};
 use harness::exit::Exit;
-use harness::report::terminal::{self, Mode, Terminal};
+use harness::report::Summary;
+use harness::report::terminal::{self, Manner, Terminal, Volume};
 use rstest::rstest;
 
 use super::story::{Story, blocked, failed, inconclusive, passed, proved, skipped};
@@ -83,7 +85,7 @@ fn plain_lines_carry_no_escape_even_where_the_cluster_sent_one() {
 #[test]
 fn a_live_terminal_colours_its_verbs_and_keeps_their_columns() {
     let mut out = Vec::new();
-    let mut live = Terminal::new(&mut out, Mode::Live);
+    let mut live = Terminal::new(&mut out, Manner { live: true, colour: true, ..Manner::PLAIN });
     let records = red_run();
     records.iter().for_each(|record| live.on(record));
     drop(live);
@@ -93,12 +95,121 @@ fn a_live_terminal_colours_its_verbs_and_keeps_their_columns() {
     assert!(!text.contains("Waiting"), "{text}");
 }
 
+const LIVE: Manner = Manner { live: true, colour: true, ..Manner::PLAIN };
+
 #[rstest]
-#[case::a_terminal_is_live(true, None, Mode::Live)]
-#[case::a_pipe_is_plain(false, None, Mode::Plain)]
-#[case::no_color_is_plain(true, Some("NO_COLOR"), Mode::Plain)]
-#[case::ci_is_plain(true, Some("CI"), Mode::Plain)]
-fn the_mode_follows_the_surroundings(#[case] tty: bool, #[case] set: Option<&str>, #[case] mode: Mode) {
-    let variable = |name: &str| (set == Some(name)).then(|| "1".to_string());
-    assert_eq!(Mode::choose(tty, variable), mode);
+#[case::a_terminal_is_live(true, Volume::Usual, &[], LIVE)]
+#[case::a_pipe_is_plain(false, Volume::Usual, &[], Manner::PLAIN)]
+#[case::no_color_is_live_without_colours(true, Volume::Usual, &[("NO_COLOR", "1")], Manner { colour: false, ..LIVE })]
+#[case::an_empty_no_color_says_nothing(true, Volume::Usual, &[("NO_COLOR", "")], LIVE)]
+#[case::ci_is_plain(true, Volume::Usual, &[("CI", "true")], Manner::PLAIN)]
+#[case::a_terminal_that_cannot_move_is_plain(true, Volume::Usual, &[("TERM", "dumb")], Manner::PLAIN)]
+#[case::a_log_is_not_drawn_over(true, Volume::Verbose, &[], Manner { live: false, ..LIVE })]
+#[case::quiet_draws_nothing(true, Volume::Quiet, &[], Manner { live: false, quiet: true, ..LIVE })]
+#[case::github_reads_lines(false, Volume::Usual, &[("CI", "true"), ("GITHUB_ACTIONS", "true")], Manner { github: true, ..Manner::PLAIN })]
+fn the_manner_follows_the_surroundings(
+    #[case] tty: bool,
+    #[case] volume: Volume,
+    #[case] set: &[(&str, &str)],
+    #[case] manner: Manner,
+) {
+    let variable = |name: &str| set.iter().find(|(other, _)| *other == name).map(|(_, value)| value.to_string());
+    assert_eq!(Manner::choose(tty, volume, variable), manner);
+}
+
+fn told(records: &[Record], manner: Manner) -> String {
+    let mut out = Vec::new();
+    let mut terminal = Terminal::new(&mut out, manner);
+    records.iter().for_each(|record| terminal.on(record));
+    drop(terminal);
+    String::from_utf8(out).expect("text")
+}
+
+#[test]
+fn a_quiet_run_tells_what_is_not_as_expected_and_how_it_ended() {
+    let quiet = Manner { quiet: true, ..Manner::PLAIN };
+    let text = told(&red_run(), quiet);
+    for verb in ["Running", "Planned", "Created", "Proved", "Waiting", "Passed", "Skipped"] {
+        assert!(!text.lines().any(|line| line.trim_start().starts_with(verb)), "{verb} in {text}");
+    }
+    for said in ["Failed D1", "istiod of cluster1 does not serve", "Broken first D1", "Finished exit 1"] {
+        assert!(text.contains(said), "{said} in {text}");
+    }
+    let mut story = Story::run();
+    story.step("primary-istiod", 25.0, proved()).others_pass(&[]).finish(Exit::Green);
+    let text = told(&story.records, quiet);
+    assert!(text.trim_start().starts_with("Took"), "nothing before the end: {text}");
+}
+
+fn hostile_red() -> Vec<Record> {
+    let long = "word ".repeat(2000) + &"x".repeat(3000);
+    let hint = format!("::error::\x1b[2J ##[group]gone\n::endgroup::\n{long}");
+    let finding = Finding::new(format!("::stop-commands::x\r\n{long}")).hint(hint);
+    let mut story = Story::run();
+    let error = "first\n::error::second\n  ##[error]third";
+    story.step("eastwest-gateway", 60.0, StepOutcome::Failed { error: error.into() });
+    story.case("D0", 1.0, passed()).case("D1", 1.0, Verdict::Failed { finding: Box::new(finding) });
+    story.case("D12", 0.0, blocked()).finish(Exit::Red).records.clone()
+}
+
+#[rstest]
+#[case::red(red_run())]
+#[case::hostile(hostile_red())]
+fn the_last_lines_fit_a_screen_and_end_with_the_verdict(#[case] records: Vec<Record>) {
+    let text = terminal::render(&records);
+    let (_, ending) = text.rsplit_once("\n\n").expect("a blank line before them");
+    let rows: usize = ending.lines().map(|line| line.chars().count().div_ceil(80).max(1)).sum();
+    assert!(rows <= 23, "{rows} rows: {ending}");
+    assert!(ending.lines().last().is_some_and(|line| line.trim_start().starts_with("Finished exit 1")), "{ending}");
+    for next in [
+        "Explain meshproof explain D1",
+        "Judge again meshproof run --istio 1.31.1 --kubernetes v1.36.3 --only D1 --keep always",
+    ] {
+        assert!(ending.contains(next), "{next} in {ending}");
+    }
+}
+
+#[test]
+fn a_lab_that_is_kept_is_judged_again_as_it_is_and_what_to_do_with_it_is_said() {
+    let mut records = red_run();
+    let Some(Record { event: Event::RunFinished { lab_kept, .. }, .. }) = records.last_mut() else { panic!("it ends") };
+    *lab_kept = true;
+    let mut out = Vec::new();
+    let left = Box::new(|_: &Summary| vec![("Remove", "meshproof down".to_string())]);
+    let mut terminal = Terminal::new(&mut out, Manner::PLAIN).leaving(Some(left));
+    records.iter().for_each(|record| terminal.on(record));
+    drop(terminal);
+    let text = String::from_utf8(out).expect("text");
+    for line in [" Judge again meshproof check --only D1\n", "      Remove meshproof down\n", "; the lab is kept\n"] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+}
+
+#[rstest]
+#[case::red(red_run())]
+#[case::hostile(hostile_red())]
+#[case::killed(red_run()[..6].to_vec())]
+fn groups_for_github_are_balanced_and_hide_neither_what_is_red_nor_the_end(#[case] records: Vec<Record>) {
+    let mut out = Vec::new();
+    let mut terminal = Terminal::new(&mut out, Manner { github: true, ..Manner::PLAIN });
+    records.iter().for_each(|record| terminal.on(record));
+    if !matches!(records.last().map(|record| &record.event), Some(Event::RunFinished { .. })) {
+        terminal.end();
+    }
+    drop(terminal);
+    let text = String::from_utf8(out).expect("text");
+    let mut open = false;
+    for line in text.lines() {
+        assert!(!line.contains("##["), "{line}");
+        match line.trim_start() {
+            "::endgroup::" => assert!(std::mem::replace(&mut open, false), "{text}"),
+            start if start.starts_with("::group::") => assert!(!std::mem::replace(&mut open, true), "{text}"),
+            start if start.starts_with("::") => panic!("a command: {line}"),
+            start => {
+                let apart = ["Failed", "Blocked", "Broken first", "Finished", "Died", "Judged"];
+                assert!(!open || !apart.iter().any(|verb| start.starts_with(verb)), "{line} is hidden in {text}");
+            }
+        }
+    }
+    assert!(!open && text.contains("::group::"));
 }

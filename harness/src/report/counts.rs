@@ -1,0 +1,19 @@
+//! How many clauses came to which verdict, in a few words.
+
+use super::summary::{CaseRun, Summary};
+use crate::check::Verdict;
+
+/// Counts of verdicts, those that there are: `12 passed (1 flaky), 1 failed`.
+pub fn verdicts(summary: &Summary) -> String {
+    let name = |case: &CaseRun| case.verdict.as_ref().map_or("not judged", Verdict::name);
+    let flaky = summary.cases.iter().filter(|case| case.flaky()).count();
+    let mut parts = Vec::new();
+    for verdict in ["passed", "failed", "inconclusive", "blocked", "skipped", "not judged"] {
+        let number = summary.cases.iter().filter(|case| name(case) == verdict).count();
+        let mark = if verdict == "passed" && flaky > 0 { format!(" ({flaky} flaky)") } else { String::new() };
+        if number > 0 {
+            parts.push(format!("{number} {verdict}{mark}"));
+        }
+    }
+    if parts.is_empty() { "nothing".to_string() } else { parts.join(", ") }
+}
