@@ -3,6 +3,8 @@
 use maud::{Markup, html};
 
 use super::{CheckRow, History, Row};
+use crate::exit::Exit;
+use crate::report::html::mark::{Tone, mark};
 use crate::report::html::page;
 use crate::report::letters::LEGEND;
 use crate::report::text::{one_line, seconds};
@@ -38,7 +40,7 @@ impl History {
                             tbody { @for check in &self.checks { (of_check(check)) } }
                         }
                     }
-                    p { (LEGEND) }
+                    p.soft { (LEGEND) }
                 }
             },
         )
@@ -50,10 +52,19 @@ fn run(row: &Row) -> Markup {
         tr {
             td { (row.started.map_or("-".to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())) }
             td { (row.verb) } td { (one_line(&row.name)) } td { (row.istio) } td { (row.kubernetes) }
-            td { (row.verdict()) } td.number { (seconds(row.seconds)) }
+            td { (mark(tone(row), row.verdict())) } td.number { (seconds(row.seconds)) }
             td.number { @if row.flaky > 0 { (row.flaky) } }
-            td { (one_line(row.broken.as_deref().unwrap_or_default())) }
+            td.any { (one_line(row.broken.as_deref().unwrap_or_default())) }
         }
+    }
+}
+
+fn tone(row: &Row) -> Tone {
+    match row.exit {
+        _ if !row.ended => Tone::Warn,
+        Exit::Green => Tone::Good,
+        Exit::Red => Tone::Bad,
+        _ => Tone::Warn,
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod about;
 mod cases;
-mod mark;
+pub(super) mod mark;
 mod page;
 mod picture;
 mod shares;

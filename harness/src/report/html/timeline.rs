@@ -9,10 +9,10 @@ use crate::check::Verdict;
 use crate::event::StepOutcome;
 use crate::exit::Standing;
 use crate::report::Summary;
+use crate::report::lanes;
 use crate::report::text::seconds;
-use crate::report::times::{Part, Span};
+use crate::report::times::Span;
 use crate::report::waits::Wait;
-use crate::role::Role;
 
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 96.0;
@@ -21,12 +21,6 @@ const ROW: f64 = 17.0;
 const LETTER: f64 = 5.6;
 /// As much of what a wait saw is shown, the last of it.
 const MOST_SEEN: usize = 8;
-
-/// Lanes of one name.
-struct Lane<'a> {
-    name: String,
-    rows: Vec<Vec<&'a Span>>,
-}
 
 /// The picture, the parts of the run, the longest waits and a table of all; none where nothing took time.
 pub fn of(summary: &Summary, waits: &[Wait]) -> Option<Markup> {
@@ -77,47 +71,8 @@ fn converged(summary: &Summary) -> Markup {
     }
 }
 
-/// The name of the lanes that a span belongs to.
-fn lane(summary: &Summary, span: &Span) -> String {
-    let step = summary.step(&span.id).map(|step| step.outline.role);
-    match (span.part, step) {
-        (Part::Install | Part::Timeline | Part::CleanUp | Part::Lab, Some(role)) => cluster(summary, role),
-        (part, _) => part.name().to_string(),
-    }
-}
-
-fn cluster(summary: &Summary, role: Role) -> String {
-    let scenario = summary.plan.as_ref().and_then(|plan| plan.scenario());
-    match (scenario, role) {
-        (Some(scenario), Role::Remote) if scenario.clusters.remotes().len() > 1 => "remotes".to_string(),
-        (Some(scenario), role) => scenario.clusters[&role].name.clone(),
-        (None, role) => role.to_string(),
-    }
-}
-
-/// Lanes in the order in which the first of each begins; in a lane what overlaps stands in rows of its own.
-fn lanes(summary: &Summary) -> Vec<Lane<'_>> {
-    let mut spans: Vec<&Span> = summary.times.spans().iter().collect();
-    spans.sort_by(|a, b| a.from.total_cmp(&b.from));
-    let mut lanes: Vec<Lane<'_>> = Vec::new();
-    for span in spans {
-        let name = lane(summary, span);
-        let at = lanes.iter().position(|lane| lane.name == name).unwrap_or_else(|| {
-            lanes.push(Lane { name, rows: Vec::new() });
-            lanes.len() - 1
-        });
-        let rows = &mut lanes[at].rows;
-        let free = |row: &&mut Vec<&Span>| row.last().is_none_or(|last| last.to <= span.from);
-        match rows.iter_mut().find(free) {
-            Some(row) => row.push(span),
-            None => rows.push(vec![span]),
-        }
-    }
-    lanes
-}
-
 fn picture(summary: &Summary, path: &[Span], waits: &[Wait]) -> Markup {
-    let lanes = lanes(summary);
+    let lanes = lanes::of(summary);
     let total = summary.elapsed.max(0.001);
     let scale = |at: f64| LEFT + at / total * (WIDTH - LEFT - 8.0);
     let height: f64 = lanes.iter().map(|lane| lane.rows.len() as f64 * ROW + 8.0).sum::<f64>() + 26.0;

@@ -19,14 +19,17 @@ const WIDE: u32 = 380;
 const TALL: u32 = 372;
 const TOP: u32 = 46;
 
-/// A line from one point to another with its label's place; all of it follows from what stands where.
-const LINES: [(Path, (u32, u32), (u32, u32), (u32, u32)); 6] = [
-    (Path::Discovery, (195, 138), (640, 138), (500, 130)),
-    (Path::Writes, (195, 160), (640, 160), (470, 174)),
-    (Path::Injection, (640, 182), (382, 240), (515, 190)),
-    (Path::ControlPlane, (640, 300), (382, 262), (505, 256)),
-    (Path::Requests, (382, 320), (640, 320), (500, 313)),
-    (Path::PodToPod, (382, 382), (640, 382), (500, 374)),
+/// A point of the picture.
+type Point = (u32, u32);
+
+/// Each way with its two ends and the place of its label; all of it follows from what stands where.
+const LINES: [(Path, [Point; 3]); 6] = [
+    (Path::Discovery, [(195, 138), (640, 138), (500, 130)]),
+    (Path::Writes, [(195, 160), (640, 160), (470, 174)]),
+    (Path::Injection, [(640, 182), (382, 240), (515, 190)]),
+    (Path::ControlPlane, [(640, 300), (382, 262), (505, 256)]),
+    (Path::Requests, [(382, 320), (640, 320), (500, 313)]),
+    (Path::PodToPod, [(382, 382), (640, 382), (500, 374)]),
 ];
 
 /// One picture for each remote; none where the run does not say which clusters there are.
@@ -52,7 +55,7 @@ fn picture(pair: &Pair, ways: &[Way]) -> Markup {
                 (a_box(40, 368, 342, 30, "probes, outside of the mesh", &[], Tone::Calm))
                 (a_box(640, 368, 320, 30, "probes, outside of the mesh", &[], Tone::Calm))
                 @if !ways.is_empty() { (inner(ways)) }
-                @for (path, from, to, label) in LINES { @if let Some(way) = ways.iter().find(|way| way.path == path) { (line(way, from, to, label)) } }
+                @for (path, [from, to, label]) in LINES { @if let Some(way) = ways.iter().find(|way| way.path == path) { (line(way, from, to, label)) } }
             }
         }
         @if !ways.is_empty() {
@@ -117,7 +120,7 @@ fn inner(ways: &[Way]) -> Markup {
     html! { (arrow(tone, (212, 244), (120, 180))) }
 }
 
-fn line(way: &Way, from: (u32, u32), to: (u32, u32), (x, y): (u32, u32)) -> Markup {
+fn line(way: &Way, from: Point, to: Point, (x, y): Point) -> Markup {
     // Requests and packets go both ways.
     let both = matches!(way.path, Path::Requests | Path::PodToPod);
     html! {
@@ -130,7 +133,7 @@ fn line(way: &Way, from: (u32, u32), to: (u32, u32), (x, y): (u32, u32)) -> Mark
     }
 }
 
-fn arrow(tone: Tone, from: (u32, u32), to: (u32, u32)) -> Markup {
+fn arrow(tone: Tone, from: Point, to: Point) -> Markup {
     html! {
         path.way.(tone.class()) d=(format!("M{} {}L{} {}", from.0, from.1, to.0, to.1)) {}
         (tip(tone, from, to))
@@ -138,7 +141,7 @@ fn arrow(tone: Tone, from: (u32, u32), to: (u32, u32)) -> Markup {
 }
 
 /// The tip of an arrow that comes from one point and ends at the other.
-fn tip(tone: Tone, from: (u32, u32), to: (u32, u32)) -> Markup {
+fn tip(tone: Tone, from: Point, to: Point) -> Markup {
     let (dx, dy) = (f64::from(to.0) - f64::from(from.0), f64::from(to.1) - f64::from(from.1));
     let angle = dy.atan2(dx).to_degrees();
     html! { path.tip.(tone.class()) d="M0 0L-10 -5L-10 5Z" transform=(format!("translate({} {}) rotate({angle:.1})", to.0, to.1)) {} }
