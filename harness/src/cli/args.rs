@@ -16,9 +16,11 @@ mod images;
 mod inspect;
 mod matrix;
 mod own;
+mod past;
 pub mod remotes;
 mod request;
 mod scenario;
+mod shell;
 mod telling;
 mod versions;
 
@@ -30,8 +32,10 @@ pub use field::{FieldArgs, FieldListing, FieldRun, FieldVerb};
 pub use images::{Archive, Getting, Images, ImagesVerb, Listing, Making};
 pub use inspect::Inspecting;
 pub use matrix::{MatrixArgs, MatrixVerb, Merging};
+pub use past::{Diffing, FailOn, Form, Past};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use scenario::{Scenario, ScenarioPath, ScenarioPaths, ScenarioVerb};
+pub use shell::{Completing, Manual};
 pub use telling::Telling;
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
@@ -161,6 +165,18 @@ pub enum Verb {
     ///
     /// Example: `meshproof report runs/latest/events.jsonl --out /tmp/report`
     Report(Report),
+    /// Say what is otherwise in one run than in another: verdicts, versions, times beyond noise, evidence.
+    ///
+    /// Numbers, addresses, hashes and names of pods are another in every run, and are no difference. A time counts if it differs by
+    /// more than 25 % and 2 s. Of several runs on a side the worst verdict counts, and times beyond their whole range. Exit code 1
+    /// if something got worse.
+    ///
+    /// Example: `meshproof diff runs/20261122T000939Z-main runs/latest --fail-on any`
+    Diff(Diffing),
+    /// List the runs of a folder, the newest last, with how long they took and how often each check passed.
+    ///
+    /// Example: `meshproof history --html history.html`
+    History(Past),
     /// Write, check or show a scenario file: what mesh to build, what to do to it, and what to expect.
     ///
     /// Example: `meshproof scenario new mine.yaml`
@@ -177,6 +193,18 @@ pub enum Verb {
     ///
     /// Example: `meshproof versions`, then `meshproof run --istio 1.29.2 --kubernetes v1.34.4`
     Versions(VersionsArgs),
+    /// Print a script by which a shell completes verbs and flags.
+    ///
+    /// Example: `meshproof completions bash > ~/.local/share/bash-completion/completions/meshproof`
+    ///
+    /// Example: `source <(meshproof completions zsh)`
+    Completions(Completing),
+    /// Print the page of the manual, or write one for each verb.
+    ///
+    /// Example: `meshproof man | man -l -`
+    ///
+    /// Example: `meshproof man --out ~/.local/share/man/man1`, then `man meshproof-run`
+    Man(Manual),
 }
 
 /// Flags of every verb that concerns a lab.
@@ -432,16 +460,20 @@ impl Verb {
             Verb::List(_) => "list",
             Verb::Explain(_) => "explain",
             Verb::Report(_) => "report",
+            Verb::Diff(_) => "diff",
+            Verb::History(_) => "history",
             Verb::Scenario(_) => "scenario",
             Verb::Field(_) => "field",
             Verb::Images(_) => "images",
             Verb::Versions(_) => "versions",
             Verb::Capture(_) => "capture",
             Verb::Inspect(_) => "inspect",
+            Verb::Completions(_) => "completions",
+            Verb::Man(_) => "man",
         }
     }
 
-    /// The flags of every verb; `report`, `scenario`, `explain`, `versions`, `field list`, `capture` and `inspect` have none of them.
+    /// The flags of every verb; those that make no lab and judge nothing have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Status(common) => Some(common),
@@ -456,7 +488,8 @@ impl Verb {
             Verb::Field(FieldArgs { verb: FieldVerb::Run(run) }) => Some(&run.common),
             Verb::Matrix(args) => Some(&args.common),
             Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) | Verb::Explain(_) => None,
-            Verb::Capture(_) | Verb::Inspect(_) => None,
+            Verb::Capture(_) | Verb::Inspect(_) | Verb::Diff(_) | Verb::History(_) => None,
+            Verb::Completions(_) | Verb::Man(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }

@@ -6,7 +6,7 @@ use super::series::Series;
 use super::verbs;
 use crate::exit::Exit;
 use crate::problem::Problems;
-use crate::report::{History, Summary};
+use crate::report::{Repeats, Summary};
 
 /// Runs as often as is asked for; ends at a signal, and with `--until-fail` at the first run that is not green.
 ///
@@ -18,21 +18,21 @@ pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems>
     let lab = &request.scenario().lab;
     let mut series = Series::begin(&request.runs, &format!("{lab}-repeat"), lab)?;
     let request = &Request { runs: series.folder.clone(), ..request.clone() };
-    let mut history = History::default();
-    let to_come = |history: &History| request.repeat.most.is_none_or(|most| history.runs() < most);
-    while to_come(&history) {
+    let mut repeats = Repeats::default();
+    let to_come = |repeats: &Repeats| request.repeat.most.is_none_or(|most| repeats.runs() < most);
+    while to_come(&repeats) {
         let done = series.run(request, base).await;
-        if done.is_err() && history.runs() == 0 {
+        if done.is_err() && repeats.runs() == 0 {
             break;
         }
         // What the runs before one that cannot begin came to is not lost.
         let begun = done.is_ok();
         let (exit, summary) = done.unwrap_or_else(|_| (Exit::NoVerdict, Summary::default()));
-        history.add(exit, &summary);
-        if let Err(error) = std::fs::write(series.folder.join("history.txt"), history.text()) {
-            eprintln!("        Note history.txt cannot be written: {error}");
+        repeats.add(exit, &summary);
+        if let Err(error) = std::fs::write(series.folder.join("repeats.txt"), repeats.text()) {
+            eprintln!("        Note repeats.txt cannot be written: {error}");
         }
-        if let Some(why) = series.ended().filter(|_| to_come(&history)) {
+        if let Some(why) = series.ended().filter(|_| to_come(&repeats)) {
             eprintln!("     Stopped repeating: {why}");
         }
         if !begun || series.ended().is_some() || (request.repeat.until_fail && exit != Exit::Green) {
@@ -40,6 +40,6 @@ pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems>
         }
     }
     let exit = series.exit()?;
-    verbs::out(&history.text());
+    verbs::out(&repeats.text());
     Ok(exit)
 }

@@ -1,5 +1,7 @@
 //! What a run was about: versions, digests, clusters and deviations, as lines that every report can carry.
 
+use std::collections::BTreeMap;
+
 use super::summary::{LabFacts, MeshFacts, Summary};
 use super::text;
 use crate::event::ClusterFacts;
@@ -43,6 +45,18 @@ pub fn deviations(summary: &Summary) -> Vec<&Deviation> {
     let planned: Vec<&Deviation> = summary.plan.iter().flat_map(|plan| &plan.deviations).collect();
     let by_images = summary.ready.iter().flat_map(|lab| &lab.deviations).filter(|row| !planned.contains(row));
     planned.iter().copied().chain(by_images).collect()
+}
+
+/// What was judged and what it was made of, name to value: what two runs have in common where they are alike.
+pub fn of_what(summary: &Summary) -> BTreeMap<String, String> {
+    let head = summary.head.iter().map(|head| ("meshproof".to_string(), head.meshproof.clone()));
+    let plan = summary.plan.iter().flat_map(of_plan);
+    let lab = summary.ready.iter().flat_map(of_lab);
+    let mesh = summary.found.iter().flat_map(of_mesh);
+    let rows = deviations(summary).into_iter().map(|row| (format!("deviation: {}", row.what), row.why.clone()));
+    let facts = head.chain(plan).chain(lab).chain(mesh).chain(rows);
+    // These are another in every run.
+    facts.filter(|(name, _)| name != "lab" && !name.ends_with(" uid")).collect()
 }
 
 fn of_plan(plan: &Plan) -> Vec<(String, String)> {

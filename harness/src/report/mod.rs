@@ -1,6 +1,7 @@
 //! Reporters: pure folds over events.
 
 pub mod counts;
+pub mod diff;
 pub mod expected;
 pub mod facts;
 pub mod files;
@@ -14,6 +15,7 @@ pub mod lanes;
 pub mod letters;
 pub mod open;
 pub mod plan;
+pub mod repeats;
 mod replace;
 pub mod rerun;
 pub mod runs;
@@ -26,6 +28,7 @@ pub mod trouble;
 pub mod waits;
 
 pub use history::History;
+pub use repeats::Repeats;
 pub(crate) use replace::replace;
 pub use rerun::Rerun;
 pub use summary::Summary;

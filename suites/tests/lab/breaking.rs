@@ -13,6 +13,7 @@ use crate::calling::{Lab, kubectl};
 use crate::capturing;
 use crate::lost_lab;
 use crate::reading;
+use crate::reports;
 
 /// One of each layer; `make prove` carries out the whole catalogue.
 const SABOTAGES: [&str; 8] = [
@@ -53,6 +54,7 @@ fn an_annotation_is_missed(lab: &Lab, folder: &Path) -> PathBuf {
     };
     annotate("topology.istio.io/controlPlaneClusters-");
     let exit = lab.call("check", &[]);
+    reports::say(lab, "red", "cluster2 Namespace istio-system lacks the annotation");
     let bundle = capturing::captured(lab, folder);
     annotate("topology.istio.io/controlPlaneClusters=cluster1");
     let verdicts = lab.verdicts();

@@ -6,6 +6,7 @@ use std::process::Command;
 use quick_junit::TestCaseStatus;
 
 use crate::calling::{Lab, docker, judged, workload_image};
+use crate::reports;
 
 /// A container and a kubeconfig that a user may well have under these very names.
 struct Users {
@@ -80,6 +81,7 @@ fn a_run_from_nothing_is_green_in_every_clause_and_touches_nothing_of_the_users(
         assert!(about.contains(fact), "the report says {fact}");
     }
     assert!(about.contains("sha256:"), "the report carries image digests: {about}");
+    reports::say(&lab, "green", "control-plane-through-gateway");
     let table = std::fs::read_to_string(lab.runs.join("latest/table.txt")).expect("the matrix has a table");
     assert!(table.contains("\n1 of 1 run green\n"), "{table}");
     assert_eq!(lab.remains(), Vec::<String>::new(), "nothing of the lab is left");

@@ -14,6 +14,7 @@ mod capturing;
 mod green;
 mod lost_lab;
 mod reading;
+mod reports;
 mod running;
 mod timeline;
 mod upgrade;

@@ -31,7 +31,7 @@ pub fn annotations(summary: &Summary) -> Vec<String> {
         lines.push(command("error", &title, &format!("from {} on: see the report of the run", id(first))));
     }
     if !blocked.is_empty() {
-        let title = format!("{} blocked", count(blocked.len(), "clause"));
+        let title = format!("{} blocked", count(blocked.len(), "check"));
         lines.push(command("warning", &title, &blocked.join(", ")));
     }
     let flaky = summary.cases.iter().filter(|case| case.flaky());

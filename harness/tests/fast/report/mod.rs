@@ -1,7 +1,9 @@
 //! Reporters are folds: what they must say of a run is claimed here of made-up runs.
 
+mod diff;
 mod exit;
 mod github;
+mod history;
 mod json;
 mod jsonl;
 mod junit;
