@@ -11,15 +11,10 @@ use rstest::rstest;
 
 use super::story::{Story, failed, passed, plan, proved};
 
-fn recorded(name: &str) -> Vec<Record> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs").join(name);
-    jsonl::read(&path).expect("a recorded run can be read")
-}
-
-/// The view of a run at a second of it.
-fn at(records: &[Record], second: f64) -> View {
+/// The view after these events.
+fn after(records: &[Record]) -> View {
     let mut view = View::default();
-    records.iter().filter(|record| record.at <= second).for_each(|record| view.on(record));
+    records.iter().for_each(|record| view.on(record));
     view
 }
 
@@ -29,17 +24,40 @@ fn shown(view: &View, now: f64, width: usize) -> String {
     lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-/// A moment of the install, and one of the checks.
+/// A lab whose second cluster is still being made, while the first waits for its gateway.
+fn install() -> Vec<Record> {
+    let mut story = Story::run();
+    story.lab("network", 0.1, None).lab("cluster-primary", 11.0, None);
+    story.add(Event::LabStarted { id: "cluster-remote".into(), title: "cluster2 runs Kubernetes v1.36.3".into() });
+    story.step("primary-istiod", 9.0, proved());
+    story.add(Event::StepStarted { id: "eastwest-gateway".into() }).pass(1.0);
+    story.waits(
+        "eastwest-gateway",
+        "the Service istio-eastwestgateway",
+        "Service istio-system/istio-eastwestgateway has no address",
+    );
+    story.records.clone()
+}
+
+/// Checks under way on an installed mesh, one red, one waiting.
+fn checks() -> Vec<Record> {
+    let mut story = Story::run();
+    story.step("primary-istiod", 9.0, proved()).step("eastwest-gateway", 12.0, proved()).case("D0", 1.0, failed());
+    story.add(Event::CaseStarted { id: "D12".into(), attempt: 1 });
+    story.add(Event::CaseStarted { id: "D1".into(), attempt: 1 }).pass(2.0);
+    story.waits("D1", "three answers in a row to cluster1 pod meshproof-sample/caller", "there 2 of 3 times in a row");
+    story.records.clone()
+}
+
 #[rstest]
-#[case::install_at_80("install_at_80", 22.0, 79)]
-#[case::install_at_140("install_at_140", 22.0, 139)]
-#[case::install_in_a_narrow_window("install_at_60", 22.0, 59)]
-#[case::checks_at_80("checks_at_80", 40.0, 79)]
-#[case::clean_up_at_80("clean_up_at_80", 60.0, 79)]
-fn a_recorded_run_looks_so(#[case] name: &str, #[case] second: f64, #[case] width: usize) {
-    let mut view = at(&recorded("green.jsonl"), second);
+#[case::install_at_80("install_at_80", install(), 79)]
+#[case::install_at_140("install_at_140", install(), 139)]
+#[case::install_in_a_narrow_window("install_at_60", install(), 59)]
+#[case::checks_at_80("checks_at_80", checks(), 79)]
+fn a_run_that_goes_on_looks_so(#[case] name: &str, #[case] records: Vec<Record>, #[case] width: usize) {
+    let mut view = after(&records);
     view.expects(Some(Expected { seconds: 75.3, runs: 4 }));
-    insta::assert_snapshot!(name, shown(&view, second, width));
+    insta::assert_snapshot!(name, shown(&view, 26.0, width));
 }
 
 fn width_of(line: &str) -> usize {
@@ -77,7 +95,7 @@ fn checks_are_counted_by_what_was_expected_of_them() {
     let mut story = Story::of("run", &[("D1", "failed")]);
     story.case("D0", 0.1, failed()).case("D1", 0.1, failed());
     story.add(Event::CaseStarted { id: "D12".into(), attempt: 1 });
-    let text = shown(&at(&story.records, 9.0), 9.0, 79);
+    let text = shown(&after(&story.records), 9.0, 79);
     assert!(text.contains("Checks  0 passed, 1 red, 1 other, 1 to go\n"), "{text}");
 }
 
@@ -86,19 +104,18 @@ fn what_waits_says_for_what_and_what_was_seen_last_whatever_that_is() {
     let mut story = Story::run();
     story.add(Event::StepStarted { id: "eastwest-gateway".into() }).pass(4.0);
     story.waits("eastwest-gateway", "an address", &format!("\x1b[2J\n\r漢字{}", "漢".repeat(200)));
-    let text = shown(&at(&story.records, 9.0), 9.0, 100);
+    let text = shown(&after(&story.records), 9.0, 100);
     assert!(text.contains("  eastwest-gateway 9 s  an address\n    ␛[2J ⏎ 漢字"), "{text}");
     assert!(!text.contains(['\x1b', '\r']), "{text}");
     let wide = |c: char| if c > '\u{3000}' { 2 } else { 1 };
-    for line in lines(&at(&story.records, 9.0), 9.0, 60, Manner::PLAIN) {
+    for line in lines(&after(&story.records), 9.0, 60, Manner::PLAIN) {
         assert!(line.chars().map(wide).sum::<usize>() <= 60, "{line}");
     }
 }
 
 #[test]
 fn nothing_is_said_of_an_expected_time_where_there_was_no_run() {
-    let records = recorded("green.jsonl");
-    let mut view = at(&records, 22.0);
+    let mut view = after(&install());
     let last = |view: &View| shown(view, 65.4, 79).lines().last().map(str::to_string);
     assert_eq!(last(&view).as_deref(), Some("Elapsed  1 min 05 s"));
     view.expects(Some(Expected { seconds: 75.3, runs: 1 }));
