@@ -1,9 +1,14 @@
 //! Mistakes in what a user gave: each with its place, what is wrong there and what to write instead, and shown all at
 //! once, so that nobody mends them one run at a time.
 
+mod excerpt;
+
 use std::fmt;
 
 use crate::exit::Exit;
+use crate::report::text::printable;
+
+pub use excerpt::Excerpt;
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,18 +19,46 @@ pub struct Problem {
     pub message: String,
     /// What to write or do instead.
     pub instead: String,
+    /// The line of the file in which it stands, if it stands in one; on the heap, for few have it.
+    pub excerpt: Option<Box<Excerpt>>,
 }
 
 impl Problem {
     /// A mistake at this place.
     pub fn new(place: impl Into<String>, message: impl Into<String>, instead: impl Into<String>) -> Self {
-        Problem { place: place.into(), message: message.into(), instead: instead.into() }
+        Problem { place: place.into(), message: message.into(), instead: instead.into(), excerpt: None }
+    }
+
+    /// As rustc shows an error: what is wrong, where, the line itself, and what to write instead.
+    fn shown(&self, colours: bool) -> String {
+        let painted = |text: &str, colour: u8| match colours {
+            false => text.to_string(),
+            true => format!("\x1b[1;{colour}m{text}\x1b[0m"),
+        };
+        let (red, blue) = (|text: &str| painted(text, 31), |text: &str| painted(text, 34));
+        let gutter = self.excerpt.as_ref().map_or(1, |excerpt| excerpt.line.to_string().len());
+        let blank = " ".repeat(gutter);
+        let mut lines = vec![
+            format!("{}: {}", red("error"), printable(&self.message)),
+            format!("{blank}{} {}", blue("-->"), printable(&self.place)),
+        ];
+        if let Some(Excerpt { line, text, mark }) = self.excerpt.as_deref() {
+            let (number, bar) = (blue(&format!("{line} |")), blue("|"));
+            lines.extend([
+                format!("{blank} {bar}"),
+                format!("{number} {text}"),
+                // The mark ends the line, so its blanks stay.
+                format!("{blank} {bar} {}{}", mark.trim_end_matches('^'), red(mark.trim_start())),
+            ]);
+        }
+        lines.push(format!("{blank} {} instead: {}", blue("="), printable(&self.instead)));
+        lines.join("\n")
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}\n    instead: {}", self.place, self.message, self.instead)
+        f.write_str(&self.shown(false))
     }
 }
 
@@ -74,6 +107,32 @@ impl Problems {
         if self.is_empty() { Ok(value) } else { Err(self) }
     }
 
+    /// Shows the line of this file for each that stands in it by its place: `FILE:LINE` or `FILE:LINE:COLUMN`, columns in
+    /// characters.
+    pub fn quoting(mut self, file: &str, text: &str) -> Problems {
+        for problem in &mut self.0 {
+            let Some(place) = problem.place.strip_prefix(file).and_then(|rest| rest.strip_prefix(':')) else {
+                continue;
+            };
+            let mut numbers = place.split(':').map(|number| number.parse().ok());
+            let Some(Some(line)) = numbers.next() else { continue };
+            problem.excerpt = Excerpt::of(text, line, numbers.next().flatten()).map(Box::new);
+        }
+        self
+    }
+
+    /// All of them, for people, in colours or without.
+    pub fn shown(&self, colours: bool) -> String {
+        let head = match self.0.len() {
+            1 => "1 problem; nothing was created".to_string(),
+            many => format!("{many} problems; nothing was created"),
+        };
+        std::iter::once(head)
+            .chain(self.0.iter().map(|problem| problem.shown(colours)))
+            .collect::<Vec<_>>()
+            .join("\n\n")
+    }
+
     /// How a run ends that was stopped by them: nothing was created.
     pub fn exit(&self) -> Exit {
         Exit::Usage
@@ -94,11 +153,7 @@ impl From<Vec<Problem>> for Problems {
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.len() {
-            1 => write!(f, "1 problem; nothing was created")?,
-            many => write!(f, "{many} problems; nothing was created")?,
-        }
-        self.0.iter().try_for_each(|problem| write!(f, "\n\n{problem}"))
+        f.write_str(&self.shown(false))
     }
 }
 
@@ -146,5 +201,63 @@ fn listed<S: AsRef<str>>(names: &[S], last: &str) -> String {
             let many: Vec<&str> = many.iter().map(AsRef::as_ref).collect();
             format!("{} {last} {}", many.join(", "), end.as_ref())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Problems, near, nearest};
+
+    fn two() -> Problems {
+        let mut problems = Problems::new();
+        problems.push("mine.yaml:10:6", "`My_Lab` cannot be a lab's name", "`my-lab`");
+        problems.push("--only", "no check matches `D99`", "an id");
+        let text = format!("{}lab: My_Lab # mine\n", "a: b\n".repeat(9));
+        problems.quoting("mine.yaml", &text)
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_is_underlined_and_a_flag_has_the_same_shape() {
+        let shown = "2 problems; nothing was created\n\n\
+                     error: `My_Lab` cannot be a lab's name\n  \
+                     --> mine.yaml:10:6\n   |\n\
+                     10 | lab: My_Lab # mine\n   |      ^^^^^^\n   = instead: `my-lab`\n\n\
+                     error: no check matches `D99`\n --> --only\n  = instead: an id";
+        assert_eq!(two().to_string(), shown);
+    }
+
+    #[test]
+    fn colour_adds_nothing_but_colour() {
+        let coloured = two().shown(true);
+        assert!(coloured.contains("\x1b[1;31merror\x1b[0m: `My_Lab`"), "{coloured}");
+        assert!(coloured.contains("      \x1b[1;31m^^^^^^\x1b[0m\n"), "{coloured}");
+        let plain = ["31", "34"].iter().fold(coloured, |text, code| text.replace(&format!("\x1b[1;{code}m"), ""));
+        assert_eq!(plain.replace("\x1b[0m", ""), two().to_string());
+    }
+
+    #[test]
+    fn nothing_that_was_written_is_obeyed_by_a_terminal() {
+        let mut problems = Problems::new();
+        problems.push("a.yaml:1:4", "`\x1b[2J` is no name", "\x07");
+        let shown = problems.quoting("a.yaml", "a: \x1b[2J\n").to_string();
+        assert!(!shown.contains(['\x1b', '\x07']), "{shown:?}");
+    }
+
+    #[test]
+    fn a_place_in_another_file_or_without_a_line_shows_no_line() {
+        let mut problems = Problems::new();
+        for place in ["other.yaml:1:1", "a.yaml", "a.yaml:x", "a.yaml:9:1"] {
+            problems.push(place, "wrong", "right");
+        }
+        assert!(problems.quoting("a.yaml", "a: b\n").0.iter().all(|problem| problem.excerpt.is_none()));
+    }
+
+    #[test]
+    fn names_that_may_be_meant_come_by_how_near_they_are() {
+        let known = ["remote-secret", "remote-secrets-of", "run", "rain"];
+        assert_eq!(near("remote-secrt", known), ["remote-secret"]);
+        assert_eq!(near("remote-secret", known), ["remote-secret", "remote-secrets-of"]);
+        assert_eq!(nearest("rn", known), Some("run"));
+        assert_eq!(nearest("moon", known), None);
     }
 }

@@ -362,6 +362,8 @@ pub struct ScenarioFile {
     /// What the file asks for, complete.
     pub scenario: Scenario,
     places: BTreeMap<String, String>,
+    name: String,
+    text: String,
 }
 
 impl ScenarioFile {
@@ -372,7 +374,7 @@ impl ScenarioFile {
     pub fn parse(text: &str, file_name: &str, known: Known<'_>) -> Result<ScenarioFile, Problems> {
         let defaults = Scenario::default_primary_remote(known.versions);
         let (scenario, places) = read::read(text, file_name, defaults, known)?;
-        Ok(ScenarioFile { scenario, places })
+        Ok(ScenarioFile { scenario, places, name: file_name.to_string(), text: text.to_string() })
     }
 
     /// Whether it asks for a lab that was made as `made` says. Number of remotes and nodes, namespace of Istio and source of images
@@ -408,7 +410,7 @@ impl ScenarioFile {
 
     /// A scenario that no file says.
     pub fn built_in(scenario: Scenario) -> ScenarioFile {
-        ScenarioFile { scenario, places: BTreeMap::new() }
+        ScenarioFile { scenario, places: BTreeMap::new(), name: String::new(), text: String::new() }
     }
 
     /// Whether the file itself has a value at this path, such as `istio`.
@@ -416,14 +418,14 @@ impl ScenarioFile {
         self.places.contains_key(path)
     }
 
-    /// Replaces a place such as `clusters.primary.podSubnet` by the line and column where the file says so.
+    /// Replaces a place such as `clusters.primary.podSubnet` by the line and column where the file says so, and shows that line.
     pub fn locate(&self, mut problems: Problems) -> Problems {
         for problem in &mut problems.0 {
             if let Some(place) = self.places.get(&problem.place) {
                 problem.place.clone_from(place);
             }
         }
-        problems
+        problems.quoting(&self.name, &self.text)
     }
 }
 

@@ -44,9 +44,10 @@ impl Versions {
             let place = place(text, error.span().unwrap_or_default());
             let message = error.message().lines().next().unwrap_or_default().to_string();
             problems.push(place, format!("this is not TOML: {message}"), "a table, or a line `key = \"value\"`");
-            problems
+            problems.quoting(FILE, text)
         })?;
-        Reader { text, problems: Problems::new() }.read(table.get_ref())
+        let read = Reader { text, problems: Problems::new() }.read(table.get_ref());
+        read.map_err(|problems| problems.quoting(FILE, text))
     }
 
     /// Versions that can be built, in the file's own spelling, the newest first.

@@ -73,10 +73,9 @@ pub async fn open(contexts: &Contexts, names: [&str; 2], home: &Home, budgets: &
     // Each cluster, whatever its part is and whichever other one it is taken with; in one order, so that nobody waits for nobody.
     let ids: BTreeSet<&String> = [&primary, &remote].into_iter().map(|facts| &facts.kube_system_uid).collect();
     let locks = ids.into_iter().map(|id| LabLock::take(&home, id)).collect::<Result<Vec<_>, _>>();
-    let _locks = locks.map_err(|problem| Problem {
-        place: FLAG.to_string(),
-        message: format!("another meshproof works on one of these clusters: {}", problem.message),
-        instead: "wait until it is done".to_string(),
+    let _locks = locks.map_err(|problem| {
+        let message = format!("another meshproof works on one of these clusters: {}", problem.message);
+        Problem::new(FLAG, message, "wait until it is done")
     })?;
     let folder = home.lab(&lab);
     let _files = Files { folder: folder.clone(), _locks };

@@ -20,6 +20,7 @@ mod past;
 pub mod remotes;
 mod request;
 mod scenario;
+mod shell;
 mod telling;
 mod versions;
 
@@ -34,6 +35,7 @@ pub use matrix::{MatrixArgs, MatrixVerb, Merging};
 pub use past::{Diffing, FailOn, Form, Past};
 pub use request::{EngineUse, Keep, Rbac, Request, Surroundings};
 pub use scenario::{Scenario, ScenarioPath, ScenarioPaths, ScenarioVerb};
+pub use shell::{Completing, Manual};
 pub use telling::Telling;
 pub use versions::{Adding, VersionFlags, VersionsArgs, VersionsVerb};
 
@@ -191,6 +193,18 @@ pub enum Verb {
     ///
     /// Example: `meshproof versions`, then `meshproof run --istio 1.29.2 --kubernetes v1.34.4`
     Versions(VersionsArgs),
+    /// Print a script by which a shell completes verbs and flags.
+    ///
+    /// Example: `meshproof completions bash > ~/.local/share/bash-completion/completions/meshproof`
+    ///
+    /// Example: `source <(meshproof completions zsh)`
+    Completions(Completing),
+    /// Print the page of the manual, or write one for each verb.
+    ///
+    /// Example: `meshproof man | man -l -`
+    ///
+    /// Example: `meshproof man --out ~/.local/share/man/man1`, then `man meshproof-run`
+    Man(Manual),
 }
 
 /// Flags of every verb that concerns a lab.
@@ -454,11 +468,12 @@ impl Verb {
             Verb::Versions(_) => "versions",
             Verb::Capture(_) => "capture",
             Verb::Inspect(_) => "inspect",
+            Verb::Completions(_) => "completions",
+            Verb::Man(_) => "man",
         }
     }
 
-    /// The flags of every verb; `report`, `scenario`, `explain`, `versions`, `field list`, `capture`, `inspect`, `diff` and `history`
-    /// have none of them.
+    /// The flags of every verb; those that make no lab and judge nothing have none of them.
     pub fn common(&self) -> Option<&Common> {
         match self {
             Verb::Install(common) | Verb::Status(common) => Some(common),
@@ -474,6 +489,7 @@ impl Verb {
             Verb::Matrix(args) => Some(&args.common),
             Verb::Field(_) | Verb::Report(_) | Verb::Scenario(_) | Verb::Versions(_) | Verb::Explain(_) => None,
             Verb::Capture(_) | Verb::Inspect(_) | Verb::Diff(_) | Verb::History(_) => None,
+            Verb::Completions(_) | Verb::Man(_) => None,
             Verb::Images(images) => Some(&images.verb.making().common),
         }
     }

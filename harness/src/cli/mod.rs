@@ -19,6 +19,7 @@ mod rounds;
 pub mod scenarios;
 mod series;
 mod session;
+pub mod shell;
 mod timeline;
 mod verbs;
 mod versions;

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::report::Summary;
 use crate::report::github::Job;
+use crate::report::terminal::{Manner, Volume};
 
 /// A series of runs.
 pub struct Series {
@@ -48,7 +49,7 @@ impl Series {
                 Ok((exit, summary))
             }
             Err(problems) => {
-                eprintln!("{problems}");
+                eprintln!("{}", problems.shown(Manner::detect(Volume::Usual).colour));
                 let each = problems.0.iter().map(|one| format!("{}: {}", one.place, one.message));
                 let why = each.collect::<Vec<_>>().join("; ");
                 self.refused.take(problems);

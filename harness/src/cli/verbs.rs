@@ -12,7 +12,8 @@ use super::interrupt::Interrupt;
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases, plan};
 use super::{
-    brought, capture, explain, field, inspect, matrix, own, past, preflight, prove, repeat, rounds, scenarios, versions,
+    brought, capture, explain, field, inspect, matrix, own, past, preflight, prove, repeat, rounds, scenarios, shell,
+    versions,
 };
 use crate::budget::Budgets;
 use crate::check::case::Case;
@@ -26,7 +27,7 @@ use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::reading::KubeconfigFiles;
 use crate::report::github::{self, Job};
-use crate::report::terminal::{Manner, Terminal};
+use crate::report::terminal::{Manner, Terminal, Volume};
 use crate::report::{self, Summary, jsonl};
 use crate::sabotage;
 use crate::topology::Topology;
@@ -39,7 +40,7 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
     let exit = match call(&cli, catalogue).await {
         Ok(exit) => exit,
         Err(problems) => {
-            eprintln!("{problems}");
+            eprintln!("{}", problems.shown(Manner::detect(Volume::Usual).colour));
             if job.is_some() {
                 eprintln!("{}", github::refused(&problems.to_string()));
             }
@@ -53,10 +54,15 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
 }
 
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
-    // What is over takes neither the repository nor a request.
+    // These take neither the repository nor a request.
     match &cli.verb {
         Verb::Diff(args) => return past::diff(args),
         Verb::History(args) => return past::history(args),
+        Verb::Completions(args) => {
+            out(&shell::completions(args.shell));
+            return Ok(Exit::Green);
+        }
+        Verb::Man(args) => return shell::manual(args),
         _ => {}
     }
     let root = preflight::root()?;
@@ -177,7 +183,9 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         }
         Verb::Diff(_) | Verb::History(_) => unreachable!("they are called before there is a request: they have none"),
         Verb::Matrix(_) => unreachable!("it is called before there is a request: it has several"),
-        Verb::Explain(_) => unreachable!("it is called before there is a request: it needs none"),
+        Verb::Explain(_) | Verb::Completions(_) | Verb::Man(_) => {
+            unreachable!("they are called before there is a request: they need none")
+        }
         Verb::Run(_) if request.contexts.is_some() => Box::pin(brought::run(&request, base)).await,
         Verb::Run(_) if !request.repeat.is_once() => repeat::repeat(&request, base).await,
         Verb::Run(_) => with_session(&request, base, Phases::ALL).await,

@@ -62,7 +62,8 @@ fn read(folder: &Path, cases: &[Case], steps: &[&str]) -> Result<Vec<Sabotage>, 
             }
         };
         let id = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        all.extend(problems.keep(parse(&text, &id, &place, cases, steps)));
+        let parsed = parse(&text, &id, &place, cases, steps);
+        all.extend(problems.keep(parsed.map_err(|problems| problems.quoting(&place, &text))));
     }
     if all.is_empty() && problems.is_empty() {
         problems.push(folder.display().to_string(), "there is no sabotage", "files such as route-lost.yaml");

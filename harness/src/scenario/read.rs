@@ -84,7 +84,7 @@ pub fn read(
     let places = reader.tree.places().clone();
     let mut problems = reader.tree.problems;
     problems.0.sort_by_key(|problem| line_and_column(&problem.place));
-    problems.or((reader.scenario, places))
+    problems.quoting(file, text).or((reader.scenario, places))
 }
 
 /// The numbers of `file:line:column`; what concerns the whole file comes first.

@@ -15,6 +15,8 @@ use harness::scenario::ImageSource;
 use harness::versions::Versions;
 use rstest::rstest;
 
+use crate::said::said;
+
 const VERSIONS: &str = r#"
 [defaults]
 kubernetes = "v1.36.3"
@@ -200,7 +202,7 @@ fn mistakes_of_the_file_and_of_every_flag_are_shown_together() {
 #[case::nan(&["up", "--slow", "nan"], "--slow: `nan` is no factor")]
 #[case::an_empty_item(&["list", "--only", "D1,"], "--only: a pattern is empty")]
 fn a_bad_flag_says_what_to_write(#[case] flags: &[&str], #[case] shown: &str) {
-    let problems = request(flags).unwrap_err().to_string();
+    let problems = said(&request(flags).unwrap_err());
     assert!(problems.contains(shown), "{problems}");
 }
 
@@ -294,7 +296,7 @@ fn a_version_on_the_command_line_wins_and_the_other_stays() {
 
 #[test]
 fn an_unknown_version_is_told_its_neighbours_and_how_to_add_it() {
-    let problems = request(&["run", "--istio", "1.30.1"]).unwrap_err().to_string();
+    let problems = said(&request(&["run", "--istio", "1.30.1"]).unwrap_err());
     let shown = "--istio: Istio `1.30.1` is not known\n    instead: 1.31.1 or 1.29.2; or add it: `meshproof versions add \
                  istio 1.30.1`";
     assert!(problems.contains(shown), "{problems}");
@@ -430,7 +432,7 @@ fn all_that_is_wrong_with_a_row_of_field_issues_is_shown_together() {
         ["field", "run", "f02", "--istio", "9.9.9,1.29.2", "--keep", "maybe", "--deadline", "soon", "--lab", "L"];
     let places: Vec<String> = request(&flags).unwrap_err().0.into_iter().map(|problem| problem.place).collect();
     assert_eq!(places, ["--lab", "--keep", "--deadline", "--istio"]);
-    let said = request(&["field", "run", "--scenario", "/nowhere"]).unwrap_err().to_string();
+    let said = said(&request(&["field", "run", "--scenario", "/nowhere"]).unwrap_err());
     assert!(said.contains("meshproof field run FILE"), "{said}");
 }
 

@@ -12,6 +12,8 @@ use quick_junit::{Report, TestCase, TestSuite};
 use rstest::rstest;
 use tempfile::TempDir;
 
+use crate::said::said;
+
 fn args(flags: &str) -> MatrixArgs {
     let words = ["meshproof", "matrix"].into_iter().chain(flags.split_whitespace());
     match Cli::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).verb {
@@ -225,7 +227,7 @@ fn folders_without_a_matrix_and_broken_ones_are_named_all_at_once() {
     let [empty, broken, newer] = [(); 3].map(|()| tempfile::tempdir().expect("a folder"));
     fs::write(broken.path().join(FILE), "{").expect("a file");
     fs::write(newer.path().join(FILE), "{\"format\": 9}").expect("a file");
-    let problems = find(&[&empty, &broken, &newer].map(|folder| folder.path().to_path_buf())).unwrap_err().to_string();
+    let problems = said(&find(&[&empty, &broken, &newer].map(|folder| folder.path().to_path_buf())).unwrap_err());
     for said in ["there is no matrix.json", "is not JSON", "has layout 9"] {
         assert!(problems.contains(said), "{said}: {problems}");
     }

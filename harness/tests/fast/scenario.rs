@@ -13,6 +13,8 @@ use harness::versions::{Component, Versions};
 use rstest::rstest;
 use serde_json::json;
 
+use crate::said::said;
+
 /// Versions that stay, so that the expected texts do too.
 const VERSIONS: &str = r#"
 [defaults]
@@ -280,7 +282,7 @@ fn the_projects_own_versions_are_read() {
     "5:12: `istio.\"1\".replace` is not a text"
 )]
 fn every_mistake_of_the_versions_has_its_line(#[case] text: &str, #[case] shown: &str) {
-    let problems = Versions::parse(text).unwrap_err().to_string();
+    let problems = said(&Versions::parse(text).unwrap_err());
     assert!(problems.contains(shown), "{problems}");
 }
 

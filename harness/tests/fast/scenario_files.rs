@@ -9,6 +9,8 @@ use harness::problem::Problems;
 use harness::scenario::Known;
 use harness::versions::Versions;
 
+use crate::said::said;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -44,7 +46,7 @@ fn all_files_are_checked_and_what_is_wrong_with_each_is_said() {
         file
     };
     let files = vec![bad("a.yaml", "nam: a\n"), folder.path().join("none.yaml"), bad("c.yaml", "name: c\nlab: C\n")];
-    let said = ask(ScenarioVerb::Check(ScenarioPaths { files })).unwrap_err().to_string();
+    let said = said(&ask(ScenarioVerb::Check(ScenarioPaths { files })).unwrap_err());
     for word in ["a.yaml:1:1: a scenario has no field `nam`", "none.yaml: cannot be read", "c.yaml:2:6: `C` cannot be"]
     {
         assert!(said.contains(word), "{word} is not in {said}");

@@ -4,6 +4,8 @@ use harness::problem::Problems;
 use harness::select::{Because, Selection, select};
 use rstest::rstest;
 
+use crate::said::said;
+
 fn chosen(only: &[&str], skip: &[&str]) -> Result<Selection, Problems> {
     let owned = |patterns: &[&str]| patterns.iter().map(|pattern| pattern.to_string()).collect::<Vec<_>>();
     select(&crate::catalogue::catalogue(), &owned(only), &owned(skip))
@@ -66,7 +68,7 @@ fn a_choice_that_cannot_be_made_says_all_that_is_wrong(
     #[case] skip: &[&str],
     #[case] shown: &[&str],
 ) {
-    let problems = chosen(only, skip).unwrap_err().to_string();
+    let problems = said(&chosen(only, skip).unwrap_err());
     for part in shown {
         assert!(problems.contains(part), "`{part}` is not in:\n{problems}");
     }

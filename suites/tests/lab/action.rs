@@ -26,7 +26,7 @@ impl Job {
         let folder = tempfile::tempdir().expect("a folder");
         // The tests are built already, with features of their own: for the action alone most crates would be built once more.
         let cargo = format!(
-            "#!/bin/sh\n[ \"$1\" = build ] && set -- build --quiet --locked --workspace --bins --test lab\nexec '{}' \"$@\"\n",
+            "#!/bin/sh\n[ \"$1\" = build ] && set -- build --quiet --locked --workspace --test lab\nexec '{}' \"$@\"\n",
             env!("CARGO")
         );
         let programs = folder.path().join("bin");

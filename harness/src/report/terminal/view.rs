@@ -19,7 +19,7 @@ const COLUMN: usize = 36;
 const GAP: usize = 2;
 
 /// So many things under way are named of a cluster, and of the checks.
-const NAMED: usize = 3;
+const NAMED: usize = 2;
 
 /// What is known of a run that goes on: a fold over its events.
 #[derive(Debug, Clone, Default)]
@@ -140,7 +140,8 @@ pub fn lines(view: &View, now: f64, width: usize, manner: Manner) -> Vec<String>
     let (of_cluster, shared): (Vec<&Scope>, Vec<&Scope>) =
         scopes.iter().partition(|scope| view.cluster_of(scope).is_some());
     let mut lines = Vec::new();
-    if !of_cluster.is_empty() {
+    // Where nothing goes on in any of them, how far each is says enough.
+    if !of_cluster.is_empty() || view.steps.values().any(|step| step.begun) {
         let blocks = view.clusters.iter().enumerate().map(|(at, cluster)| {
             let own: Vec<&Scope> =
                 of_cluster.iter().filter(|scope| view.cluster_of(scope) == Some(at)).copied().collect();
@@ -176,13 +177,13 @@ impl View {
     }
 
     fn time(&self, now: f64) -> String {
-        let so_far = seconds(now.floor()).replace(".0 s", " s");
+        let so_far = whole(now);
         match self.expected {
             None => so_far,
             Some(Expected { seconds: all, runs }) => {
                 let which =
                     if runs == 1 { "the last green run".to_string() } else { format!("the last {runs} green runs") };
-                format!("{so_far} of about {}, as {which} took", seconds(all.round()).replace(".0 s", " s"))
+                format!("{so_far} of about {}, as {which} took", whole(all.round()))
             }
         }
     }
@@ -227,7 +228,7 @@ impl Page {
         let mut lines: Vec<String> = head.iter().map(|(name, said)| self.head(name, said, width)).collect();
         let (waiting, busy): (Vec<&&Scope>, Vec<&&Scope>) = scopes.iter().partition(|scope| scope.wait.is_some());
         let all: Vec<&&Scope> = waiting.into_iter().rev().chain(busy.into_iter().rev()).collect();
-        lines.extend(all.iter().take(NAMED).map(|scope| fit(&format!("  {}", self.doing(scope)), width)));
+        lines.extend(all.iter().take(NAMED).flat_map(|scope| self.doing(scope)).map(|line| fit(&line, width)));
         if all.len() > NAMED {
             let more: Vec<&str> = all[NAMED..].iter().map(|scope| scope.id.as_str()).collect();
             lines.push(fit(&format!("  beside {}", one_line(&more.join(", "))), width));
@@ -242,12 +243,18 @@ impl Page {
         format!("{}{rest}", Colour::Cyan.paint(self.manner, name))
     }
 
-    /// What a scope does, and what it saw last: `gateway-address 3 s  the Service …: none`.
-    fn doing(&self, scope: &Scope) -> String {
-        let took = seconds((self.now - scope.since).max(0.0).floor()).replace(".0 s", " s");
+    /// What a scope does; below that, if it waits, what it saw last.
+    fn doing(&self, scope: &Scope) -> Vec<String> {
+        let took = whole(self.now - scope.since);
+        let line = |text: &str| format!("  {} {took}  {}", one_line(&scope.id), one_line(text));
         match &scope.wait {
-            Some((what, last)) => one_line(&format!("{} {took}  {what}: {last}", scope.id)),
-            None => one_line(&format!("{} {took}  {}", scope.id, scope.title)),
+            Some((what, last)) => vec![line(what), format!("    {}", one_line(last))],
+            None => vec![line(&scope.title)],
         }
     }
+}
+
+/// Whole seconds for people: `3 s`, `1 min 05 s`.
+fn whole(time: f64) -> String {
+    seconds(time.max(0.0).floor()).replace(".0 s", " s")
 }

@@ -6,6 +6,7 @@ use harness::lab::recipe::{Makes, Recipe, Recipes, order};
 use rstest::rstest;
 
 use super::yard::Yard;
+use crate::said::said;
 
 #[test]
 fn a_head_declares_everything_about_a_recipe() {
@@ -23,7 +24,7 @@ fn a_head_declares_everything_about_a_recipe() {
 #[case::a_misspelt_key("# title: A\n# makes: files\n# need: b\n", "kind/recipes/a/build:3: `need` is no key")]
 #[case::a_key_twice("# title: A\n# makes: files\n# needs: b\n# needs: c\n", "`needs` is declared twice")]
 fn a_mistake_in_a_head_is_named(#[case] text: &str, #[case] message: &str) {
-    let problems = Recipe::parse("a", text).unwrap_err().to_string();
+    let problems = said(&Recipe::parse("a", text).unwrap_err());
     assert!(problems.contains(message), "{problems}");
 }
 
@@ -43,13 +44,13 @@ fn every_recipe_comes_after_what_it_needs() {
 
 #[test]
 fn recipes_that_need_each_other_are_refused() {
-    let problems = order(&recipes(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])])).unwrap_err().to_string();
+    let problems = said(&order(&recipes(&[("a", &["b"]), ("b", &["c"]), ("c", &["b"])])).unwrap_err());
     assert!(problems.contains("recipes need each other: b needs c needs b"), "{problems}");
 }
 
 #[test]
 fn a_need_that_is_no_recipe_is_refused_with_the_one_that_was_meant() {
-    let problems = order(&recipes(&[("debian", &[]), ("slim", &["debain"])])).unwrap_err().to_string();
+    let problems = said(&order(&recipes(&[("debian", &[]), ("slim", &["debain"])])).unwrap_err());
     assert!(problems.contains("there is no recipe `debain`\n    instead: `debian`"), "{problems}");
 }
 
@@ -57,7 +58,7 @@ fn a_need_that_is_no_recipe_is_refused_with_the_one_that_was_meant() {
 fn a_misspelt_version_and_a_missing_input_are_named_at_once() {
     let yard = Yard::new();
     yard.recipe("soup", "", "isto.spices", "fixtures/pepper", "true");
-    let problems = Recipes::read(&yard.root).unwrap().wanted(&yard.picked("v1.0.0"), &[]).unwrap_err().to_string();
+    let problems = said(&Recipes::read(&yard.root).unwrap().wanted(&yard.picked("v1.0.0"), &[]).unwrap_err());
     assert!(problems.contains("`isto.spices` is no key of kind/versions.toml"), "{problems}");
     assert!(problems.contains("its input fixtures/pepper cannot be read"), "{problems}");
 }

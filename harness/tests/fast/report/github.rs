@@ -35,7 +35,7 @@ fn a_recorded_red_run_is_annotated_by_its_cause_and_names_what_it_blocked() {
     let [error, warning] = &lines[..] else { panic!("{lines:#?}") };
     let cause = "::cluster1 Gateway istio-system/istiod-gateway is not there%0Ahint: kubectl apply";
     assert!(error.starts_with("::error title=D3 istiod-exposed") && error.contains(cause), "{error}");
-    assert!(warning.starts_with("::warning title=19 clauses blocked::D6, D7, D8"), "{warning}");
+    assert!(warning.starts_with("::warning title=19 checks blocked::D6, D7, D8"), "{warning}");
     assert_eq!(annotations(&Summary::of(&recorded("green.jsonl"))), Vec::<String>::new());
 }
 

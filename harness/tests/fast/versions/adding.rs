@@ -9,6 +9,8 @@ use harness::versions::modules::{Module, commit_time, lacks, stand_in};
 use harness::versions::{Component, Versions};
 use rstest::rstest;
 
+use crate::said::said;
+
 fn adding(args: &[&str]) -> Adding {
     let args = [&["meshproof", "versions", "add"], args].concat();
     let Verb::Versions(VersionsArgs { verb: Some(VersionsVerb::Add(adding)) }) = Cli::parse_from(args).verb else {
@@ -43,7 +45,7 @@ fn a_version_that_can_be_looked_for_is_taken(
 fn nonsense_is_refused_before_anything_is_asked(#[case] args: &[&str], #[case] shown: &str) {
     let problems = adding(args).wanted().unwrap_err();
     assert_eq!(problems.0.len(), 1, "{problems}");
-    assert!(problems.to_string().contains(shown), "{problems}");
+    assert!(said(&problems).contains(shown), "{problems}");
 }
 
 #[test]

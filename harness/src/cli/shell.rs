@@ -1,0 +1,68 @@
+//! What a shell is given: scripts that complete words, and pages of the manual, both from the command line itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::{Command, CommandFactory};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use super::args::{Cli, Manual};
+use super::verbs::out;
+use crate::exit::Exit;
+use crate::problem::{Problem, Problems};
+
+/// The script by which this shell completes verbs, flags and their values.
+pub fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "meshproof", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+/// Prints the page of the whole command, or writes those of every verb.
+///
+/// # Errors
+/// The folder or file that cannot be written.
+pub fn manual(args: &Manual) -> Result<Exit, Problems> {
+    match &args.out {
+        None => out(&page(Cli::command())),
+        Some(folder) => {
+            for path in pages(folder)? {
+                out(&format!("{}\n", path.display()));
+            }
+        }
+    }
+    Ok(Exit::Green)
+}
+
+/// The page of one command, in roff.
+fn page(command: Command) -> String {
+    let mut page = Vec::new();
+    // A list of bytes takes all that is written.
+    let _ = Man::new(command).render(&mut page);
+    String::from_utf8_lossy(&page).into_owned()
+}
+
+/// Writes a page for the command, each verb, and each verb of a verb: `meshproof.1`, `meshproof-run.1` and so on.
+///
+/// # Errors
+/// The folder or file that cannot be written.
+pub fn pages(folder: &Path) -> Result<Vec<PathBuf>, Problems> {
+    let cannot = |error: std::io::Error| {
+        Problem::new("--out", format!("{}: {error}", folder.display()), "a folder that you may write to")
+    };
+    fs::create_dir_all(folder).map_err(cannot)?;
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
+    let mut left = vec![command];
+    let mut written = Vec::new();
+    while let Some(command) = left.pop() {
+        left.extend(command.get_subcommands().cloned());
+        let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_string();
+        let path = folder.join(format!("{name}.1"));
+        fs::write(&path, page(command)).map_err(cannot)?;
+        written.push(path);
+    }
+    written.sort();
+    Ok(written)
+}
