@@ -18,3 +18,4 @@ mod reports;
 mod running;
 mod timeline;
 mod upgrade;
+mod workflows;
