@@ -7,18 +7,17 @@ use crate::exit::Exit;
 use crate::report::html::mark::{Tone, mark};
 use crate::report::html::page;
 use crate::report::letters::LEGEND;
-use crate::report::text::{one_line, seconds};
+use crate::report::text::{count, one_line, seconds};
 
-/// Height of a chart.
+/// Width and height of a chart, in which a bar with its gap has this width.
+const WIDTH: f64 = 1000.0;
 const HEIGHT: f64 = 60.0;
-
-/// Width of a bar with its gap.
-const BAR: f64 = 12.0;
+const BAR: f64 = 12.5;
 
 impl History {
     /// The page: the newest run first, for it is read from the top.
     pub fn html(&self) -> String {
-        let runs = crate::report::text::count(self.rows.len(), "run");
+        let runs = count(self.rows.len(), "run");
         page(
             "Runs of meshproof",
             html! {
@@ -29,14 +28,14 @@ impl History {
                     h2 { "Runs" }
                     div.wide tabindex="0" role="region" aria-label="Runs" {
                         table {
-                            thead { tr { @for name in ["when", "verb", "what", "Istio", "Kubernetes", "verdict", "took", "flaky", "first broken"] { th scope="col" { (name) } } } }
+                            thead { tr { @for name in ["when", "verb", "what", "Istio", "Kubernetes", "verdict", "took", "flaky", "first broken"] { th.id scope="col" { (name) } } } }
                             tbody { @for row in self.rows.iter().rev() { (run(row)) } }
                         }
                     }
                     h2 { "Checks" }
                     div.wide tabindex="0" role="region" aria-label="Checks" {
                         table {
-                            thead { tr { @for name in ["check", "judged", "as expected", "flaky", "runs, the newest at the right"] { th scope="col" { (name) } } } }
+                            thead { tr { @for name in ["check", "judged", "as expected", "flaky", "runs, the newest at the right"] { th.id scope="col" { (name) } } } }
                             tbody { @for check in &self.checks { (of_check(check)) } }
                         }
                     }
@@ -50,8 +49,8 @@ impl History {
 fn run(row: &Row) -> Markup {
     html! {
         tr {
-            td { (row.started.map_or("-".to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())) }
-            td { (row.verb) } td { (one_line(&row.name)) } td { (row.istio) } td { (row.kubernetes) }
+            td.number { (row.started.map_or("-".to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())) }
+            td.id { (row.verb) } td.id { (one_line(&row.name)) } td.id { (row.istio) } td.id { (row.kubernetes) }
             td { (mark(tone(row), row.verdict())) } td.number { (seconds(row.seconds)) }
             td.number { @if row.flaky > 0 { (row.flaky) } }
             td.any { (one_line(row.broken.as_deref().unwrap_or_default())) }
@@ -71,7 +70,7 @@ fn tone(row: &Row) -> Tone {
 fn of_check(check: &CheckRow) -> Markup {
     html! {
         tr {
-            td { (check.name) } td.number { (check.judged) }
+            td.id { (check.name) } td.number { (check.judged) }
             td.number { @if check.judged > 0 { (format!("{:.0} %", 100.0 * check.fine as f64 / check.judged as f64)) } }
             td.number { @if check.flaky > 0 { (check.flaky) } }
             td { code { (check.letters.concat()) } }
@@ -79,18 +78,23 @@ fn of_check(check: &CheckRow) -> Markup {
     }
 }
 
+/// The newest of them, as many as there is room for.
 fn chart(kind: &str, all: &[f64]) -> Markup {
-    let most = all.iter().copied().fold(0.0, f64::max);
-    let (newest, width) = (all.last().copied().unwrap_or_default(), BAR * all.len() as f64);
-    let said =
-        format!("{kind}: {} that ended green, {} at most, {} the newest", all.len(), seconds(most), seconds(newest));
+    let shown = &all[all.len().saturating_sub((WIDTH / BAR) as usize)..];
+    let most = shown.iter().copied().fold(0.0, f64::max);
+    let newest = seconds(shown.last().copied().unwrap_or_default());
+    let said = one_line(&format!(
+        "{kind}: {} that ended green, {} at most, the newest {newest}",
+        count(all.len(), "run"),
+        seconds(most)
+    ));
     html! {
         figure {
-            figcaption { (one_line(&said)) }
-            svg viewBox=(format!("0 0 {width:.0} {HEIGHT:.0}")) width=(format!("{width:.0}")) height=(format!("{HEIGHT:.0}")) role="img" aria-label=(one_line(&said)) {
-                @for (at, took) in all.iter().enumerate() {
+            figcaption { (said) }
+            svg viewBox=(format!("0 0 {WIDTH:.0} {HEIGHT:.0}")) role="img" aria-label=(said) {
+                @for (at, took) in shown.iter().enumerate() {
                     @let height = (took / most * HEIGHT).max(1.0);
-                    rect x=(format!("{:.0}", at as f64 * BAR)) y=(format!("{:.1}", HEIGHT - height)) width=(BAR - 2.0) height=(format!("{height:.1}")) fill="currentColor" {
+                    rect x=(format!("{:.1}", at as f64 * BAR)) y=(format!("{:.1}", HEIGHT - height)) width=(BAR - 2.0) height=(format!("{height:.1}")) fill="currentColor" {
                         title { (seconds(*took)) }
                     }
                 }
