@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use harness::check::{Evidence, Finding, Sample, Verdict};
 use harness::event::{Event, Record};
 use harness::exit::Exit;
-use harness::report::{Summary, html, jsonl};
+use harness::report::{History, Summary, html, jsonl};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -119,23 +119,43 @@ async fn a_recorded_run_is_a_page_without_faults_in_both_themes_and_on_a_phone(
     browser.open(&file).await;
     assert!(browser.page.title().await.expect("a title").starts_with(word));
     assert_eq!(browser.is("document.querySelectorAll('details[id^=case-]').length").await, json!(cases));
-    for (theme, (width, height)) in [("light", DESK), ("dark", DESK), ("light", PHONE), ("dark", PHONE)] {
-        browser.media(theme, "screen").await;
-        browser.size(width, height).await;
-        browser.shot(&reader("").join(format!("pages/{name}-{theme}-{width}.png"))).await;
-        assert_eq!(complaints(&browser).await, Vec::<String>::new(), "{theme}, {width} wide");
-        assert_eq!(
-            browser.is("document.documentElement.scrollWidth").await,
-            json!(width),
-            "nothing is wider than the page"
-        );
-    }
-    assert_eq!(browser.console().await, Vec::<Value>::new(), "the console is silent");
-    assert_eq!(browser.is("performance.getEntriesByType('resource').length").await, json!(0), "nothing else is loaded");
+    has_no_faults(&browser, &name).await;
     let dangling = "[...document.querySelectorAll('a[href^=\"#\"]')].filter(a => !document.getElementById(a.hash.slice(1))).map(a => a.hash)";
     assert_eq!(browser.is(dangling).await, json!([]), "every link on the page leads somewhere");
     let strange = "[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href')).filter(a => !/^(https:\\/\\/|#|[a-z]+\\.(jsonl|json|xml|md)$|[a-z-]+\\/$)/.test(a))";
     assert_eq!(browser.is(strange).await, json!([]), "other links are to pages and to files of the run");
+}
+
+/// What holds for every page, in both themes, on a desk and on a phone, with a screenshot of each.
+async fn has_no_faults(browser: &Browser, name: &str) {
+    for (theme, (width, height)) in [("light", DESK), ("dark", DESK), ("light", PHONE), ("dark", PHONE)] {
+        browser.media(theme, "screen").await;
+        browser.size(width, height).await;
+        browser.shot(&reader("").join(format!("pages/{name}-{theme}-{width}.png"))).await;
+        assert_eq!(complaints(browser).await, Vec::<String>::new(), "{theme}, {width} wide");
+        let wide = browser.is("document.documentElement.scrollWidth").await;
+        assert_eq!(wide, json!(width), "nothing is wider than the page");
+    }
+    assert_eq!(browser.console().await, Vec::<Value>::new(), "the console is silent");
+    let loaded = browser.is("performance.getEntriesByType('resource').length").await;
+    assert_eq!(loaded, json!(0), "nothing else is loaded");
+}
+
+#[tokio::test]
+async fn the_page_of_history_has_no_faults_either() {
+    let runs = ["green.jsonl", "red.jsonl"].map(|run| (PathBuf::from(run), Summary::of(&recorded(run))));
+    let hostile = (PathBuf::from(HOSTILE), Summary::of(&hostile()));
+    let history = History::of(runs.into_iter().chain([hostile]));
+    let file = reader("").join("pages/history.html");
+    std::fs::write(&file, history.html()).expect("the page can be written");
+    let browser = Browser::start().await;
+    browser.open(&file).await;
+    has_no_faults(&browser, "history").await;
+    let text = browser.is("document.body.innerText").await.to_string();
+    for words in ["primary-remote", "gateway-taken-away", "D3"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert_eq!(browser.is("document.scripts.length + document.images.length").await, json!(0), "words are words");
 }
 
 #[rstest]

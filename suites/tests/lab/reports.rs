@@ -1,16 +1,15 @@
 //! The files that a run leaves for people and for tools: all of them are there, and say the same.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::calling::{Lab, MESHPROOF};
 
-/// The reports in the newest folder of a lab's runs, or of a row of runs, say this verdict, and name this cause.
+/// The reports of the newest run of a lab, or of that of its newest matrix, say this verdict, and name this cause.
 pub fn say(lab: &Lab, verdict: &str, cause: &str) {
-    let latest = lab.runs.join("latest");
-    let folder = if latest.join("events.jsonl").is_file() { latest } else { latest.join("latest") };
+    let folder = newest(&lab.runs.join("latest"));
     let read = |name: &str| {
         let path = folder.join(name);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -26,6 +25,15 @@ pub fn say(lab: &Lab, verdict: &str, cause: &str) {
         assert!(read(name).contains(cause), "{name} names {cause}");
     }
     the_same_is_made_again(&folder);
+}
+
+/// The folder of a run, which a matrix has below the folder of a combination.
+fn newest(latest: &Path) -> PathBuf {
+    if latest.join("events.jsonl").is_file() {
+        return latest.to_path_buf();
+    }
+    let below = std::fs::read_dir(latest).expect("a lab has runs").flatten().map(|entry| entry.path().join("latest"));
+    below.filter(|folder| folder.is_dir()).max().unwrap_or_else(|| panic!("no run in {}", latest.display()))
 }
 
 /// `meshproof report` makes of the events what the run left.
