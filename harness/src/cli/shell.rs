@@ -40,7 +40,15 @@ fn page(command: Command) -> String {
     let mut page = Vec::new();
     // A list of bytes takes all that is written.
     let _ = Man::new(command).render(&mut page);
-    String::from_utf8_lossy(&page).into_owned()
+    as_written(&String::from_utf8_lossy(&page))
+}
+
+/// The page with the lines of its last section as they are: they are examples and tables, and would be run together.
+fn as_written(page: &str) -> String {
+    const EXTRA: &str = ".SH EXTRA\n";
+    let Some((before, after)) = page.split_once(EXTRA) else { return page.to_string() };
+    let (extra, rest) = after.split_at(after.find("\n.SH ").map_or(after.len(), |at| at + 1));
+    format!("{before}{EXTRA}.nf\n{}\n.fi\n{rest}", extra.trim_end())
 }
 
 /// Writes a page for the command, each verb, and each verb of a verb: `meshproof.1`, `meshproof-run.1` and so on.

@@ -94,7 +94,7 @@ fn chart(kind: &str, all: &[f64]) -> Markup {
             svg viewBox=(format!("0 0 {WIDTH:.0} {HEIGHT:.0}")) role="img" aria-label=(said) {
                 @for (at, took) in shown.iter().enumerate() {
                     @let height = (took / most * HEIGHT).max(1.0);
-                    rect x=(format!("{:.1}", at as f64 * BAR)) y=(format!("{:.1}", HEIGHT - height)) width=(BAR - 2.0) height=(format!("{height:.1}")) fill="currentColor" {
+                    rect.span x=(format!("{:.1}", at as f64 * BAR)) y=(format!("{:.1}", HEIGHT - height)) width=(BAR - 2.0) height=(format!("{height:.1}")) {
                         title { (seconds(*took)) }
                     }
                 }

@@ -1,15 +1,17 @@
 //! What the run was about, and how to do it again: files, commands, digests, deviations, the scenario.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 
-use super::verdict::base;
-use crate::exit::Standing;
 use crate::plan::Target;
 use crate::report::files::FILES;
 use crate::report::runs;
 use crate::report::summary::Diagnosed;
 use crate::report::text::count;
-use crate::report::{Summary, facts};
+use crate::report::{Rerun, Summary, facts};
+use crate::role::Role;
+use crate::scenario::Scenario;
 
 /// Everything below the judging and the times.
 pub fn sections(summary: &Summary) -> Markup {
@@ -37,39 +39,30 @@ fn files(summary: &Summary) -> Markup {
 
 fn again(summary: &Summary) -> Markup {
     let Some(plan) = &summary.plan else { return html! {} };
-    let red: Vec<&str> = summary
-        .cases
-        .iter()
-        .filter(|case| case.standing() == Standing::Unexpected && !case.outline.id.contains('/'))
-        .map(|case| base(&case.outline.id))
-        .collect();
-    let only = if red.is_empty() { String::new() } else { format!(" --only {}", red.join(",")) };
-    match &plan.target {
+    let names =
+        |names: &BTreeMap<Role, String>, between: &str| names.values().cloned().collect::<Vec<_>>().join(between);
+    let (all, scenario) = match &plan.target {
         Target::Lab { scenario, .. } => {
             let lab = if scenario.lab == "meshproof" { String::new() } else { format!(" --lab {}", scenario.lab) };
-            let kept = summary.finished.as_ref().is_some_and(|finish| finish.lab_kept);
-            html! {
-                p { "With the scenario below in a file:" }
-                pre { "meshproof run --scenario scenario.yaml" (lab) }
-                @if kept { p { "The lab was kept, so this judges it again:" } pre { "meshproof check" (lab) (only) } }
-                @else if !only.is_empty() { p { "To look at it while it is broken, keep the lab:" } pre { "meshproof run --scenario scenario.yaml" (lab) " --keep on-failure\nmeshproof check" (lab) (only) } }
-                (yaml(scenario))
-            }
+            (format!("meshproof run --scenario scenario.yaml{lab}   # the scenario below, in a file"), Some(scenario))
         }
-        Target::Brought { scenario, contexts, .. } => html! {
-            pre { "meshproof run --contexts " (contexts.values().cloned().collect::<Vec<_>>().join(",")) " --allow-install" }
-            (yaml(scenario))
-        },
-        Target::Contexts { contexts, .. } => html! {
-            pre { "meshproof check --contexts " (contexts.values().cloned().collect::<Vec<_>>().join(",")) " --read-only" (only) }
-        },
-        Target::Archives { archives, .. } => html! {
-            pre { "meshproof inspect " (archives.values().cloned().collect::<Vec<_>>().join(" ")) (only) }
-        },
+        Target::Brought { scenario, contexts, .. } => {
+            (format!("meshproof run --contexts {} --allow-install", names(contexts, ",")), Some(scenario))
+        }
+        Target::Contexts { contexts, .. } => {
+            (format!("meshproof check --contexts {} --read-only", names(contexts, ",")), None)
+        }
+        Target::Archives { archives, .. } => (format!("meshproof inspect {}", names(archives, " ")), None),
+    };
+    html! {
+        @if let Some(again) = Rerun::of(summary, None).again { p { "What broke, judged again:" } pre { (again) } }
+        p { "All of it:" }
+        pre { (all) }
+        @if let Some(scenario) = scenario { (yaml(scenario)) }
     }
 }
 
-fn yaml(scenario: &crate::scenario::Scenario) -> Markup {
+fn yaml(scenario: &Scenario) -> Markup {
     let text = serde_json::to_value(scenario).ok().and_then(|value| serde_yaml_ng::to_string(&value).ok());
     html! { details { summary { "The scenario, as it was run" } div.inside { pre { (text.unwrap_or_default()) } } } }
 }

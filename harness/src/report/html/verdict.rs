@@ -6,6 +6,7 @@ use super::mark::{Tone, mark};
 use crate::check::{Finding, Verdict};
 use crate::exit::{Exit, Standing};
 use crate::plan::{Plan, Target};
+use crate::report::Rerun;
 use crate::report::summary::{CaseRun, Summary};
 use crate::report::text::{count, seconds};
 
@@ -87,7 +88,7 @@ fn broken(summary: &Summary) -> Markup {
                 p {
                     a href={ "#" (anchor(case)) } { "What was seen" } " · "
                     @if case.outline.guide.starts_with("https://") { a href=(case.outline.guide) { "The guide on this" } " · " }
-                    code { "meshproof explain " (base(&case.outline.id)) }
+                    @if let Some(explain) = Rerun::of(summary, None).explain { code { (explain) } }
                 }
             }
         }
