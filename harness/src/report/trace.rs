@@ -98,7 +98,8 @@ fn told(summary: &Summary, span: &Span) -> (String, String, String) {
     }
 }
 
-/// A wait, as a pair of asynchronous events: waits of one step may overlap.
+/// A wait, as a pair of asynchronous events: waits of one step may overlap. Its id is one of its process, so that viewers show it
+/// below the steps or checks that wait, and not apart from all of them.
 fn waited(at: usize, wait: &Wait, (pid, tid): Place) -> [Value; 2] {
     let id = format!("wait-{at}");
     let seen: Vec<String> = wait.seen.iter().map(|(at, what)| format!("{at:.2} s: {what}")).collect();
@@ -106,7 +107,7 @@ fn waited(at: usize, wait: &Wait, (pid, tid): Place) -> [Value; 2] {
     let (limit, most) = wait.limit.clone().map_or((None, None), |(name, seconds)| (Some(name), Some(seconds)));
     let event = |phase: &str, at: f64, args: Value| {
         json!({
-            "ph": phase, "cat": "wait", "id": id, "name": wait.what, "pid": pid, "tid": tid, "ts": micros(at), "args": args,
+            "ph": phase, "cat": "wait", "id2": { "local": id }, "name": wait.what, "pid": pid, "tid": tid, "ts": micros(at), "args": args,
         })
     };
     let args = json!({ "scope": wait.scope, "last": last, "seen": seen, "limit": limit, "limit, seconds": most });

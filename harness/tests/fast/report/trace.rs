@@ -15,18 +15,20 @@ fn events(records: &[Record]) -> Vec<Value> {
     let value: Value = serde_json::from_str(&trace::render(records)).expect("it is JSON");
     let events = value["traceEvents"].as_array().expect("a trace has events").clone();
     let mut named: BTreeSet<(u64, u64)> = BTreeSet::new();
-    let mut open: BTreeMap<String, u64> = BTreeMap::new();
+    let mut open: BTreeMap<(u64, String), u64> = BTreeMap::new();
     for event in &events {
         let number =
             |field: &str| event[field].as_u64().unwrap_or_else(|| panic!("{field} is no natural number: {event}"));
         let text = |field: &str| event[field].as_str().unwrap_or_else(|| panic!("{field} is no text: {event}"));
+        // A wait is one of its process: with an id of the whole trace, Perfetto shows it apart from who waits.
+        let wait = || (number("pid"), event["id2"]["local"].as_str().expect("a wait has an id").to_string());
         assert!(!text("name").is_empty() && event["args"].is_object(), "{event}");
         let place = (number("pid"), number("tid"));
         match text("ph") {
             "M" => drop(named.insert(place)),
             "X" => drop((number("ts"), number("dur"), text("cat"))),
-            "b" => drop(open.insert(text("id").to_string(), number("ts"))),
-            "e" => assert!(open.remove(text("id")).is_some_and(|begun| begun <= number("ts")), "{event}"),
+            "b" => drop(open.insert(wait(), number("ts"))),
+            "e" => assert!(open.remove(&wait()).is_some_and(|begun| begun <= number("ts")), "{event}"),
             "i" => drop((number("ts"), text("s"))),
             other => panic!("phase {other}: {event}"),
         }
