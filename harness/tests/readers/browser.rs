@@ -2,19 +2,25 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
+use std::thread::JoinHandle;
 
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use reqwest::Url;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// A browser with one page.
 pub struct Browser {
     driver: Child,
+    /// Reads what driver and browser say, to their end.
+    read: Option<JoinHandle<()>>,
     /// What is asked of the page.
     pub page: Client,
+    /// What both leave behind them.
+    _folder: TempDir,
 }
 
 /// A command of chromedriver's own: its path below the session, and its body.
@@ -35,31 +41,52 @@ impl Drop for Browser {
     fn drop(&mut self) {
         let _ = self.driver.kill();
         let _ = self.driver.wait();
+        let _ = self.read.take().map(JoinHandle::join);
     }
+}
+
+/// Starts a driver, and says the port on which it listens. It takes a port that is free for IPv4, and ends where IPv6 has the
+/// same one in use, as happens once in a hundred starts side by side: then another one is started.
+fn driver(folder: &Path) -> (Child, String, JoinHandle<()>) {
+    let mut said = Vec::new();
+    for _ in 0..5 {
+        let (output, input) = std::io::pipe().expect("a pipe");
+        let errors = input.try_clone().expect("a pipe");
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0").env("TMPDIR", folder).stdout(input).stderr(errors);
+        let mut driver = command.spawn().expect("chromedriver can be started; `make readers` installs it");
+        // With it goes what it holds of the pipe, which would not end else.
+        drop(command);
+        let mut lines = BufReader::new(output).lines();
+        while let Some(Ok(line)) = lines.next() {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                // Who reads no further would end it.
+                let read = std::thread::spawn(move || lines.for_each(drop));
+                return (driver, port.trim_end_matches('.').to_string(), read);
+            }
+            said.push(line);
+        }
+        let _ = driver.wait();
+    }
+    panic!("chromedriver says no port:\n{}", said.join("\n"))
 }
 
 impl Browser {
     /// Starts one.
     pub async fn start() -> Browser {
-        let driver =
-            Command::new("chromedriver").args(["--port=0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut driver = driver.expect("chromedriver can be started; `make readers` installs it");
-        let mut lines = BufReader::new(driver.stdout.take().expect("it has an output")).lines();
-        let port = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            let (_, port) = line.split_once("started successfully on port ")?;
-            Some(port.trim_end_matches('.').to_string())
-        });
-        let port = port.expect("chromedriver says its port");
-        // Who reads no further would end it.
-        std::thread::spawn(move || lines.for_each(drop));
-        let options = json!({"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]});
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let (driver, port, read) = driver(folder.path());
+        // By a pipe, Chromium ends with its driver, whatever ended that.
+        let options = json!({"args": [
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe"
+        ]});
         let wanted = json!({"goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}});
         let Value::Object(wanted) = wanted else { unreachable!("it is an object") };
         let page = ClientBuilder::new(HttpConnector::new())
             .capabilities(wanted)
             .connect(&format!("http://127.0.0.1:{port}"))
             .await;
-        Browser { driver, page: page.expect("chromium can be started") }
+        Browser { driver, read: Some(read), page: page.expect("chromium can be started"), _folder: folder }
     }
 
     /// Opens a file.
