@@ -43,6 +43,11 @@ pub fn told(round: &str, further: Option<&str>, id: &str) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
 }
 
+/// The id in the catalogue of a case that events and reports tell by this one: `D8` of `late/cluster3/D8`.
+pub fn own_id(told: &str) -> &str {
+    told.rsplit('/').next().unwrap_or(told)
+}
+
 fn nonce() -> String {
     format!("{:08x}", jiff::Timestamp::now().as_millisecond() as u32)
 }

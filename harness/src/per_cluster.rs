@@ -40,6 +40,11 @@ impl std::fmt::Display for Member {
     }
 }
 
+/// Whether an id is that of a step or part of the remote of this name, one after the first: `workloads-remote-cluster3`.
+pub fn is_of_further(id: &str, remote: &str) -> bool {
+    id.strip_suffix(remote).is_some_and(|rest| rest.ends_with('-'))
+}
+
 /// One thing for each cluster of a mesh. As data it is a map of `primary` and `remote`, or, of several, `remotes`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(

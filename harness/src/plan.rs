@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::check::Path;
+use crate::context::own_id;
 use crate::problem::all_of;
 use crate::role::Role;
 use crate::scenario::{IstioNamespace, Scenario};
@@ -151,8 +152,7 @@ impl CaseOutline {
     /// Whether it is a statement of the guide (`D0` and on) and no behaviour that follows from one; a round and a remote go
     /// before, as in `late/cluster3/D9`.
     pub fn is_clause(&self) -> bool {
-        let own = self.id.rsplit('/').next().unwrap_or_default();
-        own.strip_prefix('D').is_some_and(|number| number.parse::<u32>().is_ok())
+        own_id(&self.id).strip_prefix('D').is_some_and(|number| number.parse::<u32>().is_ok())
     }
 }
 

@@ -44,6 +44,14 @@ pub use upgrade::{IstiodWish, TagWish, TrafficWish};
 /// The namespace of the sample workloads of the primary and its first remote.
 pub const SAMPLE_NAMESPACE: &str = "meshproof-sample";
 
+/// The name of the lab where nothing is said.
+pub const LAB: &str = "meshproof";
+
+/// The flag that names a lab, with a blank before it; nothing for the one that is meant without.
+pub fn lab_flag(lab: &str) -> String {
+    if lab == LAB { String::new() } else { format!(" --lab {lab}") }
+}
+
 /// The verdicts that can be expected of a check.
 pub const VERDICTS: [&str; 5] = ["passed", "failed", "inconclusive", "skipped", "blocked"];
 
@@ -228,7 +236,7 @@ impl Scenario {
             description: String::new(),
             threads: Vec::new(),
             symptom: BTreeMap::new(),
-            lab: "meshproof".to_string(),
+            lab: LAB.to_string(),
             kubernetes: versions.default_kubernetes().to_string(),
             istio: versions.default_istio().to_string(),
             envoy: None,

@@ -1,6 +1,7 @@
 //! What a check saw, in a form that a person can look up again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,12 @@ pub struct Item {
     pub field: String,
     /// What stood there; hashes in the place of long or secret values.
     pub value: String,
+}
+
+impl fmt::Display for Item {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} | {} = {}", self.object, self.field, self.value)
+    }
 }
 
 /// Answers to a row of requests, by the cluster that gave them.

@@ -1,5 +1,7 @@
 //! What a check tells a person who stands before its verdict: `meshproof explain` and the catalogue print it.
 
+use crate::context::own_id;
+
 /// What a check judges, why that matters, and how to look by hand.
 ///
 /// Its texts may have the names of [`crate::sabotage::PLANNED`], as `${ISTIO_NAMESPACE}`; its commands also
@@ -40,7 +42,7 @@ impl ByHand {
 /// The command that explains a check, `meshproof explain D3`, by its id as reports tell it: `late/D8` of a round or of a
 /// remote. None for what is in no catalogue, as a round's steady traffic.
 pub fn command(told: &str) -> Option<String> {
-    let id = told.rsplit('/').next().unwrap_or(told);
+    let id = own_id(told);
     (!id.is_empty() && id != crate::traffic::ID).then(|| format!("meshproof explain {id}"))
 }
 

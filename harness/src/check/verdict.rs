@@ -188,6 +188,15 @@ impl Verdict {
         matches!(self, Verdict::Passed { .. })
     }
 
+    /// What was seen, where it was told: of a pass, and of a finding.
+    pub fn evidence(&self) -> Option<&Evidence> {
+        match self {
+            Verdict::Passed { evidence } => Some(evidence),
+            Verdict::Failed { finding } => Some(&finding.evidence),
+            Verdict::Inconclusive { .. } | Verdict::Skipped { .. } | Verdict::Blocked { .. } => None,
+        }
+    }
+
     /// The line that says why, empty for a pass.
     pub fn cause(&self) -> String {
         match self {

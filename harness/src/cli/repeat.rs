@@ -6,7 +6,7 @@ use super::series::Series;
 use super::verbs;
 use crate::exit::Exit;
 use crate::problem::Problems;
-use crate::report::{Repeats, Summary};
+use crate::report::{Repeats, Summary, repeats};
 
 /// Runs as often as is asked for; ends at a signal, and with `--until-fail` at the first run that is not green.
 ///
@@ -29,8 +29,8 @@ pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems>
         let begun = done.is_ok();
         let (exit, summary) = done.unwrap_or_else(|_| (Exit::NoVerdict, Summary::default()));
         repeats.add(exit, &summary);
-        if let Err(error) = std::fs::write(series.folder.join("repeats.txt"), repeats.text()) {
-            eprintln!("        Note repeats.txt cannot be written: {error}");
+        if let Err(error) = std::fs::write(series.folder.join(repeats::FILE), repeats.text()) {
+            eprintln!("        Note {} cannot be written: {error}", repeats::FILE);
         }
         if let Some(why) = series.ended().filter(|_| to_come(&repeats)) {
             eprintln!("     Stopped repeating: {why}");

@@ -9,6 +9,7 @@ use crate::install::action;
 use crate::install::facts::Fact;
 use crate::per_cluster::Member;
 use crate::role::Role;
+use crate::scenario::lab_flag;
 use crate::tool::quote;
 
 /// All labs of this host for a person.
@@ -126,22 +127,20 @@ pub fn look_inside(home: &Home, lab: &str) -> String {
         let words: String = words.iter().map(|word| format!(" {word}")).collect();
         let _ = writeln!(text, "    {istioctl} --kubeconfig {kubeconfig} proxy-status{words}");
     }
-    let flag = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
+    let flag = lab_flag(lab);
     let _ = writeln!(text, "  to judge it again: meshproof check{flag}\n  to remove it:      meshproof down{flag}");
     text
 }
 
 /// What a person can do with what is left of a lab, a verb and a command each; nothing where nothing is left.
 pub fn left(home: &Home, lab: &str) -> Vec<(&'static str, String)> {
-    let flag = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
+    let flag = lab_flag(lab);
     let remove = ("Remove", format!("meshproof down{flag}"));
     let Ok(file) = LabFile::read(home, lab) else {
         return if home.lab(lab).exists() { vec![remove] } else { Vec::new() };
     };
-    let kubeconfigs = file.clusters.iter().map(|(member, _)| home.kubeconfig(lab, member));
-    let kubeconfigs: Vec<String> = kubeconfigs.map(|path| path.to_string_lossy().into_owned()).collect();
     let contexts: Vec<&str> = file.clusters.values().map(|cluster| cluster.context.as_str()).collect();
-    let mut commands = vec![("Look inside", format!("export KUBECONFIG={}", quote(&kubeconfigs.join(":"))))];
+    let mut commands = vec![("Look inside", export(&kubeconfigs(home, lab, Some(&file))))];
     if let [first, others @ ..] = &contexts[..] {
         commands.push(("", format!("kubectl --context {first} get pods -A   # or {}", others.join(", "))));
     }

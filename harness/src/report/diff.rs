@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::facts;
 use super::summary::{CaseRun, Summary};
+use crate::check::evidence::Item;
 use crate::check::{Evidence, Verdict};
 use crate::exit::{Exit, Standing};
 
@@ -155,7 +156,7 @@ fn exits(before: &[Summary], after: &[Summary]) -> Option<Change> {
 }
 
 fn shown(case: &CaseRun) -> String {
-    let verdict = case.verdict.as_ref().map_or("not judged", Verdict::name);
+    let verdict = case.verdict_name();
     let flaky = if case.flaky() { ", flaky" } else { "" };
     let expected = if case.expects_other() { format!(", expected {}", case.expected) } else { String::new() };
     format!("{verdict}{flaky}{expected}")
@@ -229,10 +230,7 @@ fn lab(run: &Summary) -> &str {
 }
 
 fn lines(verdict: &Verdict, lab: &str) -> BTreeSet<String> {
-    let of = |evidence: &Evidence| {
-        let item = |item: &crate::check::evidence::Item| format!("{} | {} = {}", item.object, item.field, item.value);
-        evidence.items.iter().map(item).collect::<Vec<_>>()
-    };
+    let of = |evidence: &Evidence| evidence.items.iter().map(Item::to_string).collect::<Vec<_>>();
     let lines = match verdict {
         Verdict::Passed { evidence } => of(evidence),
         Verdict::Failed { finding } => [vec![finding.cause.clone()], of(&finding.evidence)].concat(),

@@ -10,6 +10,11 @@ use crate::scenario::Scenario;
 
 /// One `name = value` line for each fact, in a fixed order.
 pub fn lines(summary: &Summary) -> Vec<String> {
+    rows(summary).iter().map(|(name, value)| text::one_line(&format!("{name} = {value}"))).collect()
+}
+
+/// Each fact with its value, in a fixed order.
+pub fn rows(summary: &Summary) -> Vec<(String, String)> {
     let mut facts = Vec::new();
     if let Some(head) = &summary.head {
         facts.push(("meshproof".to_string(), head.meshproof.clone()));
@@ -37,7 +42,7 @@ pub fn lines(summary: &Summary) -> Vec<String> {
         .into_iter()
         .map(|row| ("deviation from the guide".to_string(), format!("{} | {}", row.what, row.why)));
     facts.extend(remarks.chain(deviations));
-    facts.iter().map(|(name, value)| text::one_line(&format!("{name} = {value}"))).collect()
+    facts
 }
 
 /// Where the run does otherwise than the guide: the plan knows what is so in any case, the rest follows from the images that were had.

@@ -80,6 +80,11 @@ impl Row {
         }
     }
 
+    /// When it began, for people.
+    fn when(&self) -> String {
+        self.started.map_or("-".to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())
+    }
+
     /// How it ended, in a word.
     fn verdict(&self) -> &'static str {
         match self.exit {
@@ -95,6 +100,16 @@ impl Row {
     /// Runs of which the times can be compared: the same verb on the same.
     fn kind(&self) -> String {
         format!("{} {}", self.verb, self.name)
+    }
+}
+
+impl CheckRow {
+    /// How often it was as expected where it was judged, in percent; nothing where it never was.
+    fn rate(&self) -> String {
+        if self.judged == 0 {
+            return String::new();
+        }
+        format!("{:.0} %", 100.0 * self.fine as f64 / self.judged as f64)
     }
 }
 

@@ -119,14 +119,13 @@ fn counts(summary: &Summary) -> Counts {
 }
 
 fn case(summary: &Summary, run: &CaseRun) -> Case {
-    let (evidence, hint, like) = match &run.verdict {
-        Some(check::Verdict::Passed { evidence }) => (evidence.items.len(), None, Vec::new()),
+    let (hint, like) = match &run.verdict {
         Some(check::Verdict::Failed { finding }) => {
-            let like = finding.like.iter().map(|like| like.issue.clone()).collect();
-            (finding.evidence.items.len(), finding.hint.clone(), like)
+            (finding.hint.clone(), finding.like.iter().map(|like| like.issue.clone()).collect())
         }
-        _ => (0, None, Vec::new()),
+        _ => (None, Vec::new()),
     };
+    let evidence = run.verdict.as_ref().and_then(check::Verdict::evidence).map_or(0, |seen| seen.items.len());
     let blocked_by = match &run.verdict {
         Some(check::Verdict::Blocked { by, .. }) => Some(by.clone()),
         _ => None,

@@ -2,6 +2,7 @@
 
 use super::summary::Summary;
 use super::times::{Part, Span};
+use crate::per_cluster::is_of_further;
 use crate::role::Role;
 
 /// Lanes of one name.
@@ -43,8 +44,7 @@ fn name(summary: &Summary, span: &Span) -> String {
 /// The cluster that a step acts on. Steps of a remote after the first have its name at the end of their ids.
 fn cluster(summary: &Summary, step: &str, role: Role) -> String {
     let Some(scenario) = summary.plan.as_ref().and_then(|plan| plan.scenario()) else { return role.to_string() };
-    let of = |name: &str| step.strip_suffix(name).is_some_and(|rest| rest.ends_with('-'));
     let further = scenario.clusters.remotes().iter().skip(1).map(|wish| &wish.name);
-    let further = further.into_iter().find(|name| role == Role::Remote && of(name));
+    let further = further.into_iter().find(|name| role == Role::Remote && is_of_further(step, name));
     further.unwrap_or(&scenario.clusters[&role].name).clone()
 }

@@ -15,6 +15,7 @@ pub mod lanes;
 pub mod letters;
 pub mod open;
 pub mod plan;
+pub mod pod_name;
 pub mod repeats;
 mod replace;
 pub mod rerun;

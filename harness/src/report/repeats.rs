@@ -8,6 +8,9 @@ use super::text::{count, one_line};
 use super::times::Part;
 use crate::exit::{Exit, Standing};
 
+/// Name of what they come to in the folder of the series.
+pub const FILE: &str = "repeats.txt";
+
 /// What runs in a row came to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Repeats {

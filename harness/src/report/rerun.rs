@@ -3,8 +3,9 @@
 use super::summary::Summary;
 use super::trouble::Trouble;
 use crate::check::explanation;
+use crate::context::own_id;
 use crate::plan::Target;
-use crate::scenario::{IstioNamespace, Scenario};
+use crate::scenario::{IstioNamespace, Scenario, lab_flag};
 use crate::tool::quote;
 
 /// What is done next about the first thing that is not as expected.
@@ -22,11 +23,8 @@ impl Rerun {
     pub fn of(summary: &Summary, flags: Option<&str>) -> Rerun {
         let Some(trouble) = summary.first_broken() else { return Rerun::default() };
         let case = (trouble.class == "case").then(|| trouble.id.split(' ').next().unwrap_or_default());
-        let check = case.map(|id| id.rsplit('/').next().unwrap_or(id).to_string());
-        Rerun {
-            explain: case.and_then(explanation::command),
-            again: again(summary, &trouble, case, check.as_deref(), flags),
-        }
+        let check = case.map(own_id);
+        Rerun { explain: case.and_then(explanation::command), again: again(summary, &trouble, case, check, flags) }
     }
 }
 
@@ -62,8 +60,7 @@ fn on_lab(
     only: &str,
     flags: Option<&str>,
 ) -> Option<String> {
-    let lab = &scenario.lab;
-    let lab = if lab == "meshproof" { String::new() } else { format!(" --lab {lab}") };
+    let lab = lab_flag(&scenario.lab);
     let in_round = case.is_some_and(|id| scenario.rounds().any(|round| id.starts_with(&format!("{}/", round.name))));
     let after_clean_up = case.is_some_and(|id| summary.case(id).is_some_and(|case| case.outline.after_clean_up));
     if summary.finished.as_ref().is_some_and(|finish| finish.lab_kept) && !in_round {

@@ -181,6 +181,11 @@ impl CaseRun {
         format!("{} {}", self.outline.id, self.outline.slug)
     }
 
+    /// The name of its verdict, for people.
+    pub fn verdict_name(&self) -> &'static str {
+        self.verdict.as_ref().map_or("not judged", Verdict::name)
+    }
+
     /// How its verdict stands to the expected one.
     pub fn standing(&self) -> Standing {
         Standing::of(self.verdict.as_ref(), &self.expected)

@@ -9,7 +9,6 @@ use super::lanes;
 use super::summary::Summary;
 use super::times::Span;
 use super::waits::{self, Wait};
-use crate::check::Verdict;
 use crate::event::{Event, Record, StepOutcome};
 
 /// The process of moments, which belong to no cluster.
@@ -77,7 +76,7 @@ fn complete(summary: &Summary, span: &Span, (pid, tid): Place, critical: bool) -
 /// Title, outcome and cause of what took this time.
 fn told(summary: &Summary, span: &Span) -> (String, String, String) {
     if let Some(case) = summary.case(&span.id) {
-        let outcome = case.verdict.as_ref().map_or("not judged", Verdict::name).to_string();
+        let outcome = case.verdict_name().to_string();
         let cause = if case.verdict.is_some() { summary.cause_of(case) } else { String::new() };
         return (case.outline.title.clone(), outcome, cause);
     }

@@ -31,7 +31,7 @@ impl Got {
         let mut got = Got::default();
         for case in &summary.cases {
             let id = case.outline.id.clone();
-            let name = case.verdict.as_ref().map_or("not judged", Verdict::name);
+            let name = case.verdict_name();
             got.verdicts.push((id.clone(), name.to_string()));
             if case.flaky() {
                 got.flaky.push(id.clone());

@@ -1,8 +1,6 @@
 //! What is another in every run and means nothing: numbers, addresses, hashes, names of pods.
 
-/// The letters and digits of which Kubernetes makes the ends of names
-/// (<https://github.com/kubernetes/apimachinery/blob/master/pkg/util/rand/rand.go>).
-const OF_NAMES: &str = "bcdfghjklmnpqrstvwxz2456789";
+use crate::report::pod_name;
 
 /// The text with `*` in the place of each of these, and what the lab of this name is called by in that of its name.
 pub fn steady(text: &str, lab: &str) -> String {
@@ -38,25 +36,14 @@ fn of_word(word: &str) -> String {
     if is_uid(word) || counted.starts_with(|c: char| c.is_ascii_digit()) && letters <= 2 {
         return "*".to_string();
     }
-    let mut parts: Vec<&str> = word.split('-').collect();
-    let ends_as_pod = parts.len() > 1 && parts.last().is_some_and(|last| last.len() == 5 && is_of_name(last));
-    if ends_as_pod {
-        parts.pop();
-        if parts.len() > 1 && parts.last().is_some_and(|last| (6..=10).contains(&last.len()) && is_of_name(last)) {
-            parts.pop();
-        }
-        parts.push("*");
-    }
-    parts.iter().map(|part| if is_hash(part) { "*" } else { part }).collect::<Vec<_>>().join("-")
+    let made = pod_name::owner(word);
+    let parts = made.unwrap_or(word).split('-').chain(made.map(|_| "*"));
+    parts.map(|part| if is_hash(part) { "*" } else { part }).collect::<Vec<_>>().join("-")
 }
 
 fn is_uid(word: &str) -> bool {
     let lengths: Vec<usize> = word.split('-').map(str::len).collect();
     lengths == [8, 4, 4, 4, 12] && word.chars().all(|c| c == '-' || c.is_ascii_hexdigit())
-}
-
-fn is_of_name(part: &str) -> bool {
-    part.chars().all(|c| OF_NAMES.contains(c))
 }
 
 fn is_hash(part: &str) -> bool {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf, absolute};
 use super::{annotations, markdown};
 use crate::event::{Event, Record, Reporter};
 use crate::exit::Exit;
-use crate::report::Summary;
 use crate::report::text::one_line;
+use crate::report::{Summary, repeats};
 
 /// Files that the runner reads after a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Job {
             let paths = names.iter().map(|name| folder.join(name));
             paths.filter(|path| path.is_file()).map(|path| shown(&path)).next().unwrap_or_default()
         };
-        let report = there(&["report.html", "table.md", "history.txt"]);
+        let report = there(&["report.html", "table.md", repeats::FILE]);
         self.put_out(&[("run", shown(folder)), ("report", report), ("junit", there(&["junit.xml"]))]);
     }
 

@@ -81,7 +81,7 @@ fn clauses(summary: &Summary) -> String {
 }
 
 fn verdict(case: &CaseRun) -> String {
-    let name = case.verdict.as_ref().map_or("not judged", Verdict::name);
+    let name = case.verdict_name();
     match (case.flaky(), case.expects_other()) {
         (true, _) => format!("{name}, flaky"),
         (_, true) if name == case.expected => format!("{name} as expected"),
@@ -112,12 +112,8 @@ fn times(summary: &Summary) -> String {
 }
 
 fn about(summary: &Summary) -> String {
-    let rows = facts::lines(summary);
-    let row = |line: &String| {
-        let (name, value) = line.split_once(" = ").unwrap_or((line, ""));
-        [escaped(name), escaped(value)]
-    };
-    let table = table(["fact", "value"], rows.iter().map(row).collect());
+    let rows = facts::rows(summary).into_iter().map(|(name, value)| [escaped(&name), escaped(&value)]);
+    let table = table(["fact", "value"], rows.collect());
     format!("<details><summary>Versions, images, deviations from the guide</summary>\n\n{table}</details>\n")
 }
 

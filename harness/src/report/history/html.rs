@@ -49,7 +49,7 @@ impl History {
 fn run(row: &Row) -> Markup {
     html! {
         tr {
-            td.number { (row.started.map_or("-".to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string())) }
+            td.number { (row.when()) }
             td.id { (row.verb) } td.id { (one_line(&row.name)) } td.id { (row.istio) } td.id { (row.kubernetes) }
             td { (mark(tone(row), row.verdict())) } td.number { (seconds(row.seconds)) }
             td.number { @if row.flaky > 0 { (row.flaky) } }
@@ -71,7 +71,7 @@ fn of_check(check: &CheckRow) -> Markup {
     html! {
         tr {
             td.id { (check.name) } td.number { (check.judged) }
-            td.number { @if check.judged > 0 { (format!("{:.0} %", 100.0 * check.fine as f64 / check.judged as f64)) } }
+            td.number { (check.rate()) }
             td.number { @if check.flaky > 0 { (check.flaky) } }
             td { code { (check.letters.concat()) } }
         }

@@ -38,7 +38,7 @@ impl History {
         let row = |row: &super::Row| {
             let broken: String = one_line(row.broken.as_deref().unwrap_or_default()).chars().take(CAUSE).collect();
             vec![
-                row.started.map_or("-".to_string(), |time| time.strftime("%Y-%m-%d %H:%M").to_string()),
+                row.when(),
                 row.verb.clone(),
                 one_line(&row.name),
                 row.istio.clone(),
@@ -56,12 +56,11 @@ impl History {
         let head =
             ["check", "judged", "as expected", "flaky", "runs, the newest at the right"].map(str::to_string).to_vec();
         let row = |check: &super::CheckRow| {
-            let rate = (check.judged > 0).then(|| format!("{:.0} %", 100.0 * check.fine as f64 / check.judged as f64));
             let letters = &check.letters[check.letters.len().saturating_sub(MOST)..];
             vec![
                 check.name.clone(),
                 check.judged.to_string(),
-                rate.unwrap_or_default(),
+                check.rate(),
                 if check.flaky > 0 { check.flaky.to_string() } else { String::new() },
                 letters.concat(),
             ]

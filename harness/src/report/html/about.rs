@@ -11,7 +11,7 @@ use crate::report::summary::Diagnosed;
 use crate::report::text::count;
 use crate::report::{Rerun, Summary, facts};
 use crate::role::Role;
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, lab_flag};
 
 /// Everything below the judging and the times.
 pub fn sections(summary: &Summary) -> Markup {
@@ -43,7 +43,7 @@ fn again(summary: &Summary) -> Markup {
         |names: &BTreeMap<Role, String>, between: &str| names.values().cloned().collect::<Vec<_>>().join(between);
     let (all, scenario) = match &plan.target {
         Target::Lab { scenario, .. } => {
-            let lab = if scenario.lab == "meshproof" { String::new() } else { format!(" --lab {}", scenario.lab) };
+            let lab = lab_flag(&scenario.lab);
             (format!("meshproof run --scenario scenario.yaml{lab}   # the scenario below, in a file"), Some(scenario))
         }
         Target::Brought { scenario, contexts, .. } => {
@@ -69,9 +69,9 @@ fn yaml(scenario: &Scenario) -> Markup {
 
 /// Every fact that other reports carry as lines, here as rows; deviations and notes have their own place.
 fn about(summary: &Summary) -> Markup {
-    let lines = facts::lines(summary);
-    let rows = lines.iter().filter_map(|line| line.split_once(" = "));
-    let rows = rows.filter(|(name, _)| !["deviation from the guide", "note", "critical path, seconds"].contains(name));
+    // These have a place of their own on the page.
+    const ELSEWHERE: [&str; 3] = ["deviation from the guide", "note", "critical path, seconds"];
+    let rows = facts::rows(summary).into_iter().filter(|(name, _)| !ELSEWHERE.contains(&name.as_str()));
     html! {
         details {
             summary { "Versions, digests and UIDs" }

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use maud::{Markup, html};
 
 use super::mark;
-use super::verdict::{anchor, base, because};
+use super::verdict::{anchor, because};
 use crate::check::evidence::Item;
 use crate::check::{Evidence, Verdict};
+use crate::context::own_id;
 use crate::report::summary::{CaseRun, Summary};
 use crate::report::text::{count, seconds};
 
@@ -32,7 +33,7 @@ fn groups(summary: &Summary) -> Vec<(String, Vec<&CaseRun>)> {
     let place = |case: &CaseRun| case.outline.id.rsplit_once('/').map_or(String::new(), |(place, _)| place.to_string());
     let mut groups = Vec::new();
     let at_the_end = |clauses: bool| {
-        let is = move |case: &&CaseRun| place(case).is_empty() && base(&case.outline.id).starts_with('D') == clauses;
+        let is = move |case: &&CaseRun| place(case).is_empty() && case.outline.is_clause() == clauses;
         summary.cases.iter().filter(is).collect::<Vec<_>>()
     };
     groups.push(("The guide's clauses".to_string(), at_the_end(true)));
@@ -58,7 +59,7 @@ fn row(summary: &Summary, case: &CaseRun) -> Markup {
         details id=(anchor(case)) {
             summary.row {
                 (mark::of_case(case))
-                span.id { (base(&case.outline.id)) }
+                span.id { (own_id(&case.outline.id)) }
                 span.title { (case.outline.title) @if case.flaky() { " " (mark::mark(mark::Tone::Warn, "flaky")) } }
                 span.took { @if case.seconds >= 0.05 { (seconds(case.seconds)) } }
                 @if !cause.is_empty() { span.why.soft { (cause) } }

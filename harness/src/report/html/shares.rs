@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::verdict::base;
-use crate::check::{Evidence, Sample, Verdict};
+use crate::check::Sample;
+use crate::context::own_id;
 use crate::report::summary::{CaseRun, Summary};
 use crate::report::text::count;
 
@@ -14,23 +14,11 @@ const ROW: f64 = 26.0;
 
 /// All rows of requests that were counted; none where there are none.
 pub fn of(summary: &Summary) -> Option<Markup> {
-    let samples: Vec<(&CaseRun, &Sample)> = summary
-        .cases
-        .iter()
-        .flat_map(|case| {
-            evidence(case).into_iter().flat_map(move |seen| seen.samples.iter().map(move |one| (case, one)))
-        })
-        .collect();
+    let samples = summary.cases.iter().filter_map(|case| Some((case, case.verdict.as_ref()?.evidence()?)));
+    let samples: Vec<(&CaseRun, &Sample)> =
+        samples.flat_map(|(case, seen)| seen.samples.iter().map(move |sample| (case, sample))).collect();
     let band = "The band is what a fair mesh gives in all but one of very many runs: a count outside of it is red.";
     (!samples.is_empty()).then(|| html! { p.soft { (band) } @for (case, sample) in samples { (chart(case, sample)) } })
-}
-
-fn evidence(case: &CaseRun) -> Option<&Evidence> {
-    match &case.verdict {
-        Some(Verdict::Passed { evidence }) => Some(evidence),
-        Some(Verdict::Failed { finding }) => Some(&finding.evidence),
-        _ => None,
-    }
 }
 
 fn chart(case: &CaseRun, sample: &Sample) -> Markup {
@@ -47,7 +35,7 @@ fn chart(case: &CaseRun, sample: &Sample) -> Markup {
     );
     let height = ROW * sample.answers.len() as f64 + 22.0;
     html! {
-        h3 { (base(&case.outline.id)) ": " (count(total as usize, "request")) " from " (sample.from) " to " (sample.to) }
+        h3 { (own_id(&case.outline.id)) ": " (count(total as usize, "request")) " from " (sample.from) " to " (sample.to) }
         svg.share viewBox=(format!("0 0 {} {height}", LEFT + WIDTH + 50.0)) role="img" aria-label=(title) {
             rect.band x=(LEFT + scale(low)) y="2" width=(scale(high) - scale(low)) height=(height - 20.0) {}
             @for (at, (name, number)) in sample.answers.iter().enumerate() {

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 
 use super::mark::{Tone, mark};
-use crate::check::Verdict;
 use crate::event::StepOutcome;
-use crate::exit::Standing;
 use crate::report::Summary;
 use crate::report::lanes;
 use crate::report::text::seconds;
@@ -135,11 +133,7 @@ fn bar(summary: &Summary, span: &Span, critical: bool, from: f64, to: f64, y: f6
 /// How a step or a case came out.
 fn tone(summary: &Summary, id: &str) -> Tone {
     if let Some(case) = summary.case(id) {
-        return match (&case.verdict, case.standing()) {
-            (_, Standing::Unexpected) => Tone::Bad,
-            (Some(Verdict::Blocked { .. } | Verdict::Inconclusive { .. }) | None, Standing::Untold) => Tone::Warn,
-            _ => Tone::Good,
-        };
+        return Tone::of_case(case);
     }
     match summary.step(id).map(|step| &step.outcome) {
         Some(Some(StepOutcome::Failed { .. })) => Tone::Bad,

@@ -6,9 +6,9 @@ use super::mark::{Tone, mark};
 use crate::check::{Finding, Verdict};
 use crate::exit::{Exit, Standing};
 use crate::plan::{Plan, Target};
-use crate::report::Rerun;
 use crate::report::summary::{CaseRun, Summary};
 use crate::report::text::{count, seconds};
+use crate::report::{Rerun, counts};
 
 /// The verdict in a word.
 pub fn word(summary: &Summary) -> &'static str {
@@ -53,7 +53,7 @@ pub fn banner(summary: &Summary) -> Markup {
             h1 { span.word { (word(summary)) } " · " (name(summary)) }
             p { (meaning) @if exit != Exit::Green { (blocked(summary)) } }
             (broken(summary))
-            (counts(summary))
+            (counted(summary))
             (facts(summary))
         }
     }
@@ -95,11 +95,6 @@ fn broken(summary: &Summary) -> Markup {
     }
 }
 
-/// The id of a case in the catalogue: without the round and the remote that it was judged for.
-pub fn base(id: &str) -> &str {
-    id.rsplit('/').next().unwrap_or(id)
-}
-
 /// Expected and got, the broken layer, what to do, and where users met the same.
 pub fn because(finding: &Finding) -> Markup {
     html! {
@@ -122,12 +117,12 @@ pub fn because(finding: &Finding) -> Markup {
     }
 }
 
-fn counts(summary: &Summary) -> Markup {
+fn counted(summary: &Summary) -> Markup {
     if !summary.judges() {
         return html! {};
     }
     let of = |name: &str| {
-        let is = |case: &&CaseRun| case.verdict.as_ref().map_or("not judged", Verdict::name) == name;
+        let is = |case: &&CaseRun| case.verdict_name() == name;
         let cases: Vec<&CaseRun> = summary.cases.iter().filter(is).collect();
         // The worst of them lends its colour.
         let worst = [Tone::Bad, Tone::Warn, Tone::Good, Tone::Calm]
@@ -135,8 +130,7 @@ fn counts(summary: &Summary) -> Markup {
             .find(|tone| cases.iter().any(|case| Tone::of_case(case) == *tone));
         (cases.len(), worst.unwrap_or(Tone::Calm))
     };
-    let names = ["passed", "failed", "inconclusive", "blocked", "skipped", "not judged"];
-    let rows = names.map(|name| (name, of(name)));
+    let rows = counts::NAMES.map(|name| (name, of(name)));
     let flaky = summary.cases.iter().filter(|case| case.flaky()).count();
     html! {
         ul.counts aria-label="Verdicts" {

@@ -128,7 +128,7 @@ fn system_out(summary: &Summary, run: &CaseRun) -> Vec<String> {
 }
 
 fn evidence_lines(evidence: &Evidence) -> Vec<String> {
-    let item = |item: &Item| text::one_line(&format!("{} | {} = {}", item.object, item.field, item.value));
+    let item = |item: &Item| text::one_line(&item.to_string());
     let notes = evidence.notes.iter().map(|note| text::one_line(&format!("note: {note}")));
     evidence.items.iter().map(item).chain(notes).collect()
 }

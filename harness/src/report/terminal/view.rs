@@ -6,6 +6,7 @@ use super::Manner;
 use super::style::Colour;
 use crate::event::{Event, Record, StepOutcome};
 use crate::exit::Standing;
+use crate::per_cluster::is_of_further;
 use crate::plan::{Phase, Plan, StepOutline};
 use crate::report::expected::Expected;
 use crate::report::open::{Kind, Open, Scope};
@@ -109,9 +110,12 @@ impl View {
     /// On which cluster something is done: what ends with the name of a remote after the first is done there.
     fn cluster(&self, id: &str, role: Role) -> Option<usize> {
         let first = self.clusters.iter().position(|cluster| cluster.role == role)?;
-        let further = self.clusters.iter().enumerate().skip(2).find(|(_, cluster)| {
-            role == Role::Remote && id.strip_suffix(&cluster.name).is_some_and(|rest| rest.ends_with('-'))
-        });
+        let further = self
+            .clusters
+            .iter()
+            .enumerate()
+            .skip(2)
+            .find(|(_, cluster)| role == Role::Remote && is_of_further(id, &cluster.name));
         Some(further.map_or(first, |(at, _)| at))
     }
 

@@ -10,6 +10,7 @@ use self::ways::Way;
 use super::mark::{Tone, mark};
 use crate::check::Path;
 use crate::report::Summary;
+use crate::report::text::cut;
 
 /// Where things stand, in the picture's units.
 const WIDTH: u32 = 1000;
@@ -47,13 +48,13 @@ fn picture(pair: &Pair, ways: &[Way]) -> Markup {
                 text.soft x="20" y="28" { @if pair.network.is_empty() { "one network" } @else { (pair.network) } }
                 (cluster(LEFT, &pair.primary, "primary"))
                 (cluster(RIGHT, &pair.remote, "remote"))
-                (a_box(40, 118, 155, 62, "istiod", &["serves both clusters"], Tone::Calm))
-                (a_box(212, 228, 170, 48, "east-west gateway", &[&pair.gateway], Tone::Calm))
-                (a_box(640, 118, 320, 72, "API server", &["Namespace, webhooks, root configmaps", "Service istiod, EndpointSlice of the gateway"], Tone::Calm))
+                (a_box(40, 118, 155, 62, "istiod", &["serves both clusters"]))
+                (a_box(212, 228, 170, 48, "east-west gateway", &[&pair.gateway]))
+                (a_box(640, 118, 320, 72, "API server", &["Namespace, webhooks, root configmaps", "Service istiod, EndpointSlice of the gateway"]))
                 (workloads(40, 342, &pair.primary))
                 (workloads(640, 320, &pair.remote))
-                (a_box(40, 368, 342, 30, "probes, outside of the mesh", &[], Tone::Calm))
-                (a_box(640, 368, 320, 30, "probes, outside of the mesh", &[], Tone::Calm))
+                (a_box(40, 368, 342, 30, "probes, outside of the mesh", &[]))
+                (a_box(640, 368, 320, 30, "probes, outside of the mesh", &[]))
                 @if !ways.is_empty() { (inner(ways)) }
                 @for (path, [from, to, label]) in LINES { @if let Some(way) = ways.iter().find(|way| way.path == path) { (line(way, from, to, label)) } }
             }
@@ -88,16 +89,16 @@ fn cluster(left: u32, shown: &Shown, role: &str) -> Markup {
     };
     html! {
         rect.cluster x=(left) y=(TOP) width=(WIDE) height=(TALL) rx="8" {}
-        text.head x=(left + 16) y=(TOP + 26) { (short(&shown.name, 30)) " · " (role) }
-        text.soft.small x=(left + 16) y=(TOP + 46) { (short(&nodes, 58)) }
+        text.head x=(left + 16) y=(TOP + 26) { (cut(&shown.name, 30)) " · " (role) }
+        text.soft.small x=(left + 16) y=(TOP + 46) { (cut(&nodes, 58)) }
     }
 }
 
-fn a_box(x: u32, y: u32, width: u32, height: u32, name: &str, lines: &[&str], tone: Tone) -> Markup {
+fn a_box(x: u32, y: u32, width: u32, height: u32, name: &str, lines: &[&str]) -> Markup {
     html! {
-        rect.box.(tone.class()) x=(x) y=(y) width=(width) height=(height) rx="5" {}
+        rect.box x=(x) y=(y) width=(width) height=(height) rx="5" {}
         text x=(x + 10) y=(y + 20) { (name) }
-        @for (at, line) in lines.iter().enumerate() { text.small.soft x=(x + 10) y=(y + 37 + 17 * at as u32) { (short(line, 46)) } }
+        @for (at, line) in lines.iter().enumerate() { text.small.soft x=(x + 10) y=(y + 37 + 17 * at as u32) { (cut(line, 46)) } }
     }
 }
 
@@ -108,7 +109,7 @@ fn workloads(x: u32, width: u32, shown: &Shown) -> Markup {
     let names: Vec<String> = shown.workloads.iter().map(named).collect();
     let lines: Vec<String> = names.chunks(2).take(2).map(|two| two.join(", ")).collect();
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
-    a_box(x, 292, width, 66, "workloads, with sidecars", &lines, Tone::Calm)
+    a_box(x, 292, width, 66, "workloads, with sidecars", &lines)
 }
 
 /// The way from the gateway to istiod, which is a part of two: injection, and what proxies get.
@@ -145,9 +146,4 @@ fn tip(tone: Tone, from: Point, to: Point) -> Markup {
     let (dx, dy) = (f64::from(to.0) - f64::from(from.0), f64::from(to.1) - f64::from(from.1));
     let angle = dy.atan2(dx).to_degrees();
     html! { path.tip.(tone.class()) d="M0 0L-10 -5L-10 5Z" transform=(format!("translate({} {}) rotate({angle:.1})", to.0, to.1)) {} }
-}
-
-/// The text, cut where a picture has no room for more.
-fn short(text: &str, most: usize) -> String {
-    if text.chars().count() <= most { text.to_string() } else { text.chars().take(most - 1).chain(['…']).collect() }
 }

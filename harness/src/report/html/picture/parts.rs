@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::check::evidence::Item;
-use crate::check::{Evidence, Verdict};
 use crate::event::{ClusterFacts, StepOutcome};
 use crate::plan::Target;
-use crate::report::Summary;
+use crate::report::{Summary, pod_name};
 
 /// A cluster of the picture.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -95,7 +94,7 @@ fn shown(summary: &Summary, cluster: &ClusterFacts) -> Shown {
     let sample = pods.iter().filter(|pod| pod.starts_with("meshproof-sample"));
     let workload = |pod: &String| {
         let name = pod.rsplit('/').next().unwrap_or(pod);
-        (workload(name).to_string(), addresses.get(pod).cloned().unwrap_or_default())
+        (pod_name::owner(name).unwrap_or(name).to_string(), addresses.get(pod).cloned().unwrap_or_default())
     };
     Shown { name: cluster.name.clone(), nodes, workloads: sample.map(workload).collect() }
 }
@@ -106,24 +105,9 @@ fn pod(item: &Item, cluster: &str) -> Option<String> {
     rest.split(' ').next().map(str::to_string)
 }
 
-/// The name of what made a pod: without the words that Kubernetes puts behind it, which have no vowels.
-fn workload(pod: &str) -> &str {
-    let is_made_up = |word: &str| word.len() >= 5 && word.chars().all(|c| "bcdfghjklmnpqrstvwxz0123456789".contains(c));
-    let mut name = pod;
-    while let Some((front, word)) = name.rsplit_once('-').filter(|(_, word)| is_made_up(word)) {
-        let _ = word;
-        name = front;
-    }
-    name
-}
-
 fn all(summary: &Summary) -> impl Iterator<Item = &Item> {
-    let cases = summary.cases.iter().filter_map(|case| match &case.verdict {
-        Some(Verdict::Passed { evidence }) => Some(evidence),
-        Some(Verdict::Failed { finding }) => Some(&finding.evidence),
-        _ => None,
-    });
-    of_steps(summary).chain(cases.flat_map(|seen: &Evidence| &seen.items))
+    let cases = summary.cases.iter().filter_map(|case| case.verdict.as_ref()?.evidence());
+    of_steps(summary).chain(cases.flat_map(|seen| &seen.items))
 }
 
 fn of_steps(summary: &Summary) -> impl Iterator<Item = &Item> {
@@ -132,20 +116,4 @@ fn of_steps(summary: &Summary) -> impl Iterator<Item = &Item> {
         _ => None,
     });
     proved.flat_map(|seen| &seen.items)
-}
-
-#[cfg(test)]
-mod tests {
-    use rstest::rstest;
-
-    use super::workload;
-
-    #[rstest]
-    #[case::of_a_deployment("caller-7cc79b5645-5v7z7", "caller")]
-    #[case::with_a_number("echo-v1-74c957948b-p6dpn", "echo-v1")]
-    #[case::of_a_daemon_set("probe-vgj2x", "probe")]
-    #[case::of_a_stateful_set("stateful-0", "stateful-0")]
-    fn a_workload_is_named_without_what_kubernetes_adds(#[case] pod: &str, #[case] name: &str) {
-        assert_eq!(workload(pod), name);
-    }
 }

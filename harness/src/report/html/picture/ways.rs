@@ -2,9 +2,9 @@
 
 use super::parts::Pair;
 use crate::check::{Path, Verdict};
+use crate::context::own_id;
 use crate::report::Summary;
 use crate::report::html::mark::Tone;
-use crate::report::html::verdict::base;
 use crate::report::summary::CaseRun;
 
 /// How a way stands.
@@ -45,10 +45,9 @@ pub fn of(summary: &Summary, pair: &Pair) -> Vec<Way> {
 
 /// The cases of this pair that were judged last: those at the end, else those of the last round in which any was.
 fn last<'a>(summary: &'a Summary, pair: &Pair) -> Vec<&'a CaseRun> {
-    let others: Vec<&str> = pair.others.iter().map(String::as_str).collect();
     let is_of_pair = |place: &str| match place.rsplit('/').next().filter(|_| !place.is_empty()) {
         Some(word) if word == pair.remote.name => true,
-        Some(word) if others.contains(&word) => false,
+        Some(word) if pair.others.iter().any(|other| other == word) => false,
         _ => pair.first,
     };
     let mut rounds: Vec<(&str, Vec<&CaseRun>)> = Vec::new();
@@ -73,7 +72,7 @@ fn way(path: Path, cases: &[&CaseRun]) -> Way {
     let about: Vec<&&CaseRun> = cases.iter().filter(|case| case.outline.shows.contains(&path)).collect();
     let ids = |is: fn(&Verdict) -> bool| -> Vec<String> {
         let those = about.iter().filter(|case| case.verdict.as_ref().is_some_and(is));
-        those.map(|case| base(&case.outline.id).to_string()).collect()
+        those.map(|case| own_id(&case.outline.id).to_string()).collect()
     };
     let failed = ids(|verdict| matches!(verdict, Verdict::Failed { .. }));
     let passed = ids(Verdict::is_passed);
