@@ -164,7 +164,7 @@ async fn the_page_of_history_has_no_faults_either() {
 #[tokio::test]
 async fn a_red_page_names_the_cause_and_what_to_do_above_the_fold(#[case] (width, height): (u32, u32)) {
     let browser = Browser::start().await;
-    browser.open(&page("red-fold", &recorded("red.jsonl"))).await;
+    browser.open(&page(&format!("red-fold-{width}"), &recorded("red.jsonl"))).await;
     browser.size(width, height).await;
     for words in [
         "Red",
