@@ -236,8 +236,15 @@ pub enum StepOutcome {
 
 /// A fold over events with side effects: a file or a terminal.
 pub trait Reporter: Send {
-    /// Takes the next event, in order.
-    fn on(&mut self, record: &Record);
+    /// Takes the next event, in order; it is the last of `so_far`, which are all of the run.
+    fn on(&mut self, record: &Record, so_far: &[Record]);
+
+    /// Takes a recorded run, event by event.
+    fn replay(&mut self, records: &[Record]) {
+        for (at, record) in records.iter().enumerate() {
+            self.on(record, &records[..=at]);
+        }
+    }
 }
 
 /// Hands every event to every reporter, in order, at once.
@@ -268,11 +275,12 @@ impl Recorder {
     pub fn emit(&self, event: Event) {
         // A reporter that panicked must not keep the others from hearing how the run ended.
         let mut inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let record = Record { at: inner.started.elapsed().as_secs_f64(), time: jiff::Timestamp::now(), event };
-        for reporter in &mut inner.reporters {
-            reporter.on(&record);
+        let Inner { started, records, reporters } = &mut *inner;
+        records.push(Record { at: started.elapsed().as_secs_f64(), time: jiff::Timestamp::now(), event });
+        let Some(record) = records.last() else { return };
+        for reporter in reporters {
+            reporter.on(record, records);
         }
-        inner.records.push(record);
     }
 
     /// All events so far.

@@ -45,24 +45,22 @@ fn put(folder: &Path, file: &ReportFile, records: &[Record]) -> io::Result<PathB
 #[derive(Debug)]
 pub struct Folder {
     folder: PathBuf,
-    records: Vec<Record>,
 }
 
 impl Folder {
     /// A reporter that writes into this folder.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Folder { folder: folder.into(), records: Vec::new() }
+        Folder { folder: folder.into() }
     }
 }
 
 impl Reporter for Folder {
-    fn on(&mut self, record: &Record) {
-        self.records.push(record.clone());
+    fn on(&mut self, record: &Record, so_far: &[Record]) {
         if !matches!(record.event, Event::RunFinished { .. } | Event::Interrupted { .. }) {
             return;
         }
         for file in FILES {
-            if let Err(error) = put(&self.folder, file, &self.records) {
+            if let Err(error) = put(&self.folder, file, so_far) {
                 tracing::warn!(file = file.name, "a report could not be written: {error}");
             }
         }

@@ -35,7 +35,7 @@ impl Jsonl {
 }
 
 impl Reporter for Jsonl {
-    fn on(&mut self, record: &Record) {
+    fn on(&mut self, record: &Record, _: &[Record]) {
         if let Err(error) = self.append(record)
             && !self.broken
         {

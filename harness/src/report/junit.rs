@@ -222,21 +222,19 @@ pub(crate) fn duration(seconds: f64) -> Duration {
 #[derive(Debug)]
 pub struct File {
     path: PathBuf,
-    records: Vec<Record>,
 }
 
 impl File {
     /// A reporter that writes this file.
     pub fn create(path: impl Into<PathBuf>) -> Self {
-        File { path: path.into(), records: Vec::new() }
+        File { path: path.into() }
     }
 }
 
 impl Reporter for File {
-    fn on(&mut self, record: &Record) {
-        self.records.push(record.clone());
+    fn on(&mut self, record: &Record, so_far: &[Record]) {
         if changes_the_file(&record.event)
-            && let Err(error) = replace(&self.path, &render(&self.records))
+            && let Err(error) = replace(&self.path, &render(so_far))
         {
             tracing::warn!(file = %self.path.display(), "JUnit could not be written: {error}");
         }

@@ -33,11 +33,9 @@ const QUIET: f64 = 10.0;
 /// Replays a run as plain lines.
 pub fn render(records: &[Record]) -> String {
     let mut terminal = Terminal::new(Vec::new(), Manner::PLAIN);
-    for record in records {
-        terminal.on(record);
-    }
+    terminal.replay(records);
     if !matches!(records.last().map(|record| &record.event), Some(Event::RunFinished { .. })) {
-        terminal.end();
+        terminal.end(records);
     }
     String::from_utf8_lossy(&terminal.out).into_owned()
 }
@@ -66,7 +64,6 @@ pub struct Terminal<W: Write + Send> {
     flags: Option<String>,
     left: Option<Box<Left>>,
     live: Option<Live>,
-    records: Vec<Record>,
     open: Open,
     steps: BTreeMap<String, StepOutline>,
     cases: BTreeMap<String, CaseRun>,
@@ -94,7 +91,6 @@ impl<W: Write + Send> Terminal<W> {
             flags: None,
             left: None,
             live,
-            records: Vec::new(),
             open: Open::default(),
             steps: BTreeMap::new(),
             cases: BTreeMap::new(),
@@ -124,12 +120,12 @@ impl<W: Write + Send> Terminal<W> {
     }
 
     /// Prints the summary; done by itself when the run says that it has finished.
-    pub fn end(&mut self) {
+    pub fn end(&mut self, so_far: &[Record]) {
         if let Some(live) = &mut self.live {
             live.hide();
         }
         self.section = None;
-        let summary = Summary::of(&self.records);
+        let summary = Summary::of(so_far);
         let around = Around {
             runs: &self.folder,
             flags: self.flags.as_deref(),
@@ -182,7 +178,7 @@ impl<W: Write + Send> Terminal<W> {
         }
     }
 
-    fn begin(&mut self, run: &str, meshproof: &str, verb: &str, plan: &Plan) {
+    fn begin(&mut self, run: &str, meshproof: &str, verb: &str, plan: &Plan, so_far: &[Record]) {
         self.say("Running", Colour::Green, &format!("{run}  {verb}, meshproof {meshproof}"));
         let (steps, cases) = (count(plan.steps.len(), "step"), count(plan.cases.len(), "case"));
         let planned = match &plan.target {
@@ -210,13 +206,13 @@ impl<W: Write + Send> Terminal<W> {
             }
             self.below_it(scenario.threads.iter().map(Thread::address));
         }
-        self.learn(plan);
+        self.learn(plan, so_far);
     }
 
-    fn learn(&mut self, plan: &Plan) {
+    fn learn(&mut self, plan: &Plan, so_far: &[Record]) {
         self.steps = plan.steps.iter().map(|step| (step.id.clone(), step.clone())).collect();
         // The fold knows what is expected of each case.
-        self.cases = Summary::of(&self.records).cases.into_iter().map(|case| (case.outline.id.clone(), case)).collect();
+        self.cases = Summary::of(so_far).cases.into_iter().map(|case| (case.outline.id.clone(), case)).collect();
     }
 
     fn lab_finished(&mut self, id: &str, detail: &str, error: Option<&str>, took: f64) {
@@ -305,11 +301,11 @@ impl<W: Write + Send> Terminal<W> {
         }
     }
 
-    fn tell(&mut self, record: &Record) {
+    fn tell(&mut self, record: &Record, so_far: &[Record]) {
         let place = self.place(&record.event);
         if self.manner.quiet && place != Place::Apart {
             if let Event::RunStarted { plan, .. } = &record.event {
-                self.learn(plan);
+                self.learn(plan, so_far);
             }
             return;
         }
@@ -319,7 +315,7 @@ impl<W: Write + Send> Terminal<W> {
             Place::Here => {}
         }
         match &record.event {
-            Event::RunStarted { run, meshproof, verb, plan } => self.begin(run, meshproof, verb, plan),
+            Event::RunStarted { run, meshproof, verb, plan } => self.begin(run, meshproof, verb, plan, so_far),
             // A part of the lab can take minutes and say nothing; steps and cases are short or say what they wait for.
             Event::LabStarted { id, title } if !self.manner.live => {
                 self.say(Kind::of_lab_part(id).verb(), Colour::Cyan, &one_line(&format!("{}  {title}", thing(id))));
@@ -368,7 +364,7 @@ impl<W: Write + Send> Terminal<W> {
                 self.say("Reached", Colour::Green, &one_line(&text));
             }
             Event::Note { text } => self.say("Note", Colour::Cyan, &one_line(text)),
-            Event::RunFinished { .. } => self.end(),
+            Event::RunFinished { .. } => self.end(so_far),
             Event::LabStarted { .. } | Event::StepStarted { .. } | Event::CaseStarted { .. } | Event::Waited { .. } => {
             }
         }
@@ -384,10 +380,9 @@ impl<W: Write + Send> Terminal<W> {
 }
 
 impl<W: Write + Send> Reporter for Terminal<W> {
-    fn on(&mut self, record: &Record) {
-        self.records.push(record.clone());
+    fn on(&mut self, record: &Record, so_far: &[Record]) {
         self.open.on(record);
-        self.tell(record);
+        self.tell(record, so_far);
         self.show(record);
     }
 }

@@ -72,25 +72,23 @@ fn append(file: Option<&Path>, text: &str) {
 pub struct Step {
     job: Job,
     folder: PathBuf,
-    records: Vec<Record>,
 }
 
 impl Step {
     /// A reporter of the run in this folder.
     pub fn new(job: Job, folder: impl Into<PathBuf>) -> Step {
-        Step { job, folder: folder.into(), records: Vec::new() }
+        Step { job, folder: folder.into() }
     }
 }
 
 impl Reporter for Step {
-    fn on(&mut self, record: &Record) {
-        self.records.push(record.clone());
+    fn on(&mut self, record: &Record, so_far: &[Record]) {
         if !matches!(record.event, Event::RunFinished { .. }) {
             return;
         }
-        append(self.job.summary.as_deref(), &markdown(&self.records));
+        append(self.job.summary.as_deref(), &markdown(so_far));
         self.job.reported(&self.folder);
-        for line in annotations(&Summary::of(&self.records)) {
+        for line in annotations(&Summary::of(so_far)) {
             eprintln!("{line}");
         }
     }

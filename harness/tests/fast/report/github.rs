@@ -134,7 +134,7 @@ fn a_job_gets_the_summary_and_the_outputs_of_a_run_appended() {
     let mut story = Story::run();
     story.step("primary-istiod", 1.0, proved()).others_pass(&["D1"]).case("D1", 1.0, failed()).finish(Exit::Red);
     let mut step = Step::new(job.clone(), &run);
-    story.records.iter().for_each(|record| step.on(record));
+    step.replay(&story.records);
     job.ended(Exit::Red);
     let text = fs::read_to_string(path("summary")).expect("a summary");
     assert_eq!(text, format!("before\n{}", markdown(&story.records)));

@@ -22,9 +22,7 @@ fn recorded(records: &[Record]) -> (TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("events.jsonl");
     let mut reporter = Jsonl::create(&path).expect("a file");
-    for record in records {
-        reporter.on(record);
-    }
+    reporter.replay(records);
     (folder, path)
 }
 
@@ -41,7 +39,7 @@ fn each_event_is_on_disk_as_soon_as_it_is_told() {
     let (_folder, path) = recorded(&[]);
     let mut reporter = Jsonl::create(&path).expect("a file");
     for (index, record) in records.iter().enumerate() {
-        reporter.on(record);
+        reporter.on(record, &records[..=index]);
         assert_eq!(fs::read_to_string(&path).expect("a file").lines().count(), index + 1);
     }
 }

@@ -395,12 +395,13 @@ fn the_file_is_whole_after_every_event_and_leaves_nothing_beside_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("junit.xml");
     let mut reporter = junit::File::create(&path);
-    for record in long_run() {
-        reporter.on(&record);
+    let records = long_run();
+    for (index, record) in records.iter().enumerate() {
+        reporter.on(record, &records[..=index]);
         let text = fs::read_to_string(&path).expect("JUnit from the first event on");
         Report::deserialize_from_str(&text).expect("whole XML");
     }
-    assert_eq!(fs::read_to_string(&path).expect("JUnit"), junit::render(&long_run()));
+    assert_eq!(fs::read_to_string(&path).expect("JUnit"), junit::render(&records));
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }
 
@@ -411,7 +412,7 @@ fn the_file_can_be_read_by_others() {
 
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("junit.xml");
-    junit::File::create(&path).on(&long_run()[0]);
+    junit::File::create(&path).replay(&long_run()[..1]);
     assert_eq!(fs::metadata(&path).expect("JUnit").permissions().mode() & 0o044, 0o044);
 }
 

@@ -87,7 +87,7 @@ fn a_live_terminal_colours_its_verbs_and_keeps_their_columns() {
     let mut out = Vec::new();
     let mut live = Terminal::new(&mut out, Manner { live: true, colour: true, ..Manner::PLAIN });
     let records = red_run();
-    records.iter().for_each(|record| live.on(record));
+    live.replay(&records);
     drop(live);
     let text = String::from_utf8(out).expect("text");
     assert!(text.contains("\x1b[1;31m      Failed\x1b[0m D1 primary-control-plane"), "{text}");
@@ -120,7 +120,7 @@ fn the_manner_follows_the_surroundings(
 fn told(records: &[Record], manner: Manner) -> String {
     let mut out = Vec::new();
     let mut terminal = Terminal::new(&mut out, manner);
-    records.iter().for_each(|record| terminal.on(record));
+    terminal.replay(records);
     drop(terminal);
     String::from_utf8(out).expect("text")
 }
@@ -177,7 +177,7 @@ fn a_lab_that_is_kept_is_judged_again_as_it_is_and_what_to_do_with_it_is_said() 
     let mut out = Vec::new();
     let left = Box::new(|_: &Summary| vec![("Remove", "meshproof down".to_string())]);
     let mut terminal = Terminal::new(&mut out, Manner::PLAIN).leaving(Some(left));
-    records.iter().for_each(|record| terminal.on(record));
+    terminal.replay(&records);
     drop(terminal);
     let text = String::from_utf8(out).expect("text");
     for line in [" Judge again meshproof check --only D1\n", "      Remove meshproof down\n", "; the lab is kept\n"] {
@@ -192,9 +192,9 @@ fn a_lab_that_is_kept_is_judged_again_as_it_is_and_what_to_do_with_it_is_said() 
 fn groups_for_github_are_balanced_and_hide_neither_what_is_red_nor_the_end(#[case] records: Vec<Record>) {
     let mut out = Vec::new();
     let mut terminal = Terminal::new(&mut out, Manner { github: true, ..Manner::PLAIN });
-    records.iter().for_each(|record| terminal.on(record));
+    terminal.replay(&records);
     if !matches!(records.last().map(|record| &record.event), Some(Event::RunFinished { .. })) {
-        terminal.end();
+        terminal.end(&records);
     }
     drop(terminal);
     let text = String::from_utf8(out).expect("text");
