@@ -112,7 +112,7 @@ budgets! {
     /// A window over which something must not happen.
     never = 3;
     /// What a check has left once another takes the blame for it: its verdict is passed or blocked then, and the longest on a
-    /// healthy mesh measured 10 s.
+    /// healthy mesh measured 10 s. Each of its waits has a `request` at least.
     hurried = 20;
     /// One call of a row that is made again where it is late; under Envoy's 10 s for a connection, so that a dead address ends
     /// in the same words. 2 s were too short beside two other labs, for one call in twenty.

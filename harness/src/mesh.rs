@@ -153,6 +153,7 @@ impl Mesh {
 
     /// A wait that shows on the live line.
     pub fn wait(&self, what: impl Into<String>, budget: impl Into<Limit>) -> Wait {
-        Wait::new(what, budget).shown(&self.recorder, &self.scope).hurried(&self.hurry, self.budgets.hurried())
+        let wait = Wait::new(what, budget).shown(&self.recorder, &self.scope);
+        wait.hurried(&self.hurry, self.budgets.hurried(), self.budgets.request())
     }
 }

@@ -109,7 +109,8 @@ fn seen_line(seen: &[Seen]) -> String {
     }
 }
 
-/// Tells waits that little hangs on them any more: from then on they have only so much time, whatever their budget.
+/// Tells waits that little hangs on them any more: from then on they have only so much time, whatever their budget. One that
+/// begins when that is used up still has time for a look.
 #[derive(Debug, Clone, Default)]
 pub struct Hurry(Arc<OnceLock<Instant>>);
 
@@ -125,6 +126,16 @@ impl Hurry {
     }
 }
 
+/// What a wait has once it is hurried.
+#[derive(Debug, Clone)]
+struct Hurried {
+    hurry: Hurry,
+    /// Since it was hurried, with all waits before it.
+    limit: Duration,
+    /// For itself, of its budget.
+    look: Duration,
+}
+
 /// A named wait of one step, case or lab part.
 #[derive(Debug, Clone)]
 pub struct Wait {
@@ -133,7 +144,7 @@ pub struct Wait {
     budget: Limit,
     pause: Duration,
     recorder: Option<Recorder>,
-    hurry: Option<(Hurry, Duration)>,
+    hurry: Option<Hurried>,
 }
 
 impl Wait {
@@ -150,9 +161,9 @@ impl Wait {
         self
     }
 
-    /// Has at most `limit` once it is hurried.
-    pub fn hurried(mut self, hurry: &Hurry, limit: impl Into<Duration>) -> Self {
-        self.hurry = Some((hurry.clone(), limit.into()));
+    /// Has at most `limit` once it is hurried, or what is left of `look` since it began where that is more.
+    pub fn hurried(mut self, hurry: &Hurry, limit: impl Into<Duration>, look: impl Into<Duration>) -> Self {
+        self.hurry = Some(Hurried { hurry: hurry.clone(), limit: limit.into(), look: look.into() });
         self
     }
 
@@ -260,7 +271,10 @@ impl Memory<'_> {
     /// Time left.
     pub fn left(&self) -> Duration {
         let left = self.wait.budget.saturating_sub(self.waited);
-        let hurried = self.wait.hurry.as_ref().and_then(|(hurry, limit)| hurry.left(*limit));
+        let hurried =
+            self.wait.hurry.as_ref().and_then(|Hurried { hurry, limit, look }| {
+                Some(hurry.left(*limit)?.max(look.saturating_sub(self.waited)))
+            });
         hurried.map_or(left, |hurried| left.min(hurried))
     }
 

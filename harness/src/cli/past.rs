@@ -6,7 +6,7 @@ use super::args::{Diffing, FailOn, Form, Past};
 use super::verbs::out;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
-use crate::report::diff::Difference;
+use crate::report::diff::{Difference, markdown};
 use crate::report::{History, Summary, jsonl, replace, runs};
 
 /// Compares two runs, or two rows of runs: exit 1 where something got worse that `--fail-on` names.
@@ -21,6 +21,7 @@ pub fn diff(args: &Diffing) -> Result<Exit, Problems> {
     let difference = Difference::of(&before, &after);
     match args.format {
         Form::Text => out(&difference.to_string()),
+        Form::Markdown => out(&markdown(&difference)),
         Form::Json => out(&(serde_json::to_string_pretty(&difference).expect("a difference is JSON") + "\n")),
     }
     let worse = match args.fail_on {

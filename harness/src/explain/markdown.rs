@@ -8,7 +8,7 @@ use crate::check::Case;
 use crate::check::case::Reads;
 use crate::field::Issue;
 use crate::problem::all_of;
-use crate::report::text::one_line;
+use crate::report::markdown::{self, escaped};
 use crate::sabotage::Sabotage;
 use crate::scenario::Thread;
 
@@ -23,11 +23,12 @@ the commands to look by hand, and what a hint means.
 
 /// Every check: what it judges and why, what it needs, what was seen to turn it red, and whether reading suffices.
 pub fn markdown(catalogue: &Catalogue<'_>, filling: &Filling) -> String {
-    let mut text = format!("{HEAD}\n| check | name | what | by reading only |\n| --- | --- | --- | --- |\n");
+    let mut text = format!("{HEAD}\n{}", markdown::head(&["check", "name", "what", "by reading only"]));
     for case in catalogue.checks {
         let anchor = format!("{}-{}", case.id.to_lowercase(), case.slug);
         let reads = if matches!(case.reads, Reads::Part(_)) { "yes" } else { "no" };
-        let _ = writeln!(text, "| [{}](#{anchor}) | {} | {} | {reads} |", case.id, case.slug, escaped(case.title));
+        let (link, title) = (format!("[{}](#{anchor})", case.id), escaped(case.title));
+        text += &markdown::row(&[&link, case.slug, &title, reads]);
     }
     for case in catalogue.checks {
         text += &section(case, catalogue, filling);
@@ -72,26 +73,4 @@ fn met(issue: &Issue) -> String {
     let threads: Vec<String> = issue.scenario().threads.iter().map(linked).collect();
     let threads = if threads.is_empty() { String::new() } else { format!(" ({})", threads.join(", ")) };
     format!("{link}: {}{threads}", escaped(&issue.what()))
-}
-
-/// As one line that Markdown takes for plain text.
-fn escaped(text: &str) -> String {
-    let mut plain = String::new();
-    for letter in one_line(text).chars() {
-        if "\\`*_[]<>|#".contains(letter) {
-            plain.push('\\');
-        }
-        plain.push(letter);
-    }
-    plain
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escaped;
-
-    #[test]
-    fn no_text_is_taken_for_markup() {
-        assert_eq!(escaped("a | b\n<c> [d](e) *f* `g` \u{1b}"), r"a \| b ⏎ \<c\> \[d\](e) \*f\* \`g\` ␛");
-    }
 }

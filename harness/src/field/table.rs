@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Issue, Outcome, Ran};
 use crate::problem::all_of;
+use crate::report::markdown;
 use crate::report::text::{columns, one_line};
 use crate::scenario::Thread;
 
@@ -79,11 +80,8 @@ pub fn text(rows: &[Row], versions: &[String]) -> String {
 
 /// As Markdown.
 pub fn markdown(rows: &[Row], versions: &[String]) -> String {
-    let escaped = |text: &str| one_line(text).replace('|', "\\|");
-    let mut lines = vec![
-        format!("| issue | threads | what it is | {} |", versions.join(" | ")),
-        format!("| --- | --- | --- |{}", " --- |".repeat(versions.len())),
-    ];
+    let head = ["issue", "threads", "what it is"].into_iter().chain(versions.iter().map(String::as_str));
+    let mut text = markdown::head(&head.collect::<Vec<_>>());
     for row in rows {
         let linked = |thread: &Thread| {
             let text = thread.to_string();
@@ -91,9 +89,9 @@ pub fn markdown(rows: &[Row], versions: &[String]) -> String {
             format!("[{}]({})", short.unwrap_or(text), thread.address())
         };
         let what = [vec![row.issue.what()], row.shown(versions)].concat().join("; ");
-        let words: Vec<&str> = versions.iter().map(|version| row.word(version)).collect();
-        let (id, threads, words) = (&row.issue.id, threads(&row.issue, linked), words.join(" | "));
-        lines.push(format!("| `{id}` | {threads} | {} | {words} |", escaped(&what)));
+        let cells = [markdown::code(&row.issue.id), threads(&row.issue, linked), markdown::escaped(&what)];
+        let words = versions.iter().map(|version| row.word(version).to_string());
+        text += &markdown::row(&cells.into_iter().chain(words).collect::<Vec<_>>());
     }
-    lines.join("\n") + "\n"
+    text
 }

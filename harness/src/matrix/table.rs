@@ -3,6 +3,7 @@
 use super::{Combination, Matrix, NOT_JUDGED, Outcome};
 use crate::exit::Exit;
 use crate::report::letters::{LEGEND, letter};
+use crate::report::markdown;
 use crate::report::text::{bytes, columns, count, seconds};
 
 /// As lines for a terminal.
@@ -16,12 +17,11 @@ pub fn text(matrix: &Matrix) -> String {
 
 /// As Markdown.
 pub fn markdown(matrix: &Matrix) -> String {
-    let escaped = |text: &String| text.replace('|', "\\|");
-    let line = |row: &Vec<String>| format!("| {} |\n", row.iter().map(escaped).collect::<Vec<_>>().join(" | "));
-    let rows = rows(matrix);
-    let head = rows.first().map(|row| format!("{}|{}\n", line(row), " --- |".repeat(row.len()))).unwrap_or_default();
-    let body: String = rows.iter().skip(1).map(line).collect();
-    let causes: String = causes(matrix).iter().map(|cause| format!("- {}\n", escaped(cause))).collect();
+    let rows: Vec<Vec<String>> =
+        rows(matrix).iter().map(|row| row.iter().map(|cell| markdown::escaped(cell)).collect()).collect();
+    let head = rows.first().map(|row| markdown::head(row)).unwrap_or_default();
+    let body: String = rows.iter().skip(1).map(|row| markdown::row(row)).collect();
+    let causes: String = causes(matrix).iter().map(|cause| format!("- {}\n", markdown::escaped(cause))).collect();
     let between = if causes.is_empty() { "" } else { "\n" };
     format!("{head}{body}{between}{causes}\n{LEGEND}. {}.\n", sums(matrix))
 }

@@ -1,11 +1,14 @@
 //! What is otherwise in one run than in another: verdicts, what they were made of, times beyond noise, and evidence.
 
+mod markdown;
 mod text;
 mod volatile;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
+
+pub use markdown::markdown;
 
 use super::facts;
 use super::summary::{CaseRun, Summary};
@@ -27,10 +30,10 @@ pub struct Difference {
     pub exits: Option<Change>,
     /// Cases of another verdict, or that stand otherwise to what is expected of them.
     pub verdicts: Vec<Change>,
-    /// Cases in the first run alone.
-    pub gone: Vec<String>,
+    /// Cases in the first run alone: worse where they were as expected, for nothing says so any more.
+    pub gone: Vec<Change>,
     /// Cases in the second run alone.
-    pub new: Vec<String>,
+    pub new: Vec<Change>,
     /// Versions, digests, data plane and deviations.
     pub facts: Vec<Change>,
     /// Times that differ beyond noise.
@@ -40,7 +43,7 @@ pub struct Difference {
 }
 
 /// One thing that is otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// What.
     pub what: String,
@@ -78,22 +81,27 @@ pub struct EvidenceChange {
     pub after: Vec<String>,
 }
 
+impl Change {
+    fn of(what: String) -> Change {
+        Change { what, ..Change::default() }
+    }
+}
+
 impl Difference {
     /// Between one run or several, the newest last, and others. Of several the worst verdict counts, all of their times, and what
     /// the newest was made of and saw.
     pub fn of(before: &[Summary], after: &[Summary]) -> Difference {
         let (Some(old), Some(new)) = (before.last(), after.last()) else { return Difference::default() };
         let (earlier, later) = (cases(before), cases(after));
-        let only = |these: &BTreeMap<String, &CaseRun>, those: &BTreeMap<String, &CaseRun>| {
-            these.keys().filter(|name| !those.contains_key(*name)).cloned().collect()
-        };
         Difference {
             exits: exits(before, after),
             verdicts: in_order(new, &later)
                 .filter_map(|case| verdict(earlier.get(&case.name())?, case, after))
                 .collect(),
-            gone: only(&earlier, &later),
-            new: only(&later, &earlier),
+            gone: only(&earlier, &later)
+                .map(|case| Change { before: shown(case), worse: badness(case) == 0, ..Change::of(case.name()) })
+                .collect(),
+            new: only(&later, &earlier).map(|case| Change { after: shown(case), ..Change::of(case.name()) }).collect(),
             facts: changes(&facts::of_what(old), &facts::of_what(new)),
             times: times(before, after),
             evidence: new
@@ -111,7 +119,7 @@ impl Difference {
 
     /// Whether a verdict got worse.
     pub fn verdict_is_worse(&self) -> bool {
-        self.exits.iter().chain(&self.verdicts).any(|change| change.worse)
+        self.exits.iter().chain(&self.verdicts).chain(&self.gone).any(|change| change.worse)
     }
 
     /// Whether something took longer, beyond noise.
@@ -144,6 +152,14 @@ fn cases(runs: &[Summary]) -> BTreeMap<String, &CaseRun> {
 
 fn in_order<'a>(run: &'a Summary, cases: &'a BTreeMap<String, &'a CaseRun>) -> impl Iterator<Item = &'a CaseRun> {
     run.cases.iter().filter_map(|case| cases.get(&case.name()).copied())
+}
+
+/// Those of these cases that are not among the others.
+fn only<'a>(
+    these: &BTreeMap<String, &'a CaseRun>,
+    others: &BTreeMap<String, &'a CaseRun>,
+) -> impl Iterator<Item = &'a CaseRun> {
+    these.iter().filter(|(name, _)| !others.contains_key(*name)).map(|(_, case)| *case)
 }
 
 fn exits(before: &[Summary], after: &[Summary]) -> Option<Change> {

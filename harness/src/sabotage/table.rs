@@ -5,6 +5,7 @@ use junit_report::{OffsetDateTime, TestCase, TestSuite};
 use super::{Layer, Trial};
 use crate::report::junit::{attribute, cdata, duration, written};
 use crate::report::letters::{LEGEND, letter};
+use crate::report::markdown;
 
 /// The letter of a verdict, with `!` where another was expected.
 fn cell(trial: &Trial, id: &str, verdict: &str) -> String {
@@ -57,30 +58,21 @@ pub fn text(trials: &[Trial]) -> String {
 /// As Markdown, with what was broken and what the first red clause said.
 pub fn markdown(trials: &[Trial]) -> String {
     let head = head(trials);
-    let mut lines = vec![
-        format!("| sabotage | {} | to verdict | as expected |", head.join(" | ")),
-        format!("| --- |{} --- | --- |", " --- |".repeat(head.len())),
-    ];
+    let around = |first: &str, cells: &[String], last: [&str; 2]| {
+        [&[first.to_string()][..], cells, &last.map(str::to_string)].concat()
+    };
+    let mut text = markdown::head(&around("sabotage", &head, ["to verdict", "as expected"]));
     for trial in trials {
-        let cells = row(trial, &head).join(" | ");
-        lines.push(format!("| {} | {cells} | {:.1} s | {} |", trial.id, trial.to_verdict, said(trial)));
+        let took = format!("{:.1} s", trial.to_verdict);
+        text += &markdown::row(&around(&trial.id, &row(trial, &head), [&took, said(trial)]));
     }
-    lines.extend([String::new(), format!("{LEGEND}. {}.", sums(trials)), String::new()]);
-    let escaped = |text: &str| text.replace('|', "\\|").replace('\n', " ");
-    lines.extend([
-        "| sabotage | what is broken | first said by | cause |".to_string(),
-        "| --- | --- | --- | --- |".to_string(),
-    ]);
+    text += &format!("\n{LEGEND}. {}.\n\n", sums(trials));
+    text += &markdown::head(&["sabotage", "what is broken", "first said by", "cause"]);
     for trial in trials {
-        lines.push(format!(
-            "| {} | {} | {} | {} |",
-            trial.id,
-            escaped(&trial.what),
-            trial.first,
-            escaped(trial.cause())
-        ));
+        let [what, cause] = [&trial.what, trial.cause()].map(markdown::escaped);
+        text += &markdown::row(&[&trial.id, &what, &trial.first, &cause]);
     }
-    lines.join("\n") + "\n"
+    text
 }
 
 /// As JUnit: one testcase a sabotage, red where the suite did not say what it should, and an error where it was not

@@ -9,7 +9,8 @@ use harness::check::Verdict;
 use harness::event::{Event, Record};
 use harness::exit::Exit;
 use harness::matrix;
-use harness::report::{Summary, github, jsonl, junit, plan, terminal};
+use harness::report::diff::Difference;
+use harness::report::{Summary, diff, github, jsonl, junit, plan, terminal};
 use harness::sabotage::{self, Trial};
 use harness::scenario::Scenario;
 use harness::traffic;
@@ -50,6 +51,17 @@ fn a_recorded_run_gives_the_reports_on_file(#[files("../fixtures/runs/*.jsonl")]
     if let Some(Event::RunStarted { plan, .. }) = records.first().map(|record| &record.event) {
         is_on_file(&format!("{name}.plan.txt"), &plan::render(plan));
     }
+}
+
+#[test]
+fn two_recorded_runs_give_the_difference_on_file() {
+    let run = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/runs").join(name);
+        [Summary::of(&jsonl::read(&path).expect("a recorded run can be read"))]
+    };
+    let difference = Difference::of(&run("green.jsonl"), &run("red.jsonl"));
+    is_on_file("green-red.diff.txt", &difference.to_string());
+    is_on_file("green-red.diff.md", &diff::markdown(&difference));
 }
 
 #[rstest]

@@ -132,8 +132,8 @@ async fn a_look_that_hangs_does_not_hide_the_reason_before_it() {
 #[tokio::test]
 async fn a_hurried_wait_has_only_so_much_time_and_a_window_stays_whole() {
     let hurry = Hurry::default();
-    let wait = Wait::new("it", Duration::from_secs(60)).hurried(&hurry, Duration::from_millis(300));
-    let window = Wait::new("it", Duration::from_millis(900)).hurried(&hurry, Duration::ZERO);
+    let wait = Wait::new("it", Duration::from_secs(60)).hurried(&hurry, Duration::from_millis(300), Duration::ZERO);
+    let window = Wait::new("it", Duration::from_millis(900)).hurried(&hurry, Duration::ZERO, Duration::ZERO);
     let began = Instant::now();
     hurry.up();
     let (waited, looks) = futures::join!(
@@ -142,6 +142,22 @@ async fn a_hurried_wait_has_only_so_much_time_and_a_window_stays_whole() {
     );
     assert_eq!(waited.expect_err("it never comes").last(), Ok("not there"));
     assert!(looks.is_ok() && began.elapsed() >= Duration::from_millis(900), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_wait_that_begins_when_a_hurry_has_used_up_its_time_still_has_time_for_a_look() {
+    let hurry = Hurry::default();
+    hurry.up();
+    let wait = Wait::new("it", Duration::from_secs(60)).hurried(&hurry, Duration::ZERO, Duration::from_secs(30));
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        Look::Yes(())
+    };
+    assert_eq!(wait.until(slow).await, Ok(()));
+    let short = Wait::new("it", Duration::from_secs(60)).hurried(&hurry, Duration::ZERO, Duration::from_millis(100));
+    let began = Instant::now();
+    short.until(|| async { Look::<()>::NotYet("not there".to_string()) }).await.expect_err("it never comes");
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 

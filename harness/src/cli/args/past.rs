@@ -37,6 +37,8 @@ pub enum FailOn {
 pub enum Form {
     /// For people.
     Text,
+    /// For a pull request.
+    Markdown,
     /// For programs.
     Json,
 }

@@ -13,10 +13,9 @@ impl fmt::Display for Difference {
         if self.is_nothing() {
             return writeln!(f, "nothing is otherwise");
         }
-        let cases = |names: &[String], mark: &str| names.iter().map(|name| format!("{mark} {name}")).collect();
         section(f, "VERDICTS", self.exits.iter().chain(&self.verdicts).flat_map(change).collect())?;
-        section(f, "CASES IN THE FIRST ALONE", cases(&self.gone, "-"))?;
-        section(f, "CASES IN THE SECOND ALONE", cases(&self.new, "+"))?;
+        section(f, "CASES IN THE FIRST ALONE", self.gone.iter().flat_map(change).collect())?;
+        section(f, "CASES IN THE SECOND ALONE", self.new.iter().flat_map(change).collect())?;
         section(f, "MADE OF", self.facts.iter().flat_map(change).collect())?;
         section(f, "TIMES", self.times.iter().map(time).collect())?;
         section(f, "EVIDENCE", self.evidence.iter().flat_map(evidence).collect())
@@ -33,17 +32,23 @@ fn section(f: &mut fmt::Formatter<'_>, title: &str, lines: Vec<String>) -> fmt::
 
 fn change(change: &Change) -> Vec<String> {
     let Change { what, before, after, worse, cause } = change;
-    let named = |text: &String| if text.is_empty() { "none".to_string() } else { one_line(text) };
     let worse = if *worse { "  WORSE" } else { "" };
     let first = format!("{what}: {} -> {}{worse}", named(before), named(after));
     let cause = (!cause.is_empty()).then(|| format!("    {}", one_line(cause)));
     [first].into_iter().chain(cause).collect()
 }
 
+/// What stands on one side of a change.
+pub(super) fn named(text: &str) -> String {
+    if text.is_empty() { "none".to_string() } else { one_line(text) }
+}
+
+/// Seconds, or the least and the most of several.
+pub(super) fn range((least, most): (f64, f64)) -> String {
+    if least == most { seconds(least) } else { format!("{} to {}", seconds(least), seconds(most)) }
+}
+
 fn time(time: &TimeChange) -> String {
-    let range = |(least, most): (f64, f64)| {
-        if least == most { seconds(least) } else { format!("{} to {}", seconds(least), seconds(most)) }
-    };
     let how = if time.worse { "SLOWER" } else { "faster" };
     format!("{}: {} -> {}  {how}", time.what, range(time.before), range(time.after))
 }

@@ -2,10 +2,10 @@
 
 mod command;
 mod job;
-mod markdown;
 mod section;
+mod summary;
 
 pub use command::{annotations, harmless, refused};
 pub use job::{Job, Step};
-pub use markdown::{escaped, markdown};
 pub use section::{Groups, Section};
+pub use summary::{escaped, markdown};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use harness::check::{Evidence, Verdict};
 use harness::exit::Exit;
 use harness::report::Summary;
-use harness::report::diff::Difference;
+use harness::report::diff::{Difference, markdown};
 use harness::report::jsonl;
 use rstest::rstest;
 
@@ -113,19 +113,52 @@ fn of_several_runs_the_worst_verdict_counts() {
 }
 
 #[test]
-fn versions_digests_and_cases_of_one_alone_are_told_and_are_not_worse() {
+fn versions_and_digests_are_told_and_are_not_worse() {
     let before = run(passed(), 1.0, Exit::Green);
     let mut after = run(passed(), 1.0, Exit::Green);
-    after.cases.pop();
     after.ready.as_mut().expect("facts").images.insert("node".into(), "sha256:4567".into());
     after.ready.as_mut().expect("facts").data_plane = "Istio's \u{1b}[31m proxy".into();
     let difference = Difference::of(&[before], &[after]);
     let facts: Vec<&str> = difference.facts.iter().map(|change| change.what.as_str()).collect();
     assert_eq!(facts, ["data plane", "image node"]);
-    assert_eq!(difference.gone, ["D12 nothing-left"]);
     assert!(!difference.verdict_is_worse() && !difference.time_is_worse());
     let text = difference.to_string();
     assert!(text.contains("upstream Envoy 1.39.3 -> Istio's ␛[31m proxy"), "{text}");
+}
+
+#[test]
+fn a_case_that_held_and_is_not_there_any_more_is_worse_and_a_new_one_is_not() {
+    let (before, mut after) = (run(passed(), 1.0, Exit::Green), run(passed(), 1.0, Exit::Green));
+    after.cases.retain(|case| case.outline.id != "D1");
+    let [fewer, more] = [[&before, &after], [&after, &before]]
+        .map(|[old, new]| Difference::of(std::slice::from_ref(old), std::slice::from_ref(new)));
+    assert!(fewer.verdict_is_worse() && !more.verdict_is_worse());
+    let text = fewer.to_string();
+    assert!(text.contains("ALONE\n  D1 primary-control-plane: passed -> none  WORSE\n"), "{text}");
+    assert_eq!(more.new[0].what, "D1 primary-control-plane");
+    let neutral = run(skipped(), 1.0, Exit::Green);
+    assert!(!Difference::of(&[neutral], &[after]).verdict_is_worse(), "it proved nothing before");
+}
+
+#[rstest]
+#[case::worse(run(failed(), 1.0, Exit::Red), "## ❌ meshproof: 1 verdict got worse\n")]
+#[case::slower(run(passed(), 9.0, Exit::Green), "## ⚠️ meshproof: no verdict got worse, and something took longer\n")]
+#[case::the_same(run(passed(), 1.0, Exit::Green), "## ✅ meshproof: nothing is otherwise\n")]
+fn markdown_says_first_whether_it_is_worse(#[case] after: Summary, #[case] first: &str) {
+    let text = markdown(&Difference::of(&[run(passed(), 1.0, Exit::Green)], &[after]));
+    assert!(text.starts_with(first), "{text}");
+}
+
+#[test]
+fn in_markdown_no_text_of_a_mesh_is_markup_and_what_is_long_is_cut() {
+    let hostile = "a\n| <script>alert(1)</script> [x](javascript:1) @all `".repeat(9);
+    let after = run(seen("istiod", "10.10.0.7", Some(&hostile)), 1.0, Exit::Green);
+    let text = markdown(&Difference::of(&[run(seen("istiod", "10.10.0.7", None), 1.0, Exit::Green)], &[after]));
+    let line = text.lines().find(|line| line.contains("script")).expect("it is told");
+    assert!(line.starts_with("| D1 primary-control-plane | after | ") && line.len() < 700, "{line}");
+    for markup in ["<script", "[x](", " @all"] {
+        assert!(!line.contains(markup), "{markup}: {line}");
+    }
 }
 
 #[test]

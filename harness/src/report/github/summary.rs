@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::report::rerun::Rerun;
 use crate::report::summary::{CaseRun, Summary};
 use crate::report::text::{cut, one_line, seconds};
-use crate::report::{counts, facts};
+use crate::report::{counts, facts, markdown};
 
 /// Characters of one text of the mesh or its configuration.
 const CELL: usize = 500;
@@ -67,7 +67,7 @@ fn broken(summary: &Summary) -> String {
     let Rerun { explain, again } = Rerun::of(summary, None);
     text += "\n";
     for (what, command) in [("what is judged there", explain), ("judge it again", again)] {
-        text += &command.map(|command| format!("- {what}: {}\n", code(&command))).unwrap_or_default();
+        text += &command.map(|command| format!("- {what}: {}\n", markdown::code(&command))).unwrap_or_default();
     }
     text + "\n"
 }
@@ -119,10 +119,9 @@ fn about(summary: &Summary) -> String {
 
 /// A table, without those rows for which there is no room.
 fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let mut text = format!("{}|{}\n", line(&head.map(str::to_string)), " --- |".repeat(N));
+    let mut text = markdown::head(&head);
     for (at, row) in rows.iter().enumerate() {
-        let next = line(row);
+        let next = markdown::row(row);
         if text.len() + next.len() > MOST {
             text += &format!("\n{} more are in the report of the run.\n", rows.len() - at);
             break;
@@ -132,25 +131,7 @@ fn table<const N: usize>(head: [&str; N], rows: Vec<[String; N]>) -> String {
     text + "\n"
 }
 
-/// A text of any origin on one line of Markdown, where it is nothing but text.
+/// A text of any origin, cut to what fits in a cell.
 pub fn escaped(text: &str) -> String {
-    let character = |c: char| match c {
-        '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '$' | '!' => format!("\\{c}"),
-        '<' => "&lt;".to_string(),
-        '>' => "&gt;".to_string(),
-        '&' => "&amp;".to_string(),
-        // GitHub would tell whoever is called so.
-        '@' => "&#64;".to_string(),
-        c => c.to_string(),
-    };
-    cut(&one_line(text), CELL).chars().map(character).collect()
-}
-
-/// A command as code: between more backticks than stand in it.
-fn code(command: &str) -> String {
-    let command = one_line(command);
-    let longest = command.split(|c| c != '`').map(str::len).max().unwrap_or_default();
-    let fence = "`".repeat(longest + 1);
-    let blank = if longest == 0 { "" } else { " " };
-    format!("{fence}{blank}{command}{blank}{fence}")
+    markdown::escaped(&cut(&one_line(text), CELL))
 }
