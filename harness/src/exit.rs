@@ -87,15 +87,18 @@ impl Exit {
         }
     }
 
-    /// One line for people that does not speak of clauses where the verb judges none.
-    pub fn meaning_of(self, summary: &Summary) -> &'static str {
+    /// One line for people that does not speak of clauses where the verb judges none, and says how many were not asked.
+    pub fn meaning_of(self, summary: &Summary) -> String {
+        let (all, skipped) = (summary.cases.len(), summary.skipped());
+        let fine = if skipped == 0 { Exit::Green.meaning() } else { "every clause that was asked is as expected" };
+        let left = if summary.is_brought() { "not all that was made" } else { "the lab" };
         match self {
-            Exit::Green if !summary.judges() => "done; nothing was to be judged",
-            Exit::LeftOver if !summary.judges() => "the lab could not be removed",
-            Exit::LeftOver if summary.is_brought() => {
-                "every clause is as expected, but not all that was made could be removed"
-            }
-            other => other.meaning(),
+            Exit::Green if !summary.judges() => "done; nothing was to be judged".to_string(),
+            Exit::Green if skipped == 1 => format!("{fine}; 1 of {all} was not asked"),
+            Exit::Green if skipped > 1 => format!("{fine}; {skipped} of {all} were not asked"),
+            Exit::LeftOver if !summary.judges() => format!("{left} could not be removed"),
+            Exit::LeftOver => format!("{fine}, but {left} could not be removed"),
+            other => other.meaning().to_string(),
         }
     }
 }

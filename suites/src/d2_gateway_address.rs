@@ -24,7 +24,7 @@ use crate::shared::writer::manager_of;
 pub const CASE: Case = Case {
     id: "D2",
     slug: "gateway-external-address",
-    shows: &[Path::ControlPlane],
+    shows: &[Path::Injection, Path::ControlPlane],
     title: "The east-west gateway has an external address that answers to the remote cluster",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#install-the-east-west-gateway-in-cluster1",
     needs: &["probe-remote"],

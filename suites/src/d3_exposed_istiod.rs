@@ -27,7 +27,7 @@ use crate::shared::leading::root_of_primary;
 pub const CASE: Case = Case {
     id: "D3",
     slug: "istiod-exposed",
-    shows: &[Path::ControlPlane],
+    shows: &[Path::Injection, Path::ControlPlane],
     title: "istiod is exposed through the gateway by TLS passthrough",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#expose-the-control-plane-in-cluster1",
     needs: &["D2"],

@@ -28,7 +28,7 @@ use crate::shared::writer::{NOT_TOLD, audit, manager_of};
 pub const CASE: Case = Case {
     id: "D8",
     slug: "webhook-ca-patched",
-    shows: &[Path::Writes],
+    shows: &[Path::Writes, Path::Injection],
     title: "istiod patches its CA into the remote cluster's injection webhooks",
     guide: "https://istio.io/latest/docs/setup/install/multicluster/primary-remote/#attach-cluster2-as-a-remote-cluster-of-cluster1",
     needs: &["D5", "D6"],

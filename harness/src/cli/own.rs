@@ -83,7 +83,7 @@ pub async fn judged(
     interrupt.done();
     let summary = Summary::of(&recorder.records());
     let exit = Exit::decide(&summary);
-    let meaning = exit.meaning_of(&summary).to_string();
+    let meaning = exit.meaning_of(&summary);
     recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept: false, usage: Usage::of_this_process() });
     interrupt.over();
     Ok(exit)

@@ -10,17 +10,20 @@ use super::interrupt::Interrupt;
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases};
 use super::verbs;
+use crate::check::case::{Case, Ground, Use};
 use crate::check::verdict::chain;
 use crate::context::Context;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
 use crate::lab::{Lab, LabFile};
+use crate::plan::CaseOutline;
 use crate::problem::Problems;
 use crate::report::Summary;
 use crate::report::github::Job;
 use crate::report::terminal::{Manner, Terminal};
 use crate::sabotage::{self, After, Breakage, Got, Names, Sabotage, Trial};
 use crate::scenario::Scenario;
+use crate::select::select;
 
 /// Why a sabotage was not carried out when the process is killed.
 const UNDER_WAY: &str = "the proof was under way, and did not end";
@@ -64,12 +67,13 @@ pub async fn prove(
     let interrupt = Interrupt::listen(recorder.clone(), left);
     let began = jiff::Timestamp::now();
     let proof = Proof { claim, request, judge_once, folder, interrupt, recorder, began };
-    let exit = proof.go(sabotages, there).await;
+    let (exit, trials) = proof.go(sabotages, there).await;
     let by_signal = exit == Exit::Interrupted;
     if !there && !proof.request.keep.keeps(exit == Exit::Green, by_signal) {
         let removed = verbs::remove(&proof.recorder, &proof.claim.engine, home, &lab, &proof.request.budgets).await;
-        if removed.is_err() && exit == Exit::Green {
-            return Ok(Exit::LeftOver);
+        if let Err(error) = removed {
+            proof.write(sabotages, &trials, "", Some(&error.to_string()));
+            return Ok(if exit == Exit::Green { Exit::LeftOver } else { exit });
         }
     }
     Ok(exit)
@@ -96,16 +100,17 @@ enum Ended {
 }
 
 impl Proof<'_> {
-    async fn go(&self, sabotages: &[Sabotage], there: bool) -> Exit {
+    async fn go(&self, sabotages: &[Sabotage], there: bool) -> (Exit, Vec<Trial>) {
         let mut trials = Vec::new();
         // A proof that is killed before its first trial is not green either.
-        self.write(sabotages, &trials, UNDER_WAY);
+        self.write(sabotages, &trials, UNDER_WAY, None);
         let ended = self.all(sabotages, there, &mut trials).await;
-        match &ended {
-            Ok(()) => self.write(sabotages, &trials, ""),
-            Err(Ended::Interrupted) => self.write(sabotages, &trials, "interrupted"),
-            Err(Ended::Unable(why)) => self.write(sabotages, &trials, why),
-        }
+        let why = match &ended {
+            Ok(()) => "",
+            Err(Ended::Interrupted) => "interrupted",
+            Err(Ended::Unable(why)) => why,
+        };
+        self.write(sabotages, &trials, why, None);
         if !trials.is_empty() {
             verbs::out(&sabotage::text(&trials));
         }
@@ -113,7 +118,7 @@ impl Proof<'_> {
         if let Some(job) = Job::from_environment() {
             job.reported(&self.folder);
         }
-        match ended {
+        let exit = match ended {
             Err(Ended::Interrupted) => Exit::Interrupted,
             Err(Ended::Unable(why)) => {
                 say("Unable", &why);
@@ -121,7 +126,8 @@ impl Proof<'_> {
             }
             Ok(()) if trials.iter().all(Trial::is_as_expected) => Exit::Green,
             Ok(()) => Exit::Red,
-        }
+        };
+        (exit, trials)
     }
 
     async fn all(&self, sabotages: &[Sabotage], there: bool, trials: &mut Vec<Trial>) -> Result<(), Ended> {
@@ -149,12 +155,13 @@ impl Proof<'_> {
                 self.judge_mended(&mut trial, &unjudged).await?;
                 unjudged.clear();
             } else {
+                self.settle(&trial.id).await?;
                 self.progress("Mended", &format!("{}  everything is put back, and judged later", trial.id));
                 unjudged.push(&sabotage.id);
             }
             let mended = trial.unmended.is_empty();
             trials.push(trial);
-            self.write(sabotages, trials, UNDER_WAY);
+            self.write(sabotages, trials, UNDER_WAY, None);
             if !mended && there {
                 let id = &sabotage.id;
                 return Err(Ended::Unable(format!(
@@ -258,6 +265,19 @@ impl Proof<'_> {
         Ok(())
     }
 
+    /// Waits until istiod leads in the remote cluster again, which takes longest of all: the lock of one that was killed or cut
+    /// off runs out first. The next sabotage would be told together with that else.
+    async fn settle(&self, id: &str) -> Result<(), Ended> {
+        let catalogue = self.claim.base.catalogue;
+        let by_lock = |case: &&Case| case.uses.contains(&Use::Relies(Ground::RemoteLock)) && case.outline().is_clause();
+        let only: Vec<String> = catalogue.iter().filter(by_lock).map(|case| case.id.to_string()).collect();
+        let outlines: Vec<CaseOutline> = catalogue.iter().map(Case::outline).collect();
+        let selection = select(&outlines, &only, &[]).map_err(|problems| Ended::Unable(problems.to_string()))?;
+        let request = Request { selection, ..self.request.clone() };
+        let phases = Phases { check: true, ..Phases::default() };
+        self.session_of(request, &format!("{id}/settled"), Verb::Check(Default::default()), phases).await.map(|_| ())
+    }
+
     async fn context(&self) -> Result<Context, Ended> {
         let lab = &self.request.scenario().lab;
         let file = LabFile::read(self.claim.base.home, lab).map_err(|problem| Ended::Unable(problem.to_string()))?;
@@ -321,8 +341,14 @@ impl Proof<'_> {
     }
 
     async fn session(&self, name: &str, verb: Verb, phases: Phases, without: &[String]) -> Result<Summary, Ended> {
+        let request = Request { without: without.to_vec(), ..self.request.clone() };
+        self.session_of(request, name, verb, phases).await
+    }
+
+    /// The part of this that a request of its own asks for.
+    async fn session_of(&self, request: Request, name: &str, verb: Verb, phases: Phases) -> Result<Summary, Ended> {
         let unable = |error: &dyn std::fmt::Display| Ended::Unable(error.to_string());
-        let request = Request { verb, without: without.to_vec(), ..self.request.clone() };
+        let request = Request { verb, ..request };
         let folder = self.folder.join(name);
         std::fs::create_dir_all(&folder).map_err(|error| unable(&error))?;
         let told = if request.telling.verbose > 0 { Told::of(&request).apart_from_job() } else { Told::default() };
@@ -340,15 +366,16 @@ impl Proof<'_> {
         Ok(Summary::of(&recorder.records()))
     }
 
-    /// Writes what is known so far, and `why` the rest is not: a proof that is killed leaves what it had.
-    fn write(&self, sabotages: &[Sabotage], trials: &[Trial], why: &str) {
+    /// Writes what is known so far, and `why` the rest is not: a proof that is killed leaves what it had. `left` is why the lab is
+    /// still there.
+    fn write(&self, sabotages: &[Sabotage], trials: &[Trial], why: &str, left: Option<&str>) {
         let planned: Vec<_> = sabotages.iter().map(|sabotage| (sabotage.id.as_str(), sabotage.layer)).collect();
         let lines = trials.iter().map(|trial| serde_json::to_string(trial).unwrap_or_default() + "\n");
         for (name, text) in [
             ("trials.jsonl", lines.collect()),
             ("table.txt", sabotage::text(trials)),
             ("table.md", sabotage::markdown(trials)),
-            ("junit.xml", sabotage::junit(&planned, trials, why, self.began)),
+            ("junit.xml", sabotage::junit(&planned, trials, why, left, self.began)),
         ] {
             let path = self.folder.join(name);
             if let Err(error) = crate::report::replace(&path, &text) {

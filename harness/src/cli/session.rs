@@ -178,7 +178,7 @@ impl Session<'_> {
         }
         let summary = Summary::of(&self.recorder.records());
         let exit = Exit::decide(&summary);
-        let meaning = exit.meaning_of(&summary).to_string();
+        let meaning = exit.meaning_of(&summary);
         self.recorder.emit(Event::RunFinished {
             exit: exit.code(),
             meaning,

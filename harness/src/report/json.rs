@@ -52,7 +52,7 @@ pub fn of(summary: &Summary) -> RunSummary {
         seconds: milliseconds(summary.elapsed),
         verdict: exit,
         exit_code: summary.finished.as_ref().map(|finish| finish.exit),
-        meaning: exit.meaning_of(summary).to_string(),
+        meaning: exit.meaning_of(summary),
         interrupted_by: summary.interrupted.clone(),
         lab_kept: summary.finished.as_ref().map(|finish| finish.lab_kept),
         first_broken: summary.first_broken().map(broken),

@@ -28,6 +28,9 @@ impl Trouble {
     /// The class of what is said of the run as a whole.
     pub const RUN: &str = "run";
 
+    /// The id of what ended a run before its end.
+    pub const INTERRUPTED: &str = "interrupted";
+
     /// A trouble of the run as a whole.
     pub fn of_run(id: &str, cause: impl Into<String>) -> Trouble {
         let title = String::new();
@@ -40,17 +43,33 @@ impl Trouble {
             seconds: 0.0,
         }
     }
+
+    /// Whether it is that somebody or its own deadline ended the run, so that nothing broke.
+    pub fn is_interruption(&self) -> bool {
+        self.class == Trouble::RUN && self.id == Trouble::INTERRUPTED
+    }
 }
 
 impl Summary {
-    /// Everything that could not be made or could not be told, in the order of a run.
+    /// Everything that could not be made or could not be told, in the order of a run. Where it was interrupted, what that cut off
+    /// comes after it.
     pub fn obstacles(&self) -> Vec<Trouble> {
-        let lab = self.lab.iter().filter(|part| part.kind != Kind::Removal).filter_map(|part| self.lab_trouble(part));
-        let steps = self.steps.iter().filter_map(|step| self.step_trouble(step));
+        let lab = self.lab.iter().filter(|part| part.kind != Kind::Removal);
+        let lab = lab.filter_map(|part| Some((part.end.is_none(), self.lab_trouble(part)?)));
+        let failed = |step: &StepRun| matches!(step.outcome, Some(StepOutcome::Failed { .. }));
+        let steps = self.steps.iter().filter_map(|step| Some((!failed(step), self.step_trouble(step)?)));
         let untold = self.cases.iter().filter(|case| case.standing() == Standing::Untold);
-        let strays = self.strays.iter().map(|stray| Trouble::of_run("plan", stray));
-        let deadline = self.interrupted.iter().map(|by| Trouble::of_run("interrupted", interrupted(by)));
-        lab.chain(steps).chain(untold.map(|case| self.case_trouble(case))).chain(strays).chain(deadline).collect()
+        let told = |case: &CaseRun| matches!(case.verdict, Some(Verdict::Inconclusive { .. }));
+        let untold = untold.map(|case| (!told(case), self.case_trouble(case)));
+        let strays = self.strays.iter().map(|stray| (false, Trouble::of_run("plan", stray)));
+        let (mut cut_off, mut troubles) = (Vec::new(), Vec::new());
+        for (by_interruption, trouble) in lab.chain(steps).chain(untold).chain(strays) {
+            let cut = by_interruption && self.interrupted.is_some();
+            if cut { &mut cut_off } else { &mut troubles }.push(trouble);
+        }
+        troubles.extend(self.interrupted.iter().map(|by| Trouble::of_run(Trouble::INTERRUPTED, interrupted(by))));
+        troubles.extend(cut_off);
+        troubles
     }
 
     /// Everything that keeps the run from being green: clauses that are not as expected, then what could not be made or told,
@@ -85,6 +104,11 @@ impl Summary {
     pub fn judged_enough(&self) -> bool {
         let judged = |case: &CaseRun| matches!(case.verdict, Some(Verdict::Passed { .. } | Verdict::Failed { .. }));
         !self.judges() || self.cases.iter().any(judged)
+    }
+
+    /// How many clauses were not asked, on purpose.
+    pub fn skipped(&self) -> usize {
+        self.cases.iter().filter(|case| case.standing() == Standing::Neutral).count()
     }
 
     /// Why a case is as it is, in one line; says what was expected where that is not a pass.

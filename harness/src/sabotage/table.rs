@@ -76,8 +76,14 @@ pub fn markdown(trials: &[Trial]) -> String {
 }
 
 /// As JUnit: one testcase a sabotage, red where the suite did not say what it should, and an error where it was not
-/// carried out, with `why`.
-pub fn junit(planned: &[(&str, Layer)], trials: &[Trial], why: &str, began: jiff::Timestamp) -> String {
+/// carried out, with `why`. Why the lab is still there, where it could not be removed, is an error too.
+pub fn junit(
+    planned: &[(&str, Layer)],
+    trials: &[Trial],
+    why: &str,
+    left: Option<&str>,
+    began: jiff::Timestamp,
+) -> String {
     let mut suite = TestSuite::new("meshproof prove");
     suite.set_timestamp(OffsetDateTime::from_unix_timestamp(began.as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH));
     for (id, layer) in planned {
@@ -97,6 +103,11 @@ pub fn junit(planned: &[(&str, Layer)], trials: &[Trial], why: &str, began: jiff
         case.set_classname(trial.layer.as_str());
         let told = format!("{}\n{} says: {}\n{}", trial.what, trial.first, trial.cause(), lines.join("\n"));
         case.set_system_out(&cdata(&told));
+        suite.add_testcase(case);
+    }
+    if let Some(left) = left {
+        let mut case = TestCase::error("remove-lab", duration(0.0), "left-over", &attribute(left));
+        case.set_classname("lab");
         suite.add_testcase(case);
     }
     written([suite])

@@ -146,12 +146,17 @@ fn a_recorded_proof_gives_the_table_on_file() {
     is_on_file("prove.table.txt", &sabotage::text(&trials));
     is_on_file("prove.table.md", &sabotage::markdown(&trials));
     let planned: Vec<_> = trials.iter().map(|trial| (trial.id.as_str(), trial.layer)).collect();
-    let junit = |trials: &[Trial]| sabotage::junit(&planned, trials, "interrupted", jiff::Timestamp::UNIX_EPOCH);
+    let junit = |trials: &[Trial]| sabotage::junit(&planned, trials, "interrupted", None, jiff::Timestamp::UNIX_EPOCH);
     let report = Report::deserialize_from_str(&junit(&trials)).expect("it is JUnit");
     let names: Vec<&str> = report.test_suites[0].test_cases.iter().map(|case| case.name.as_str()).collect();
     assert_eq!(names, planned.iter().map(|(id, _)| *id).collect::<Vec<_>>());
     let errors = |text: &str| text.matches("not carried out: interrupted").count();
     assert_eq!((errors(&junit(&trials)), errors(&junit(&trials[1..]))), (0, 1), "what was not carried out is an error");
+    let left = sabotage::junit(&planned, &trials, "", Some("device busy"), jiff::Timestamp::UNIX_EPOCH);
+    assert!(
+        left.contains("errors=\"1\"") && left.contains("device busy"),
+        "a lab that is left over is an error: {left}"
+    );
 }
 
 #[test]

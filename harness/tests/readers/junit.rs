@@ -158,7 +158,8 @@ fn runs_side_by_side_and_sabotages_are_valid() {
     let trials: Vec<Trial> = text.lines().map(|line| serde_json::from_str(line).expect("a trial a line")).collect();
     let planned: Vec<_> = trials.iter().map(|trial| (trial.id.as_str(), trial.layer)).collect();
     let began = jiff::Timestamp::UNIX_EPOCH;
-    let files = [matrix::junit(&suites), sabotage::junit(&planned, &trials[1..], "interrupted", began)];
+    let files =
+        [matrix::junit(&suites), sabotage::junit(&planned, &trials[1..], "interrupted", Some("device busy"), began)];
     for (text, seen) in files.iter().zip(seen(&files)) {
         agree(text, &seen);
         assert!(seen.is_red());

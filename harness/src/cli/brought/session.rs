@@ -73,7 +73,7 @@ impl Session<'_> {
         }
         let summary = Summary::of(&self.recorder.records());
         let exit = Exit::decide(&summary);
-        let meaning = exit.meaning_of(&summary).to_string();
+        let meaning = exit.meaning_of(&summary);
         let usage = Usage::of_this_process();
         self.recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept: kept, usage });
         interrupt.over();

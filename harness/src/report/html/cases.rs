@@ -36,8 +36,12 @@ fn groups(summary: &Summary) -> Vec<(String, Vec<&CaseRun>)> {
         let is = move |case: &&CaseRun| place(case).is_empty() && case.outline.is_clause() == clauses;
         summary.cases.iter().filter(is).collect::<Vec<_>>()
     };
-    groups.push(("The guide's clauses".to_string(), at_the_end(true)));
-    groups.push(("What follows from them".to_string(), at_the_end(false)));
+    let remotes =
+        summary.plan.as_ref().and_then(|plan| plan.scenario()).map_or(&[][..], |scenario| scenario.clusters.remotes());
+    let first =
+        remotes.first().filter(|_| remotes.len() > 1).map_or(String::new(), |remote| format!(": {}", remote.name));
+    groups.push((format!("The guide's clauses{first}"), at_the_end(true)));
+    groups.push((format!("What follows from them{first}"), at_the_end(false)));
     let mut seen = BTreeSet::new();
     for case in &summary.cases {
         let place = place(case);
@@ -46,7 +50,14 @@ fn groups(summary: &Summary) -> Vec<(String, Vec<&CaseRun>)> {
                 .cases
                 .iter()
                 .filter(|other| other.outline.id.rsplit_once('/').is_some_and(|(one, _)| one == place));
-            groups.push((format!("Judged as {place}"), cases.collect()));
+            let (round, remote) = match place.rsplit_once('/') {
+                Some((round, remote)) => (round, remote),
+                None if remotes.iter().any(|remote| remote.name == place) => ("", place.as_str()),
+                None => (place.as_str(), ""),
+            };
+            let parts = [("Round", round), ("Cluster", remote)].into_iter().filter(|(_, name)| !name.is_empty());
+            let title = parts.map(|(what, name)| format!("{what} {name}")).collect::<Vec<_>>().join(", ");
+            groups.push((title, cases.collect()));
         }
     }
     groups.retain(|(_, cases)| !cases.is_empty());

@@ -52,7 +52,7 @@ pub fn of_case(case: &CaseRun) -> Markup {
     let word = match &case.verdict {
         Some(Verdict::Passed { .. }) => "✓ passed",
         Some(Verdict::Failed { .. }) => "✕ failed",
-        Some(Verdict::Inconclusive { .. }) => "? untold",
+        Some(Verdict::Inconclusive { .. }) => "? inconclusive",
         Some(Verdict::Skipped { .. }) => "– skipped",
         Some(Verdict::Blocked { .. }) => "▪ blocked",
         None => "? not judged",

@@ -14,6 +14,7 @@ use crate::report::{Rerun, counts};
 pub fn word(summary: &Summary) -> &'static str {
     match (&summary.finished, Exit::decide(summary)) {
         (None, _) => "Not finished",
+        (_, Exit::Green) if !summary.judges() => "Done",
         (_, Exit::Green) => "Green",
         (_, Exit::Red) => "Red",
         (_, Exit::LeftOver) => "Green, not removed",
@@ -29,6 +30,7 @@ pub fn name(summary: &Summary) -> String {
 
 fn tone(summary: &Summary) -> Tone {
     match (&summary.finished, Exit::decide(summary)) {
+        (Some(_), Exit::Green) if !summary.judges() => Tone::Calm,
         (Some(_), Exit::Green) => Tone::Good,
         (_, Exit::Red) => Tone::Bad,
         _ => Tone::Warn,
@@ -59,13 +61,13 @@ pub fn banner(summary: &Summary) -> Markup {
     }
 }
 
-/// How much else could not be asked because of what broke.
+/// How much could not be asked: because of what broke first, or of what broke besides.
 fn blocked(summary: &Summary) -> String {
     let blocked =
         |case: &&CaseRun| matches!(case.verdict, Some(Verdict::Blocked { .. })) && case.standing() == Standing::Untold;
     match summary.cases.iter().filter(blocked).count() {
         0 => String::new(),
-        number => format!("; {} could not be asked because of it", count(number, "check")),
+        number => format!("; {} could not be asked", count(number, "check")),
     }
 }
 
@@ -79,14 +81,14 @@ fn broken(summary: &Summary) -> Markup {
     let (first, more) = trouble.cause.split_once('\n').unwrap_or((&trouble.cause, ""));
     html! {
         div.broken {
-            h2 { (mark(tone(summary), "broken first")) " " (trouble.id) }
+            h2 { (mark(tone(summary), if trouble.is_interruption() { "cut off" } else { "broken first" })) " " (trouble.id) }
             @if !trouble.title.is_empty() { p.soft { (trouble.title) } }
             p.cause { (first) }
             @if !more.trim().is_empty() { pre { (more) } }
             @if let Some(finding) = finding { (because(finding)) }
             @if let Some(case) = case {
                 p {
-                    a href={ "#" (anchor(case)) } { "What was seen" } " · "
+                    @if case.verdict.is_some() { a href={ "#" (anchor(case)) } { "What was seen" } " · " }
                     @if case.outline.guide.starts_with("https://") { a href=(case.outline.guide) { "The guide on this" } " · " }
                     @if let Some(explain) = Rerun::of(summary, None).explain { code { (explain) } }
                 }

@@ -33,10 +33,12 @@ const LINES: [(Path, [Point; 3]); 6] = [
     (Path::PodToPod, [(382, 382), (640, 382), (500, 374)]),
 ];
 
-/// One picture for each remote; none where the run does not say which clusters there are.
+/// One picture for each remote; none where the run does not say which clusters there are, or never came to a mesh.
 pub fn of(summary: &Summary) -> Option<Markup> {
     let pairs = pairs(summary);
-    (!pairs.is_empty()).then(|| html! { @for pair in &pairs { (picture(pair, &ways::of(summary, pair))) } })
+    let begun =
+        summary.steps.iter().any(|step| step.started) || summary.cases.iter().any(|case| case.verdict.is_some());
+    (begun && !pairs.is_empty()).then(|| html! { @for pair in &pairs { (picture(pair, &ways::of(summary, pair))) } })
 }
 
 fn picture(pair: &Pair, ways: &[Way]) -> Markup {
@@ -45,10 +47,10 @@ fn picture(pair: &Pair, ways: &[Way]) -> Markup {
         div.wide tabindex="0" role="region" aria-label={ "Picture of " (title) } {
             svg.picture viewBox=(format!("0 0 {WIDTH} {}", TOP + TALL + 20)) role="img" aria-label={ (title) ": " (told(ways)) } {
                 rect.net x="6" y="6" width=(WIDTH - 12) height=(TOP + TALL + 8) rx="10" {}
-                text.soft x="20" y="28" { @if pair.network.is_empty() { "one network" } @else { (pair.network) } }
+                text.soft x="20" y="28" { @if pair.network.is_empty() { "one network" } @else { (pair.network) } ", and what the guide has there" }
                 (cluster(LEFT, &pair.primary, "primary"))
                 (cluster(RIGHT, &pair.remote, "remote"))
-                (a_box(40, 118, 155, 62, "istiod", &["serves both clusters"]))
+                (a_box(40, 118, 155, 62, "istiod", &[]))
                 (a_box(212, 228, 170, 48, "east-west gateway", &[&pair.gateway]))
                 (a_box(640, 118, 320, 72, "API server", &["Namespace, webhooks, root configmaps", "Service istiod, EndpointSlice of the gateway"]))
                 (workloads(40, 342, &pair.primary))
@@ -74,7 +76,8 @@ fn told(ways: &[Way]) -> String {
             Tone::Good => "proved",
             Tone::Bad => "broken",
             Tone::Warn => "not told",
-            Tone::Calm => "not asked",
+            Tone::Calm if way.by.is_empty() => "not asked",
+            Tone::Calm => "not wholly asked",
         };
         format!("{} {how}", way.path.name())
     };

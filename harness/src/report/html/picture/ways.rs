@@ -12,10 +12,13 @@ use crate::report::summary::CaseRun;
 pub struct Way {
     /// Which.
     pub path: Path,
-    /// Good where it was proved, bad where it broke, a warning where it could not be told, calm where nobody asked.
+    /// Good where all that is about it passed, bad where one of these failed, a warning where one could not be told, calm where one
+    /// was not asked.
     pub tone: Tone,
     /// The checks that say so, by their ids in the catalogue.
     pub by: Vec<String>,
+    /// The checks about it that were not asked, where others passed.
+    pub not_asked: Vec<String>,
 }
 
 impl Way {
@@ -25,13 +28,18 @@ impl Way {
             Tone::Good => "✓",
             Tone::Bad => "✕",
             Tone::Warn => "?",
-            Tone::Calm => return "not asked".to_string(),
+            Tone::Calm if self.by.is_empty() => return "not asked".to_string(),
+            Tone::Calm => return format!("✓ {}, not {}", few(&self.by, 2), few(&self.not_asked, 2)),
         };
-        let shown: Vec<&str> = self.by.iter().take(3).map(String::as_str).collect();
-        let more = self.by.len().saturating_sub(shown.len());
-        let more = if more > 0 { format!(" +{more}") } else { String::new() };
-        format!("{sign} {}{more}", shown.join(" "))
+        format!("{sign} {}", few(&self.by, 3))
     }
+}
+
+/// As many of these ids, and how many more there are.
+fn few(ids: &[String], most: usize) -> String {
+    let more = ids.len().saturating_sub(most);
+    let more = if more > 0 { format!(" +{more}") } else { String::new() };
+    ids.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(" ") + &more
 }
 
 /// All ways of a pair; none where the run does not say which checks are about which, as those recorded long ago.
@@ -70,23 +78,30 @@ fn last<'a>(summary: &'a Summary, pair: &Pair) -> Vec<&'a CaseRun> {
 
 fn way(path: Path, cases: &[&CaseRun]) -> Way {
     let about: Vec<&&CaseRun> = cases.iter().filter(|case| case.outline.shows.contains(&path)).collect();
-    let ids = |is: fn(&Verdict) -> bool| -> Vec<String> {
-        let those = about.iter().filter(|case| case.verdict.as_ref().is_some_and(is));
+    let ids = |is: &dyn Fn(Option<&Verdict>) -> bool| -> Vec<String> {
+        let those = about.iter().filter(|case| is(case.verdict.as_ref()));
         those.map(|case| own_id(&case.outline.id).to_string()).collect()
     };
-    let failed = ids(|verdict| matches!(verdict, Verdict::Failed { .. }));
-    let passed = ids(Verdict::is_passed);
-    let untold = ids(|verdict| matches!(verdict, Verdict::Blocked { .. } | Verdict::Inconclusive { .. }));
-    let (tone, by) = if !failed.is_empty() {
-        (Tone::Bad, failed)
+    let failed = ids(&|verdict| matches!(verdict, Some(Verdict::Failed { .. })));
+    let passed = ids(&|verdict| verdict.is_some_and(Verdict::is_passed));
+    let skipped = ids(&|verdict| matches!(verdict, Some(Verdict::Skipped { .. })));
+    // What a run that was cut off did not come to is not told either.
+    let untold = ids(&|verdict| {
+        !matches!(verdict, Some(Verdict::Passed { .. } | Verdict::Failed { .. } | Verdict::Skipped { .. }))
+    });
+    let asked = about.iter().any(|case| !matches!(case.verdict, None | Some(Verdict::Skipped { .. })));
+    let (tone, by, not_asked) = if !failed.is_empty() {
+        (Tone::Bad, failed, Vec::new())
+    } else if !asked {
+        (Tone::Calm, Vec::new(), Vec::new())
     } else if !untold.is_empty() {
-        (Tone::Warn, untold)
-    } else if !passed.is_empty() {
-        (Tone::Good, passed)
+        (Tone::Warn, untold, Vec::new())
+    } else if skipped.is_empty() {
+        (Tone::Good, passed, Vec::new())
     } else {
-        (Tone::Calm, Vec::new())
+        (Tone::Calm, passed, skipped)
     };
-    Way { path, tone, by }
+    Way { path, tone, by, not_asked }
 }
 
 #[cfg(test)]
@@ -133,6 +148,9 @@ mod tests {
     #[case::proved("cluster2", &[("D11", "passed"), ("B6", "passed")], Tone::Good, "✓ D11 B6")]
     #[case::one_breaks_it("cluster2", &[("D11", "failed"), ("B6", "passed")], Tone::Bad, "✕ D11")]
     #[case::a_part_is_not_told("cluster2", &[("D11", "blocked"), ("B6", "passed")], Tone::Warn, "? D11")]
+    #[case::a_part_is_not_judged("cluster2", &[("D11", "missing"), ("B6", "passed")], Tone::Warn, "? D11")]
+    #[case::nothing_is_judged("cluster2", &[("D11", "missing"), ("B6", "skipped")], Tone::Calm, "not asked")]
+    #[case::a_part_is_not_asked("cluster2", &[("D11", "passed"), ("B6", "skipped"), ("B8", "skipped"), ("B9", "skipped")], Tone::Calm, "✓ D11, not B6 B8 +1")]
     #[case::nobody_asked("cluster2", &[("D11", "skipped")], Tone::Calm, "not asked")]
     #[case::what_was_before_the_end_is_over("cluster2", &[("broken/D11", "failed"), ("D11", "passed")], Tone::Good, "✓ D11")]
     #[case::rounds_alone("cluster2", &[("before/D11", "failed"), ("after/D11", "passed"), ("D11", "skipped")], Tone::Good, "✓ D11")]
