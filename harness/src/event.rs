@@ -239,6 +239,11 @@ pub trait Reporter: Send {
     /// Takes the next event, in order; it is the last of `so_far`, which are all of the run.
     fn on(&mut self, record: &Record, so_far: &[Record]);
 
+    /// What of it could not be written as it should be now, and why.
+    fn lost(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Takes a recorded run, event by event.
     fn replay(&mut self, records: &[Record]) {
         for (at, record) in records.iter().enumerate() {
@@ -286,6 +291,12 @@ impl Recorder {
     /// All events so far.
     pub fn records(&self) -> Vec<Record> {
         self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).records.clone()
+    }
+
+    /// What of the reports could not be written, and why.
+    pub fn lost(&self) -> Vec<String> {
+        let inner = self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        inner.reporters.iter().flat_map(|reporter| reporter.lost()).collect()
     }
 
     /// Records a remark that judges nothing.

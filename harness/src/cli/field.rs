@@ -102,6 +102,7 @@ async fn run(
             rest.iter_mut().for_each(|suite| suite.run = Err(format!("it was not run: {why}")));
             if !rest.is_empty() {
                 eprintln!("     Stopped {why}");
+                series.leaves_out();
             }
         }
         table.write();

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
+use crate::report::github::Job;
 use crate::stray;
 use crate::usage::Usage;
 
@@ -19,13 +20,15 @@ const DEADLINE: &str = "deadline";
 struct End {
     by: Option<&'static str>,
     done: bool,
+    finished: bool,
 }
 
 impl End {
-    /// Takes in what asks the run to end; says whether it counts. A deadline ends nothing that is done or has ended, and
-    /// nothing takes the place of a signal.
+    /// Takes in what asks the run to end; says whether it counts. A deadline ends nothing that is done or has ended, nothing
+    /// takes the place of a signal, and nothing counts after the verdict.
     fn comes(&mut self, by: &'static str) -> bool {
         let counts = match self.by {
+            _ if self.finished => false,
             None => by != DEADLINE || !self.done,
             Some(DEADLINE) => by != DEADLINE,
             Some(_) => false,
@@ -98,7 +101,8 @@ impl Interrupt {
                     _ = int.recv() => "SIGINT",
                     _ = term.recv() => "SIGTERM",
                 };
-                if told.end(by) {
+                // Reports of a verdict that is being told must not say two things.
+                if told.end(by) || lock(&told.end).finished {
                     continue;
                 }
                 stray::kill_own();
@@ -109,6 +113,9 @@ impl Interrupt {
                     let meaning = format!("interrupted twice; {left}");
                     let usage = Usage::of_this_process();
                     recorder.emit(Event::RunFinished { exit, meaning, lab_kept: false, usage });
+                }
+                if let Some(job) = Job::from_environment() {
+                    job.ended(Exit::Interrupted);
                 }
                 std::process::exit(i32::from(exit));
             }
@@ -128,6 +135,11 @@ impl Interrupt {
     /// All that the deadline could cut off is done.
     pub fn done(&self) {
         lock(&self.end).done = true;
+    }
+
+    /// The verdict is made of what was heard until now: nothing counts any more.
+    pub fn finished(&self) {
+        lock(&self.end).finished = true;
     }
 
     /// What ended the run, if anything did.
@@ -166,6 +178,7 @@ mod tests {
     #[case::a_second_signal_leaves(&["SIGINT", "SIGTERM"], &[true, false], Some("SIGINT"))]
     #[case::a_deadline_after_a_signal(&["SIGTERM", DEADLINE], &[true, false], Some("SIGTERM"))]
     #[case::a_signal_after_the_deadline(&[DEADLINE, "SIGINT", "SIGINT"], &[true, true, false], Some("SIGINT"))]
+    #[case::all_after_the_verdict(&["finished", "SIGINT", DEADLINE, "SIGTERM"], &[false, false, false], None)]
     #[case::a_deadline_after_the_work(&["done", DEADLINE, "SIGINT"], &[false, true], Some("SIGINT"))]
     fn the_deadline_never_takes_the_place_of_a_signal(
         #[case] comes: &[&'static str],
@@ -175,10 +188,10 @@ mod tests {
         let mut end = End::default();
         let mut counted = Vec::new();
         for what in comes {
-            if *what == "done" {
-                end.done = true;
-            } else {
-                counted.push(end.comes(what));
+            match *what {
+                "done" => end.done = true,
+                "finished" => end.finished = true,
+                by => counted.push(end.comes(by)),
             }
         }
         assert_eq!((counted.as_slice(), end.by), (counts, by));

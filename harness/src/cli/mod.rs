@@ -22,6 +22,7 @@ mod session;
 pub mod shell;
 mod timeline;
 mod verbs;
+mod verdict;
 mod versions;
 
 pub use verbs::main;

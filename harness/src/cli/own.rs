@@ -6,7 +6,7 @@ use super::args::Request;
 use super::claim::runs_problem;
 use super::interrupt::Interrupt;
 use super::reporters::Told;
-use super::{reporters, session, verbs};
+use super::{reporters, session, verbs, verdict};
 use crate::check::Case;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
@@ -15,8 +15,6 @@ use crate::plan::{Plan, Target};
 use crate::problem::Problems;
 use crate::reading::find::FindError;
 use crate::reading::{Contexts, find, judging, rbac};
-use crate::report::Summary;
-use crate::usage::Usage;
 
 /// Prints the rights that reading takes, or judges by reading.
 ///
@@ -81,10 +79,7 @@ pub async fn judged(
         () = interrupt.cancel.cancelled() => {}
     }
     interrupt.done();
-    let summary = Summary::of(&recorder.records());
-    let exit = Exit::decide(&summary);
-    let meaning = exit.meaning_of(&summary);
-    recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept: false, usage: Usage::of_this_process() });
+    let exit = verdict::tell(&recorder, &interrupt, false);
     interrupt.over();
     Ok(exit)
 }

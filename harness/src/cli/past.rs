@@ -22,7 +22,7 @@ pub fn diff(args: &Diffing) -> Result<Exit, Problems> {
     match args.format {
         Form::Text => out(&difference.to_string()),
         Form::Markdown => out(&markdown(&difference)),
-        Form::Json => out(&(serde_json::to_string_pretty(&difference).expect("a difference is JSON") + "\n")),
+        Form::Json => out(&difference.json()),
     }
     let worse = match args.fail_on {
         FailOn::Verdict => difference.verdict_is_worse(),

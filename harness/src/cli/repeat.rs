@@ -34,6 +34,10 @@ pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems>
         }
         if let Some(why) = series.ended().filter(|_| to_come(&repeats)) {
             eprintln!("     Stopped repeating: {why}");
+            // Those without a number are repeated until somebody ends them.
+            if request.repeat.most.is_some() {
+                series.leaves_out();
+            }
         }
         if !begun || series.ended().is_some() || (request.repeat.until_fail && exit != Exit::Green) {
             break;

@@ -22,6 +22,7 @@ pub struct Series {
     exits: Vec<Exit>,
     refused: Problems,
     ended: Option<String>,
+    left_out: bool,
 }
 
 impl Series {
@@ -33,7 +34,7 @@ impl Series {
         let folder = session::folder(runs, name).map_err(|error| runs_problem(runs, &error))?;
         let left = format!("what is left of the lab goes with: meshproof down --lab {lab}");
         let whole = Interrupt::listen(Recorder::new(Vec::new()), left);
-        Ok(Series { folder, whole, exits: Vec::new(), refused: Problems::new(), ended: None })
+        Ok(Series { folder, whole, exits: Vec::new(), refused: Problems::new(), ended: None, left_out: false })
     }
 
     /// One more run, below the folder that the request names.
@@ -73,7 +74,12 @@ impl Series {
         self.ended.as_deref()
     }
 
-    /// How the series ends: as the worst of its runs; one that could not begin has no verdict.
+    /// Says that runs which were asked for do not follow any more.
+    pub fn leaves_out(&mut self) {
+        self.left_out = true;
+    }
+
+    /// How the series ends: as the worst of its runs; one that could not begin, or was left out, has no verdict.
     ///
     /// # Errors
     /// Where not one could begin, what kept them from it.
@@ -87,8 +93,8 @@ impl Series {
         if self.whole.by_signal() {
             return Ok(Exit::Interrupted);
         }
-        let refused = (!self.refused.is_empty()).then_some(Exit::NoVerdict);
-        Ok(Exit::worst(self.exits.into_iter().chain(refused)))
+        let without = (self.left_out || !self.refused.is_empty()).then_some(Exit::NoVerdict);
+        Ok(Exit::worst(self.exits.into_iter().chain(without)))
     }
 }
 

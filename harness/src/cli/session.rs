@@ -14,6 +14,7 @@ use super::args::Request;
 use super::interrupt::Interrupt;
 use super::rounds::{self, Asked};
 use super::timeline::{self, Timeline};
+use super::verdict;
 use crate::check::Verdict;
 use crate::check::case::{Case, When};
 use crate::context::Context;
@@ -32,7 +33,6 @@ use crate::run::{Pause, Run};
 use crate::scenario::{ImageSource, Round, Scenario};
 use crate::stray;
 use crate::topology::Topology;
-use crate::usage::Usage;
 use crate::versions::Picked;
 
 /// Which phases a verb goes through.
@@ -176,16 +176,7 @@ impl Session<'_> {
         if !kept && (phases.down || phases.up) {
             self.remove().await;
         }
-        let summary = Summary::of(&self.recorder.records());
-        let exit = Exit::decide(&summary);
-        let meaning = exit.meaning_of(&summary);
-        self.recorder.emit(Event::RunFinished {
-            exit: exit.code(),
-            meaning,
-            lab_kept: kept,
-            usage: Usage::of_this_process(),
-        });
-        exit
+        verdict::tell(&self.recorder, &self.interrupt, kept)
     }
 
     /// The lab, made or opened, with its steps up to the install, and whether all of them were proved; none where there

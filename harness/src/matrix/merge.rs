@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{FILE, FORMAT, Matrix, Shard, Suite};
+use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::report::{Summary, jsonl};
 
@@ -83,6 +84,9 @@ pub fn merge(found: &[Found]) -> Result<(Matrix, Vec<Suite>), Problems> {
             problems.push(place(other), message, "the same meshproof for all shards");
         }
     }
+    if first.matrix.combinations.is_empty() {
+        problems.push(place(first), "has no combinations", "the folder of a shard that has some");
+    }
     problems.or(())?;
     let mut problems = Problems::new();
     let began = found.iter().map(|one| one.matrix.began).min().unwrap_or(first.matrix.began);
@@ -98,7 +102,13 @@ pub fn merge(found: &[Found]) -> Result<(Matrix, Vec<Suite>), Problems> {
         one.clone_from(shard.map_or(&first.matrix.combinations[at], |shard| &shard.matrix.combinations[at]));
         let run = match (shard, &one.outcome) {
             (Some(shard), Some(outcome)) if outcome.seconds > 0.0 => match summary(&shard.folder.join(one.folder())) {
-                Ok(summary) => Ok(summary),
+                Ok(summary) if Exit::so_far(&summary) == outcome.exit => Ok(summary),
+                Ok(summary) => {
+                    let (said, seen) = (outcome.exit.name(), Exit::so_far(&summary).name());
+                    let message = format!("the run of {} is {said} by {FILE}, and {seen} by its events", one.name());
+                    problems.push(place(shard), message, "the whole folder of the shard, as it was left");
+                    continue;
+                }
                 Err(problem) => {
                     problems.0.push(problem);
                     continue;

@@ -22,6 +22,24 @@ pub const SHARE: f64 = 0.25;
 /// ... and by more seconds than this.
 pub const SECONDS: f64 = 2.0;
 
+/// The form of its JSON; another number where a program that reads it has to be changed.
+const FORM: u32 = 1;
+
+#[derive(Serialize)]
+struct Told<'a> {
+    form: u32,
+    worse: Worse,
+    #[serde(flatten)]
+    difference: &'a Difference,
+}
+
+/// What `--fail-on` asks for.
+#[derive(Serialize)]
+struct Worse {
+    verdict: bool,
+    time: bool,
+}
+
 /// What is otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,7 +50,7 @@ pub struct Difference {
     pub verdicts: Vec<Change>,
     /// Cases in the first run alone: worse where they were as expected, for nothing says so any more.
     pub gone: Vec<Change>,
-    /// Cases in the second run alone.
+    /// Cases in the second run alone: worse where they are not as expected.
     pub new: Vec<Change>,
     /// Versions, digests, data plane and deviations.
     pub facts: Vec<Change>,
@@ -96,12 +114,15 @@ impl Difference {
         Difference {
             exits: exits(before, after),
             verdicts: in_order(new, &later)
+                .into_iter()
                 .filter_map(|case| verdict(earlier.get(&case.name())?, case, after))
                 .collect(),
             gone: only(&earlier, &later)
                 .map(|case| Change { before: shown(case), worse: badness(case) == 0, ..Change::of(case.name()) })
                 .collect(),
-            new: only(&later, &earlier).map(|case| Change { after: shown(case), ..Change::of(case.name()) }).collect(),
+            new: only(&later, &earlier)
+                .map(|case| Change { after: shown(case), worse: badness(case) > 1, ..Change::of(case.name()) })
+                .collect(),
             facts: changes(&facts::of_what(old), &facts::of_what(new)),
             times: times(before, after),
             evidence: new
@@ -119,12 +140,19 @@ impl Difference {
 
     /// Whether a verdict got worse.
     pub fn verdict_is_worse(&self) -> bool {
-        self.exits.iter().chain(&self.verdicts).chain(&self.gone).any(|change| change.worse)
+        self.exits.iter().chain(&self.verdicts).chain(&self.gone).chain(&self.new).any(|change| change.worse)
     }
 
-    /// Whether something took longer, beyond noise.
+    /// Whether something took longer, beyond noise, or the second run ended worse: one that broke or died early was only faster.
     pub fn time_is_worse(&self) -> bool {
-        self.times.iter().any(|time| time.worse)
+        self.times.iter().any(|time| time.worse) || self.exits.iter().any(|exit| exit.worse)
+    }
+
+    /// For programs.
+    pub fn json(&self) -> String {
+        let worse = Worse { verdict: self.verdict_is_worse(), time: self.time_is_worse() };
+        let told = Told { form: FORM, worse, difference: self };
+        serde_json::to_string_pretty(&told).unwrap_or_default() + "\n"
     }
 }
 
@@ -150,8 +178,11 @@ fn cases(runs: &[Summary]) -> BTreeMap<String, &CaseRun> {
     worst
 }
 
-fn in_order<'a>(run: &'a Summary, cases: &'a BTreeMap<String, &'a CaseRun>) -> impl Iterator<Item = &'a CaseRun> {
-    run.cases.iter().filter_map(|case| cases.get(&case.name()).copied())
+/// Those that this run has, in its order, then all others.
+fn in_order<'a>(run: &Summary, cases: &BTreeMap<String, &'a CaseRun>) -> Vec<&'a CaseRun> {
+    let names: Vec<String> = run.cases.iter().map(CaseRun::name).collect();
+    let first = names.iter().filter_map(|name| cases.get(name));
+    first.chain(cases.iter().filter(|(name, _)| !names.contains(name)).map(|(_, case)| case)).copied().collect()
 }
 
 /// Those of these cases that are not among the others.

@@ -45,12 +45,13 @@ fn put(folder: &Path, file: &ReportFile, records: &[Record]) -> io::Result<PathB
 #[derive(Debug)]
 pub struct Folder {
     folder: PathBuf,
+    lost: Vec<String>,
 }
 
 impl Folder {
     /// A reporter that writes into this folder.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Folder { folder: folder.into() }
+        Folder { folder: folder.into(), lost: Vec::new() }
     }
 }
 
@@ -59,10 +60,15 @@ impl Reporter for Folder {
         if !matches!(record.event, Event::RunFinished { .. } | Event::Interrupted { .. }) {
             return;
         }
+        self.lost.clear();
         for file in FILES {
             if let Err(error) = put(&self.folder, file, so_far) {
-                tracing::warn!(file = file.name, "a report could not be written: {error}");
+                self.lost.push(format!("{} cannot be written: {error}", self.folder.join(file.name).display()));
             }
         }
+    }
+
+    fn lost(&self) -> Vec<String> {
+        self.lost.clone()
     }
 }

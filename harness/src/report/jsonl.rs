@@ -11,7 +11,7 @@ use crate::event::{Event, Record, Reporter};
 pub struct Jsonl {
     path: PathBuf,
     file: std::fs::File,
-    broken: bool,
+    lost: Option<String>,
 }
 
 impl Jsonl {
@@ -22,7 +22,7 @@ impl Jsonl {
     pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
-        Ok(Jsonl { path, file, broken: false })
+        Ok(Jsonl { path, file, lost: None })
     }
 
     fn append(&mut self, record: &Record) -> io::Result<()> {
@@ -36,13 +36,17 @@ impl Jsonl {
 
 impl Reporter for Jsonl {
     fn on(&mut self, record: &Record, _: &[Record]) {
-        if let Err(error) = self.append(record)
-            && !self.broken
+        // What follows half a line could not be read.
+        if self.lost.is_none()
+            && let Err(error) = self.append(record)
         {
             // A full disk must not end the run; the other reporters still tell what happened.
-            self.broken = true;
-            tracing::warn!(file = %self.path.display(), "events are no longer written: {error}");
+            self.lost = Some(format!("{} is not written any more: {error}", self.path.display()));
         }
+    }
+
+    fn lost(&self) -> Vec<String> {
+        self.lost.iter().cloned().collect()
     }
 }
 

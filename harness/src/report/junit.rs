@@ -222,22 +222,27 @@ pub(crate) fn duration(seconds: f64) -> Duration {
 #[derive(Debug)]
 pub struct File {
     path: PathBuf,
+    lost: Option<String>,
 }
 
 impl File {
     /// A reporter that writes this file.
     pub fn create(path: impl Into<PathBuf>) -> Self {
-        File { path: path.into() }
+        File { path: path.into(), lost: None }
     }
 }
 
 impl Reporter for File {
     fn on(&mut self, record: &Record, so_far: &[Record]) {
-        if changes_the_file(&record.event)
-            && let Err(error) = replace(&self.path, &render(so_far))
-        {
-            tracing::warn!(file = %self.path.display(), "JUnit could not be written: {error}");
+        if changes_the_file(&record.event) {
+            let written = replace(&self.path, &render(so_far));
+            // A later one may be written again.
+            self.lost = written.err().map(|error| format!("{} cannot be written: {error}", self.path.display()));
         }
+    }
+
+    fn lost(&self) -> Vec<String> {
+        self.lost.iter().cloned().collect()
     }
 }
 

@@ -242,6 +242,28 @@ fn events_that_were_not_kept_are_missed() {
     assert_eq!(problems.0[0].message, "there are no events of its run in it");
 }
 
+#[test]
+fn a_run_whose_events_say_otherwise_than_the_matrix_is_refused() {
+    let folder = folder_of(&mut shard_of("1/3"));
+    let run = folder.path().join(shard_of("1/3").combinations[0].folder()).join("20261122T100000Z-meshproof");
+    let text = fs::read_to_string(recorded()).expect("a recorded run");
+    let cut: Vec<&str> = text.lines().take(40).collect();
+    fs::write(run.join("events.jsonl"), cut.join("\n")).expect("a file");
+    let problems = merge(&find(&[folder.path().to_path_buf()]).expect("it can be read")).unwrap_err();
+    let said = "the run of Istio 1.31.1, Kubernetes v1.36.3, primary-remote is green by matrix.json, and no-verdict by its events";
+    assert_eq!(problems.0[0].message, said);
+}
+
+#[test]
+fn a_matrix_of_nothing_is_refused() {
+    let mut matrix = shard_of("1/3");
+    matrix.combinations.clear();
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join(FILE), serde_json::to_string(&matrix).expect("JSON")).expect("a file");
+    let problems = merge(&find(&[folder.path().to_path_buf()]).expect("it can be read")).unwrap_err();
+    assert_eq!(problems.0[0].message, "has no combinations");
+}
+
 fn clause(id: &str, verdict: &str, expected: &str) -> Clause {
     let text = str::to_string;
     Clause {

@@ -26,7 +26,7 @@ pub struct Diffing {
 pub enum FailOn {
     /// A verdict that got worse.
     Verdict,
-    /// A time that got worse beyond noise.
+    /// A time that got worse beyond noise, or a run that ended worse, for that is only faster.
     Time,
     /// One of these.
     Any,

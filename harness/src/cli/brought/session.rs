@@ -14,16 +14,15 @@ use crate::cli::args::Request;
 use crate::cli::interrupt::Interrupt;
 use crate::cli::rounds;
 use crate::cli::session::{diagnose_into, green_so_far, pause_for_enter, skip};
+use crate::cli::verdict;
 use crate::context::Context;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
 use crate::lab::cluster::ClusterError;
 use crate::lab::up;
 use crate::plan::Phase;
-use crate::report::Summary;
 use crate::run::Run;
 use crate::stray;
-use crate::usage::Usage;
 use crate::wait::Wait;
 
 /// One run on the clusters.
@@ -71,11 +70,7 @@ impl Session<'_> {
             // What is left of it, the events say.
             let _ = remove(&self.recorder, ledger, opened, &self.request.budgets).await;
         }
-        let summary = Summary::of(&self.recorder.records());
-        let exit = Exit::decide(&summary);
-        let meaning = exit.meaning_of(&summary);
-        let usage = Usage::of_this_process();
-        self.recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept: kept, usage });
+        let exit = verdict::tell(&self.recorder, &interrupt, kept);
         interrupt.over();
         exit
     }

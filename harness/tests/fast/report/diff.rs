@@ -172,3 +172,30 @@ fn a_flake_is_told_and_is_not_worse() {
     let skipped = run(skipped(), 1.0, Exit::Green);
     assert!(skipped.cases.iter().any(|case| !case.flaky()));
 }
+
+#[test]
+fn a_case_of_an_earlier_run_of_several_counts_and_a_new_one_that_is_not_as_expected_is_worse() {
+    let more = |verdict: Verdict| {
+        let mut run = run(passed(), 1.0, Exit::Red);
+        let mut case = run.cases[0].clone();
+        case.outline.id = format!("before/{}", case.outline.id);
+        case.verdict = Some(verdict);
+        run.cases.push(case);
+        run
+    };
+    let green = || run(passed(), 1.0, Exit::Green);
+    let difference = Difference::of(&[more(passed()), green()], &[more(failed()), green()]);
+    assert_eq!(difference.verdicts[0].after, "failed", "the newest run does not have it: {difference}");
+    assert!(Difference::of(&[green()], &[more(failed())]).new[0].worse);
+}
+
+#[rstest]
+#[case::broke(run(failed(), 1.0, Exit::Red), true)]
+#[case::held(run(passed(), 1.0, Exit::Green), false)]
+fn a_run_that_ended_worse_has_no_better_times(#[case] after: Summary, #[case] worse: bool) {
+    let difference = Difference::of(&[run(passed(), 60.0, Exit::Green)], &[after]);
+    assert_eq!(difference.time_is_worse(), worse, "{difference}");
+    let json: serde_json::Value = serde_json::from_str(&difference.json()).expect("it is JSON");
+    assert_eq!((&json["form"], &json["worse"]["time"]), (&1.into(), &worse.into()));
+    assert!(json["verdicts"].is_array() && json["times"].is_array(), "{json}");
+}

@@ -41,6 +41,21 @@ fn one_case_among_passes_decides(#[case] got: &str, #[case] expected: &str, #[ca
     assert_eq!(exit_of(&story), exit);
 }
 
+#[rstest]
+#[case::all_asked(&[], Exit::Green, "every clause is as expected")]
+#[case::one_not_asked(&["D12"], Exit::Green, "every clause that was asked is as expected; 1 of 3 was not asked")]
+#[case::most_not_asked(&["D0", "D12"], Exit::Green, "every clause that was asked is as expected; 2 of 3 were not asked")]
+#[case::left_over(&["D12"], Exit::LeftOver, "every clause that was asked is as expected, but the lab could not be removed")]
+#[case::red(&["D12"], Exit::Red, "at least one clause is not as expected")]
+fn how_a_run_ended_says_what_was_not_asked(#[case] left_out: &[&str], #[case] exit: Exit, #[case] said: &str) {
+    let mut story = Story::run();
+    story.others_pass(left_out);
+    for id in left_out {
+        story.case(id, 0.0, skipped());
+    }
+    assert_eq!(exit.meaning_of(&Summary::of(&story.records)), said);
+}
+
 #[test]
 fn red_goes_before_no_verdict() {
     let mut story = Story::run();

@@ -2,8 +2,10 @@
 
 use std::fs;
 
-use harness::event::{Event, Record, Reporter};
+use harness::event::{Event, Record, Recorder, Reporter};
+use harness::report::files::Folder;
 use harness::report::jsonl::{self, Jsonl, ReadError};
+use harness::report::junit;
 use tempfile::TempDir;
 
 use super::story::{Story, blocked, failed, inconclusive, passed, proved, skipped};
@@ -81,6 +83,28 @@ fn a_line_in_the_middle_that_is_no_event_is_named() {
 fn an_empty_file_is_no_run() {
     let (_folder, path) = recorded(&[]);
     assert!(matches!(jsonl::read(&path), Err(ReadError::Empty { .. })));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_could_not_be_written_is_known_once_for_each_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let nowhere = folder.path().join("none");
+    let recorder = Recorder::new(vec![
+        Box::new(Jsonl::create("/dev/full").expect("it can be opened")),
+        Box::new(junit::File::create(nowhere.join("junit.xml"))),
+        Box::new(Folder::new(&nowhere)),
+    ]);
+    assert_eq!(recorder.lost(), Vec::<String>::new());
+    every_event().into_iter().for_each(|record| recorder.emit(record.event));
+    let lost = recorder.lost();
+    for file in [
+        "/dev/full is not written any more: ",
+        "none/junit.xml cannot be written: ",
+        "none/summary.md cannot be written: ",
+    ] {
+        assert_eq!(lost.iter().filter(|what| what.contains(file)).count(), 1, "{file}: {lost:?}");
+    }
 }
 
 #[test]

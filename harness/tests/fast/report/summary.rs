@@ -90,6 +90,22 @@ fn without_a_broken_clause_the_failed_step_is_named() {
 }
 
 #[test]
+fn what_an_interruption_cut_off_did_not_break_and_what_broke_before_it_did() {
+    let mut story = Story::run();
+    story.step("primary-istiod", 1.0, proved()).add(Event::StepStarted { id: "eastwest-gateway".into() });
+    let mut failed_before = story.clone();
+    story.add(Event::Interrupted { by: "SIGINT".into() });
+    let summary = Summary::of(&story.records);
+    let first = summary.first_broken().expect("it is not green");
+    assert!(first.is_interruption(), "{first:?}");
+    assert!(summary.troubles().iter().any(|trouble| trouble.id == "eastwest-gateway"), "what was cut off is told too");
+    let outcome = StepOutcome::Failed { error: "no address".into() };
+    failed_before.step("eastwest-gateway", 1.0, outcome).add(Event::Interrupted { by: "SIGINT".into() });
+    let first = Summary::of(&failed_before.records).first_broken().expect("it is not green");
+    assert_eq!(first.id, "eastwest-gateway");
+}
+
+#[test]
 fn a_pass_after_a_failed_attempt_is_flaky_and_a_failure_is_not() {
     let mut story = Story::run();
     story.attempts("D0", 1.0, passed(), &["503"]).attempts("D1", 1.0, failed(), &["503"]);
