@@ -231,14 +231,19 @@ impl ImageSource {
 impl Scenario {
     /// What is run if nobody says otherwise: the guide's own names on the default versions.
     pub fn default_primary_remote(versions: &Versions) -> Scenario {
+        Scenario::of_the_guide(versions.default_istio(), versions.default_kubernetes())
+    }
+
+    /// The guide's own names on these versions.
+    fn of_the_guide(istio: &str, kubernetes: &str) -> Scenario {
         Scenario {
             name: "primary-remote".to_string(),
             description: String::new(),
             threads: Vec::new(),
             symptom: BTreeMap::new(),
             lab: LAB.to_string(),
-            kubernetes: versions.default_kubernetes().to_string(),
-            istio: versions.default_istio().to_string(),
+            kubernetes: kubernetes.to_string(),
+            istio: istio.to_string(),
             envoy: None,
             images: ImageSource::Auto,
             candidate: Candidate::default(),
@@ -253,6 +258,12 @@ impl Scenario {
             checks: CheckWish::default(),
             expect: BTreeMap::new(),
         }
+    }
+
+    /// Whether its versions alone say all of it: it is the guide's own, whatever its lab is called and its images come from.
+    pub fn is_of_the_guide(&self) -> bool {
+        let guide = Scenario::of_the_guide(&self.istio, &self.kubernetes);
+        *self == Scenario { lab: self.lab.clone(), images: self.images, ..guide }
     }
 
     /// The version of a component that is asked for.

@@ -139,7 +139,7 @@ fn lost(caller: &Probe, calls: &Calls) -> Finding {
         calls.failure_line()
     ))
     .expected_got(format!("{} answers", calls.sent), format!("{}, and {}", split(&calls.by_cluster()), calls.failure_line()))
-    .hint(format!("see VirtualServices and DestinationRules for {NAME} that name a cluster or a version, and its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context, caller.pod))
+    .hint(format!("see VirtualServices and DestinationRules for {NAME} that name a cluster or a version, and its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context_word(), caller.pod))
 }
 
 /// Both places, then the primary alone, both again, and the remote alone; returns also the seconds after which every

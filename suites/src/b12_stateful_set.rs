@@ -183,7 +183,7 @@ fn unshared(caller: &Probe, clusters: &[&str], why: &str) -> Finding {
         caller.object(),
     ))
     .expected_got(format!("{CALLS} answers, of {}", all_of(clusters)), why)
-    .hint(format!("see VirtualServices and DestinationRules for {ANY}, and istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context, caller.pod))
+    .hint(format!("see VirtualServices and DestinationRules for {ANY}, and istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context_word(), caller.pod))
 }
 
 /// A row that is judged as it is.

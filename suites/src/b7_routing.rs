@@ -235,7 +235,7 @@ async fn holds(context: &Context, caller: &Probe, route: Route, gone: Option<Rol
         .hint(format!(
             "of two VirtualServices for a host the older one holds: kubectl --context {} get virtualservices,destinationrules -A; \
              see also EnvoyFilters, and the caller's routes and endpoints by istioctl proxy-config",
-            context.primary().context
+            context.primary().context_word()
         ))
         .into()),
     }

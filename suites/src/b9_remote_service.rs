@@ -101,7 +101,7 @@ async fn by_remote_alone(context: &Context, caller: &Probe) -> Result<Evidence, 
             timeout.last()?
         ))
         .expected_got(format!("{CALLS} answers of {remote}"), timeout.last()?)
-        .hint(format!("compare Service {namespace}/{REMOTE} of both clusters (it must be in the caller's too, and be exported: annotation networking.istio.io/exportTo), and see its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context, caller.pod))
+        .hint(format!("compare Service {namespace}/{REMOTE} of both clusters (it must be in the caller's too, and be exported: annotation networking.istio.io/exportTo), and see its endpoints in the caller's proxy: istioctl --context {} proxy-config endpoint {}.{namespace}", caller.cluster.context_word(), caller.pod))
         .into()),
     }
 }

@@ -250,7 +250,7 @@ async fn sample(
 /// Where to look when requests fail in this way.
 fn why_refused(context: &Context, failures: &str) -> String {
     if failures.contains("403") {
-        let primary = &context.primary().context;
+        let primary = context.primary().context_word();
         return format!("an AuthorizationPolicy denies them: kubectl --context {primary} get authorizationpolicies -A");
     }
     "a proxy answers 503 in the server's place; its flags say why: UF no connection, UH no healthy endpoint, URX retries used up, NR no route".to_string()

@@ -99,7 +99,7 @@ async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
         let names: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
         return Err(Finding::new(format!("{} has {} ready pods of istiod, not {wanted}", primary.name, pods.len()))
             .expected_got(format!("{wanted} replicas, as the scenario asks"), names.join(", "))
-            .hint(format!("kubectl --context {} -n {istio} get deployment,pods -l app=istiod", primary.context))
+            .hint(format!("kubectl --context {} -n {istio} get deployment,pods -l app=istiod", primary.context_word()))
             .evidence(&evidence)
             .into());
     }
@@ -136,7 +136,7 @@ async fn ready(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
         }
         Err(timeout) => Err(Finding::new(format!("{object} is {}", timeout.last()?))
             .expected_got("every replica ready", timeout.last()?)
-            .hint(format!("kubectl --context {} -n {istio} describe deployment {istiod}", primary.context))
+            .hint(format!("kubectl --context {} -n {istio} describe deployment {istiod}", primary.context_word()))
             .evidence(evidence)
             .into()),
     }

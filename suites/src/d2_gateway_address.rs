@@ -170,7 +170,7 @@ async fn answers(context: &Context, address: &str, evidence: &mut Evidence) -> R
         Ok(()) if ready.len() < wanted => {
             Err(Finding::new(format!("{object} has {} ready pods behind it, not {wanted}", ready.len()))
                 .expected_got(wanted.to_string(), pods)
-                .hint(format!("kubectl --context {} -n {istio} describe deployment {GATEWAY}", primary.context))
+                .hint(format!("kubectl --context {} -n {istio} describe deployment {GATEWAY}", primary.context_word()))
                 .evidence(evidence)
                 .into())
         }

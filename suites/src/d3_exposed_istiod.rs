@@ -119,7 +119,7 @@ async fn objects(context: &Context, evidence: &mut Evidence) -> Result<(), Fault
                 return Err(Finding::new(format!("{object} {why}"))
                     .expected_got("ports 15012 and 15017 passed through to istiod", why)
                     .hint(revision::expose_command(
-                        &format!("--context {}", primary.context),
+                        &format!("--context {}", primary.context_word()),
                         &primary.istio_namespace,
                         &primary.revision,
                     ))
@@ -280,7 +280,7 @@ async fn through_replica(
             };
             Err(Finding::new(cause)
                 .expected_got(all_of(&own.values().collect::<Vec<_>>()), timeout.last()?)
-                .hint(format!("see what this pod knows: istioctl --context {} proxy-config all -n {istio} {}; and the packet filters of node {node}", primary.context, pod.name_any()))
+                .hint(format!("see what this pod knows: istioctl --context {} proxy-config all -n {istio} {}; and the packet filters of node {node}", primary.context_word(), pod.name_any()))
                 .evidence(evidence)
                 .into())
         }
@@ -339,7 +339,7 @@ async fn through_gateway(
         .expected_got(format!("the certificate of a replica of istiod, for {name}"), timeout.last()?)
         .hint(format!(
             "see the listeners of the gateway: istioctl --context {} proxy-config listeners -n {istio} deploy/{}",
-            primary.context,
+            primary.context_word(),
             istiod::GATEWAY
         ))
         .evidence(evidence)

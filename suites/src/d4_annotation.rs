@@ -85,7 +85,7 @@ async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
     let Some(namespace) = namespace else {
         return Err(Finding::new(format!("{object} is not there"))
             .expected_got(format!("{object} with the annotation {wanted}"), "no such namespace")
-            .hint(format!("kubectl --context {} create namespace {istio}", remote.context))
+            .hint(format!("kubectl --context {} create namespace {istio}", remote.context_word()))
             .into());
     };
     let annotation = namespace.annotations().get(ANNOTATION);
@@ -97,7 +97,7 @@ async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
     let mend = format!(
         "kubectl --context {} annotate --overwrite namespace {istio} {wanted}; then make the remote secret anew, \
          for istiod reads the annotation only when it reads the secret",
-        remote.context
+        remote.context_word()
     );
     let (cause, got, hint) = match names(annotation.map(String::as_str), id) {
         Named::Exactly | Named::ByStar => return Ok(evidence),

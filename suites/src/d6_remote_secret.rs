@@ -155,7 +155,7 @@ async fn synced(mesh: &Mesh, evidence: &mut Evidence) -> Result<(), Fault> {
 /// What to do about a remote cluster that istiod has not synced, by what it says of it.
 fn unsynced(mesh: &Mesh, said: &str) -> String {
     let (primary, remote) = (mesh.primary(), mesh.remote());
-    let (context, istio, istiod) = (&primary.context, &primary.istio_namespace, primary.revision.istiod());
+    let (context, istio, istiod) = (primary.context_word(), &primary.istio_namespace, primary.revision.istiod());
     if said.ends_with(" closed") {
         // Seen with 1.29.2, and not with 1.31.1: suites/scenarios/field/f05-secret-rotated.yaml and f08-secret-of-localhost.yaml.
         return format!(

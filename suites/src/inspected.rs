@@ -46,3 +46,14 @@ async fn a_bug_report_is_red_where_the_mesh_was(#[case] remote: &str, #[case] re
     assert_eq!(of(Verdict::is_passed).len() + red.len(), told.len(), "nothing is left untold: {verdicts:#?}");
     assert!(verdicts["D6"].cause().contains("no debug pages of istiod"), "{:?}", verdicts["D6"]);
 }
+
+#[tokio::test]
+async fn a_hint_takes_no_archive_for_a_context() {
+    let verdicts = judged("remote-without-annotation.tar.gz").await;
+    let Verdict::Failed { finding } = &verdicts["D4"] else { panic!("{:?}", verdicts["D4"]) };
+    assert!(finding.cause.contains("remote-without-annotation.tar.gz"), "{}", finding.cause);
+    let hint = finding.hint.as_deref().expect("a hint");
+    assert!(hint.starts_with("kubectl --context \"${CTX_CLUSTER2}\" annotate "), "{hint}");
+    let advice: Vec<String> = verdicts.values().flat_map(Verdict::advice).collect();
+    assert!(advice.iter().all(|line| !line.contains(".tar.gz")), "{advice:?}");
+}

@@ -319,7 +319,8 @@ fn no_address(timeout: &Timeout, primary: &Cluster) -> StepError {
     StepError(format!(
         "{timeout}; the platform of {} gave Service {istio}/istio-eastwestgateway no address: see `kubectl --context {} -n \
          {istio} describe service istio-eastwestgateway`, and whether that cluster has load balancers for Services at all",
-        primary.name, primary.context
+        primary.name,
+        primary.context_word()
     ))
 }
 

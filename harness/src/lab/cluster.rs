@@ -24,6 +24,7 @@ use crate::check::right;
 use crate::per_cluster::Member;
 use crate::role::Role;
 use crate::scenario::{IstioNamespace, SAMPLE_NAMESPACE};
+use crate::tool::quote;
 use crate::wait::{Look, Timeout, Wait};
 
 /// How long after a watch broke off it is taken up again.
@@ -252,6 +253,11 @@ impl Cluster {
     /// Whether it is known by what was written down of it, and cannot be asked.
     pub fn is_recorded(&self) -> bool {
         self.pages.is_some()
+    }
+
+    /// Its context as a word of a command. What was written down says none, so there it is the guide's variable.
+    pub fn context_word(&self) -> String {
+        if self.is_recorded() { format!("\"${{{}}}\"", self.role.context_variable()) } else { quote(&self.context) }
     }
 
     fn shown_context(&self) -> String {

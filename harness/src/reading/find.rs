@@ -48,6 +48,9 @@ pub const RIGHTS: [Right; 6] = [
 /// How names of injection webhooks end.
 pub const INJECTOR: &str = "sidecar-injector.istio.io";
 
+/// The part of a run in which the clusters turn out to be a mesh, or not.
+pub const MESH: &str = "find-mesh";
+
 /// istiod's id of its cluster where nobody gives it one.
 pub const USUAL_ID: &str = "Kubernetes";
 
@@ -141,7 +144,7 @@ pub async fn mesh_of(
 ) -> Result<Mesh, FindError> {
     let versions = [&primary, &remote].map(|(_, version)| version.clone());
     let (primary, remote) = (primary.0, remote.0);
-    let (mesh, facts) = up::part(recorder, "find-mesh", "The clusters say what their mesh is", async {
+    let (mesh, facts) = up::part(recorder, MESH, "The clusters say what their mesh is", async {
         let (learnt, facts) = learn(primary, remote).await?;
         let clusters = Clusters::default();
         learnt.clusters.into_iter().for_each(|cluster| clusters.add(cluster));

@@ -17,6 +17,7 @@ pub mod markdown;
 pub mod open;
 pub mod plan;
 pub mod pod_name;
+pub mod remains;
 pub mod repeats;
 mod replace;
 pub mod rerun;
@@ -30,6 +31,7 @@ pub mod trouble;
 pub mod waits;
 
 pub use history::History;
+pub use remains::Remains;
 pub use repeats::Repeats;
 pub(crate) use replace::replace;
 pub use rerun::Rerun;

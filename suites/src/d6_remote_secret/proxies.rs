@@ -44,7 +44,7 @@ pub async fn judge(context: &Context, evidence: &mut Evidence) -> Result<(), Fau
                     timeout.last()?,
                 )
                 .hint(with(
-                    format!("istioctl --context {} proxy-status", primary.context),
+                    format!("istioctl --context {} proxy-status", primary.context_word()),
                     &istio_namespace(&primary.istio_namespace),
                 ))
                 .evidence(evidence)

@@ -95,9 +95,9 @@ async fn missing(context: &Context, labelled: &[Secret], evidence: &mut Evidence
 /// The guide's command that makes the remote secret.
 pub fn made_anew(context: &Context) -> String {
     let (primary, remote) = (context.primary(), context.remote());
-    let secret = format!("istioctl create-remote-secret --context={} --name={}", remote.context, remote.name);
+    let secret = format!("istioctl create-remote-secret --context={} --name={}", remote.context_word(), remote.name);
     let secret = with(secret, &istio_namespace(&remote.istio_namespace));
-    format!("{secret} | kubectl apply -f - --context={}", primary.context)
+    format!("{secret} | kubectl apply -f - --context={}", primary.context_word())
 }
 
 /// The server in a kubeconfig as host and port, and nothing else of it.

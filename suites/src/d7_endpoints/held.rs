@@ -69,7 +69,7 @@ pub async fn read(mesh: &Mesh) -> Result<Evidence, Fault> {
                 .expected_got("the ready pods of each cluster in its shard of /debug/endpointShardz", timeout.last()?)
                 .hint(format!(
                     "see the EndpointSlices of that Service in that cluster, and istiod's log for errors of it: kubectl --context {} -n {} logs {}",
-                    mesh.primary().context,
+                    mesh.primary().context_word(),
                     mesh.primary().istio_namespace,
                     format_args!("deploy/{}", mesh.primary().revision.istiod()),
                 ))

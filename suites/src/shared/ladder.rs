@@ -82,7 +82,7 @@ fn http(context: &Context, finding: &Finding) -> Broken {
         layer: Layer::Http,
         object: primary.object("Service", &format!("{namespace}/{SERVICE}")),
         seen: if finding.got.is_empty() { finding.cause.clone() } else { finding.got.clone() },
-        look: format!("istioctl --context {} analyze -n {namespace}", primary.context),
+        look: format!("istioctl --context {} analyze -n {namespace}", primary.context_word()),
     }
 }
 

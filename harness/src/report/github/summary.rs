@@ -5,7 +5,7 @@
 use crate::check::Verdict;
 use crate::event::Record;
 use crate::exit::Exit;
-use crate::report::rerun::Rerun;
+use crate::report::rerun::{IN_REPORT, Rerun};
 use crate::report::summary::{CaseRun, Summary};
 use crate::report::text::{cut, one_line, seconds};
 use crate::report::{counts, facts, markdown};
@@ -65,6 +65,7 @@ fn broken(summary: &Summary) -> String {
         text += &format!("> {}\n>\n", escaped(line));
     }
     let Rerun { explain, again } = Rerun::of(summary, None);
+    let again = again.map(|command| command.with_scenario(IN_REPORT));
     text += "\n";
     for (what, command) in [("what is judged there", explain), ("judge it again", again)] {
         text += &command.map(|command| format!("- {what}: {}\n", markdown::code(&command))).unwrap_or_default();

@@ -1,16 +1,12 @@
 //! What the run was about, and how to do it again: files, commands, digests, deviations, the scenario.
 
-use std::collections::BTreeMap;
-
 use maud::{Markup, html};
 
-use crate::plan::Target;
 use crate::report::files::FILES;
 use crate::report::runs;
 use crate::report::summary::Diagnosed;
 use crate::report::text::count;
-use crate::report::{Rerun, Summary, facts};
-use crate::role::Role;
+use crate::report::{Remains, Rerun, Summary, facts, rerun};
 use crate::scenario::{Scenario, lab_flag};
 
 /// Everything below the judging and the times.
@@ -37,28 +33,42 @@ fn files(summary: &Summary) -> Markup {
     }
 }
 
+/// Where the scenario of the run stands on the page.
+const SHOWN: &str = "the scenario below";
+
 fn again(summary: &Summary) -> Markup {
-    let Some(plan) = &summary.plan else { return html! {} };
-    let names =
-        |names: &BTreeMap<Role, String>, between: &str| names.values().cloned().collect::<Vec<_>>().join(between);
-    let (all, scenario) = match &plan.target {
-        Target::Lab { scenario, .. } => {
-            let lab = lab_flag(&scenario.lab);
-            (format!("meshproof run --scenario scenario.yaml{lab}   # the scenario below, in a file"), Some(scenario))
-        }
-        Target::Brought { scenario, contexts, .. } => {
-            (format!("meshproof run --contexts {} --allow-install", names(contexts, ",")), Some(scenario))
-        }
-        Target::Contexts { contexts, .. } => {
-            (format!("meshproof check --contexts {} --read-only", names(contexts, ",")), None)
-        }
-        Target::Archives { archives, .. } => (format!("meshproof inspect {}", names(archives, " ")), None),
-    };
+    let scenario = summary.plan.as_ref().and_then(|plan| plan.scenario());
     html! {
-        @if let Some(again) = Rerun::of(summary, None).again { p { "What broke, judged again:" } pre { (again) } }
-        p { "All of it:" }
-        pre { (all) }
+        (remains(summary))
+        @if let Some(again) = Rerun::of(summary, None).again {
+            p { "What broke, judged again:" } pre { (again.with_scenario(SHOWN)) }
+        }
+        @if let Some(all) = rerun::all(summary) { p { "All of it:" } pre { (all.with_scenario(SHOWN)) } }
         @if let Some(scenario) = scenario { (yaml(scenario)) }
+    }
+}
+
+/// What is left when the run is over, and the commands to look at it and to remove it.
+fn remains(summary: &Summary) -> Markup {
+    let kept = summary.finished.as_ref().is_some_and(|finish| finish.lab_kept);
+    if summary.is_brought() {
+        let what = match (kept, summary.left_over()) {
+            (true, _) => "What was made in the clusters was kept. To remove it:",
+            (_, true) => "Something could not be removed from the clusters. To try it again:",
+            _ => return html! {},
+        };
+        return html! { p { (what) } pre { "meshproof uninstall --record created.json   # in the folder of this run" } };
+    }
+    let lab = summary.plan.as_ref().and_then(|plan| plan.scenario()).map(|scenario| lab_flag(&scenario.lab));
+    let down = format!("meshproof down{}", lab.unwrap_or_default());
+    let look = format!("meshproof status   # its state, and the commands to look inside\n{down}");
+    match summary.remains() {
+        Remains::Nothing => html! {},
+        Remains::Lab => html! { p { "The lab was kept. To look inside, and to remove it:" } pre { (look) } },
+        Remains::Parts => html! { p { "Something of the lab could not be removed. To try it again:" } pre { (down) } },
+        Remains::Unknown => {
+            html! { p { "The run ended before its lab was removed, so it may still be there. To look inside, and to remove it:" } pre { (look) } }
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::Manner;
 use super::style::{COLOURS, Colour, INDENT, line};
 use crate::report::counts;
-use crate::report::rerun::Rerun;
+use crate::report::rerun::{IN_REPORT, Rerun};
 use crate::report::summary::Summary;
 use crate::report::text::{UNBROKEN, cut, one_line, seconds, wrap};
 use crate::report::times::Span;
@@ -43,7 +43,7 @@ pub fn lines(summary: &Summary, around: &Around<'_>, manner: Manner) -> Vec<Stri
     if trouble.is_some() {
         let Rerun { explain, again } = Rerun::of(summary, around.flags);
         tail.extend(explain.map(|command| page.command("Explain", &command)));
-        tail.extend(again.map(|command| page.command("Judge again", &command)));
+        tail.extend(again.map(|command| page.command("Judge again", &command.with_scenario(IN_REPORT))));
     }
     tail.extend(around.left.iter().map(|(verb, command)| page.command(verb, command)));
     tail.extend(files(summary, around.runs, &page));

@@ -8,6 +8,7 @@ mod json;
 mod jsonl;
 mod junit;
 mod plan;
+mod rerun;
 mod story;
 mod summary;
 mod terminal;

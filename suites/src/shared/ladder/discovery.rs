@@ -30,7 +30,7 @@ pub async fn services(context: &Context) -> Told {
                 layer: Layer::Service,
                 object: cluster.object("Service", &format!("{namespace}/{SERVICE}")),
                 seen,
-                look: format!("kubectl --context {} -n {namespace} get service {SERVICE}", cluster.context),
+                look: format!("kubectl --context {} -n {namespace} get service {SERVICE}", cluster.context_word()),
             }));
         }
     }
@@ -53,7 +53,10 @@ pub async fn names(context: &Context) -> Told {
                 layer: Layer::Dns,
                 object: probe.object(),
                 seen: format!("{host} is not found: {why}"),
-                look: format!("kubectl --context {} -n kube-system get pods -l k8s-app=kube-dns", cluster.context),
+                look: format!(
+                    "kubectl --context {} -n kube-system get pods -l k8s-app=kube-dns",
+                    cluster.context_word()
+                ),
             }));
         }
     }
@@ -87,7 +90,7 @@ pub async fn endpoint_slices(context: &Context) -> Told {
                 seen,
                 look: format!(
                     "kubectl --context {} -n {namespace} get endpointslices -l kubernetes.io/service-name={SERVICE} -o yaml",
-                    cluster.context
+                    cluster.context_word()
                 ),
             }));
         }
@@ -111,7 +114,8 @@ pub async fn registry(context: &Context) -> Told {
             seen: format!("it {seen}"),
             look: format!(
                 "kubectl --context {} -n {} exec {pod} -- pilot-discovery request GET /debug/endpointShardz",
-                primary.context, primary.istio_namespace
+                primary.context_word(),
+                primary.istio_namespace
             ),
         }));
     }

@@ -39,7 +39,7 @@ pub async fn proxies(context: &Context) -> Told {
         let Err(timeout) = synced.await else { return Ok(None) };
         let (object, seen) = (proxy.object(), timeout.last()?.to_string());
         let primary = context.primary();
-        let look = format!("istioctl --context {} proxy-status {}", primary.context, client.1);
+        let look = format!("istioctl --context {} proxy-status {}", primary.context_word(), client.1);
         let look = with(look, &istio_namespace(&primary.istio_namespace));
         Ok::<_, Fault>(Some(Broken { layer: Layer::Xds, object, seen, look }))
     });

@@ -71,7 +71,9 @@ pub fn unreached(from: &Probe, to: &Probe, port: u16, why: &str) -> Broken {
         seen: format!("{} gets no connection to {address}: {why}", from.object()),
         look: format!(
             "kubectl --context {} -n {} exec {} -- workload connect {address}",
-            from.cluster.context, from.namespace, from.pod
+            from.cluster.context_word(),
+            from.namespace,
+            from.pod
         ),
     }
 }

@@ -26,7 +26,8 @@ pub async fn mutual_tls(context: &Context, handshakes: &[Handshake]) -> Told {
                 seen: format!("it sends requests to {host} in plain text"),
                 look: format!(
                     "istioctl --context {} proxy-config cluster {}.{namespace} --fqdn {host} -o json",
-                    caller.cluster.context, caller.pod
+                    caller.cluster.context_word(),
+                    caller.pod
                 ),
             }));
         }
@@ -55,7 +56,9 @@ fn certificates(handshakes: &[Handshake], identity: &str) -> Result<String, Brok
             seen: format!("{} is shown {seen}", from.object()),
             look: format!(
                 "istioctl --context {} proxy-config secret {}.{}",
-                to.cluster.context, to.pod, to.cluster.sample
+                to.cluster.context_word(),
+                to.pod,
+                to.cluster.sample
             ),
         });
     }
