@@ -1,6 +1,6 @@
 //! What each verb does.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,6 +9,8 @@ use clap::Parser;
 use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Telling, Uninstalling, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
+pub use super::output::out;
+use super::output::{self, data, note, refuse};
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases, plan};
 use super::{
@@ -27,7 +29,7 @@ use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::reading::KubeconfigFiles;
 use crate::report::github::{self, Job};
-use crate::report::terminal::{Manner, Terminal, Volume};
+use crate::report::terminal::{Manner, Terminal};
 use crate::report::{self, Summary, jsonl};
 use crate::sabotage;
 use crate::topology::Topology;
@@ -40,7 +42,7 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
     let exit = match call(&cli, catalogue).await {
         Ok(exit) => exit,
         Err(problems) => {
-            eprintln!("{}", problems.shown(Manner::detect(Volume::Usual).colour));
+            refuse(&problems);
             if job.is_some() {
                 eprintln!("{}", github::refused(&problems.to_string()));
             }
@@ -59,7 +61,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         Verb::Diff(args) => return past::diff(args),
         Verb::History(args) => return past::history(args),
         Verb::Completions(args) => {
-            out(&shell::completions(args.shell));
+            data(&shell::completions(args.shell));
             return Ok(Exit::Green);
         }
         Verb::Man(args) => return shell::manual(args),
@@ -216,11 +218,6 @@ fn typed(verb: &Verb) -> String {
     flags.join(" ")
 }
 
-/// Prints to standard output. Who reads no further, as `head` does, must not end the program.
-pub fn out(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
-
 fn selected(request: &Request, catalogue: &[Case]) -> Vec<Case> {
     catalogue.iter().filter(|case| request.selection.contains(case.id)).copied().collect()
 }
@@ -231,7 +228,7 @@ fn log(telling: Telling) {
         [usize::from(telling.verbose.min(2))];
     let filter = EnvFilter::try_from_env("MESHPROOF_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // A log that is there already, as in a test, is as good.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| output::Log).without_time().try_init();
 }
 
 async fn with_session(request: &Request, base: Base<'_>, phases: Phases) -> Result<Exit, Problems> {
@@ -302,7 +299,7 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], request: &Re
             // The only one that was asked for: nothing was done.
             Err(problem) if labs.len() == 1 => return Err(problem.into()),
             Err(problem) => {
-                eprintln!("      Failed to remove lab {lab}\n{problem}");
+                note(&format!("      Failed to remove lab {lab}\n{problem}"));
                 exit = Exit::LeftOver;
                 continue;
             }
@@ -317,7 +314,7 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], request: &Re
                 eprintln!("     Removed lab {lab}: {what} ({:.1} s)", began.elapsed().as_secs_f64());
             }
             Err(error) => {
-                eprintln!("      Failed to remove lab {lab}: {}", crate::check::verdict::chain(&error));
+                note(&format!("      Failed to remove lab {lab}: {}", crate::check::verdict::chain(&error)));
                 exit = Exit::LeftOver;
             }
         }
@@ -372,7 +369,7 @@ async fn image_verb(verb: &ImagesVerb, request: &Request, base: Base<'_>) -> Res
             match built {
                 Ok(built) => out(&format!("{}\n", built.node_image)),
                 Err(error) => {
-                    eprintln!("{}", crate::check::verdict::chain(&error));
+                    note(&crate::check::verdict::chain(&error));
                     return Ok(Exit::NoVerdict);
                 }
             }

@@ -78,6 +78,7 @@ fn hostile_text_is_data_of_a_command_and_nothing_more() {
 #[case::a_command("   ::error::x", "   : :error::x")]
 #[case::an_old_command("a ##[error]b", "a # #[error]b")]
 #[case::no_command("      Failed a::b", "      Failed a::b")]
+#[case::a_later_line("a\n ::error::x\r::stop-commands::y\r\n::z\n", "a\n : :error::x\r: :stop-commands::y\r\n: :z\n")]
 fn a_line_of_the_log_is_no_command(#[case] line: &str, #[case] shown: &str) {
     assert_eq!(harmless(line), shown);
 }
