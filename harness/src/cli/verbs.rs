@@ -37,8 +37,11 @@ use crate::versions::{Picked, Versions};
 
 /// The binary: reads its arguments, does what they say over this catalogue, and returns the exit code.
 pub async fn main(catalogue: &[Case]) -> ExitCode {
-    let cli = Cli::parse();
     let job = Job::from_environment();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(unread(&error, job.as_ref()).code()),
+    };
     let exit = match call(&cli, catalogue).await {
         Ok(exit) => exit,
         Err(problems) => {
@@ -53,6 +56,24 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
         job.ended(exit);
     }
     ExitCode::from(exit.code())
+}
+
+/// Says why a command line cannot be read; also the help and the version come as such an error.
+fn unread(error: &clap::Error, job: Option<&Job>) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Green;
+    }
+    let Some(job) = job else {
+        let _ = error.print();
+        return Exit::Usage;
+    };
+    let why = error.to_string();
+    note(why.trim_end());
+    eprintln!("{}", github::refused(&why));
+    // Which verb was meant is not known, so it may be one that judges.
+    job.ended(Exit::Usage);
+    Exit::Usage
 }
 
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
@@ -406,4 +427,29 @@ async fn image_verb(verb: &ImagesVerb, request: &Request, base: Base<'_>) -> Res
         ImagesVerb::Prune(_) => out(&images::print_prune(&images::prune(&site).await.map_err(refused)?)),
     }
     Ok(Exit::Green)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::{Cli, Exit, Job, unread};
+
+    #[rstest]
+    #[case::a_wrong_flag(&["run", "--onyl", "D1"], Exit::Usage, "verdict=bad-input\nexit=2\n")]
+    #[case::no_verb(&[], Exit::Usage, "verdict=bad-input\nexit=2\n")]
+    #[case::no_mistake(&["--version"], Exit::Green, "")]
+    fn a_job_is_told_of_a_command_line_that_cannot_be_read(
+        #[case] words: &[&str],
+        #[case] exit: Exit,
+        #[case] outputs: &str,
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = folder.path().join("output");
+        let job = Job { summary: None, output: Some(output.clone()) };
+        let error = Cli::try_parse_from(["meshproof"].iter().chain(words)).expect_err("it cannot be read");
+        assert_eq!(unread(&error, Some(&job)), exit);
+        assert_eq!(std::fs::read_to_string(output).unwrap_or_default(), outputs);
+    }
 }
