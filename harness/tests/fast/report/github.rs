@@ -145,6 +145,27 @@ fn a_job_gets_the_summary_and_the_outputs_of_a_run_appended() {
     assert!(outputs.contains("/report.html\njunit=\nverdict=red\nexit=1\n"), "{outputs}");
 }
 
+#[test]
+fn a_step_of_many_runs_keeps_its_summary_small_enough_and_says_once_what_is_left_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let summary = folder.path().join("summary");
+    let job = Job { summary: Some(summary.clone()), output: None };
+    let mut story = Story::run();
+    story.others_pass(&[]).finish(Exit::Green);
+    let run = || Step::new(job.clone(), folder.path()).replay(&story.records);
+    let before = "x".repeat(999_500 - markdown(&story.records).len());
+    fs::write(&summary, &before).expect("a summary");
+    run();
+    let fits = fs::read_to_string(&summary).expect("a summary");
+    assert_eq!(fits, before + &markdown(&story.records));
+    run();
+    run();
+    let text = fs::read_to_string(&summary).expect("a summary");
+    assert!(text.len() <= 1_000_000, "{} bytes", text.len());
+    assert_eq!(text.matches("GitHub takes no more of a step").count(), 1, "{}", &text[fits.len()..]);
+    assert_eq!(text[fits.len()..].trim().lines().count(), 1, "{}", &text[fits.len()..]);
+}
+
 #[rstest]
 #[case::at_home(&[])]
 #[case::another_ci(&[("CI", "true")])]
