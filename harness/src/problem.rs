@@ -6,7 +6,7 @@ mod excerpt;
 use std::fmt;
 
 use crate::exit::Exit;
-use crate::report::text::printable;
+use crate::report::text::one_line;
 
 pub use excerpt::Excerpt;
 
@@ -39,8 +39,8 @@ impl Problem {
         let gutter = self.excerpt.as_ref().map_or(1, |excerpt| excerpt.line.to_string().len());
         let blank = " ".repeat(gutter);
         let mut lines = vec![
-            format!("{}: {}", red("error"), printable(&self.message)),
-            format!("{blank}{} {}", blue("-->"), printable(&self.place)),
+            format!("{}: {}", red("error"), one_line(&self.message)),
+            format!("{blank}{} {}", blue("-->"), one_line(&self.place)),
         ];
         if let Some(Excerpt { line, text, mark }) = self.excerpt.as_deref() {
             let (number, bar) = (blue(&format!("{line} |")), blue("|"));
@@ -51,7 +51,7 @@ impl Problem {
                 format!("{blank} {bar} {}{}", mark.trim_end_matches('^'), red(mark.trim_start())),
             ]);
         }
-        lines.push(format!("{blank} {} instead: {}", blue("="), printable(&self.instead)));
+        lines.push(format!("{blank} {} instead: {}", blue("="), one_line(&self.instead)));
         lines.join("\n")
     }
 }
@@ -238,6 +238,16 @@ mod tests {
         problems.push("a.yaml:1:4", "`\x1b[2J` is no name", "\x07");
         let shown = problems.quoting("a.yaml", "a: \x1b[2J\n").to_string();
         assert!(!shown.contains(['\x1b', '\x07']), "{shown:?}");
+    }
+
+    #[test]
+    fn each_part_of_a_problem_is_one_line_whatever_was_written() {
+        let mut problems = Problems::new();
+        let hostile = "a\n::set-output name=verdict::green\r\n::error::b";
+        problems.push(hostile, hostile, hostile);
+        let shown = problems.to_string();
+        assert_eq!(shown.lines().count(), 5, "{shown}");
+        assert!(!shown.lines().any(|line| line.starts_with("::")), "{shown}");
     }
 
     #[test]

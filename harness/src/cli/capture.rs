@@ -2,7 +2,7 @@
 
 use super::args::CaptureWish;
 use super::interrupt::Interrupt;
-use super::verbs::out;
+use super::output::{data, out, say};
 use crate::budget::Budgets;
 use crate::bundle::{self, ACCOUNT};
 use crate::event::Recorder;
@@ -27,7 +27,7 @@ pub async fn capture(wish: &CaptureWish, volume: Volume) -> Result<Exit, Problem
                 role = asked.role,
                 other = asked.role.other()
             );
-            out(&(head + &rbac::objects(ACCOUNT, &rights, &asked.istio_namespace, &asked.subject)));
+            data(&(head + &rbac::objects(ACCOUNT, &rights, &asked.istio_namespace, &asked.subject)));
             return Ok(Exit::Green);
         }
         CaptureWish::Bundle { wish, out, anonymise } => (wish, out, *anonymise),
@@ -42,7 +42,7 @@ pub async fn capture(wish: &CaptureWish, volume: Volume) -> Result<Exit, Problem
     // Why not, was said as it was found.
     let Ok(captured) = captured else { return Ok(Exit::NoVerdict) };
     for not in &captured.index.not_read {
-        eprintln!("    Not read {}: {}", not.what, not.why);
+        say("Not read", &format!("{}: {}", not.what, not.why));
     }
     let captured = if anonymise { bundle::anonymised(captured) } else { captured };
     let written = bundle::write(&captured, folder).map_err(|error| {
@@ -53,6 +53,6 @@ pub async fn capture(wish: &CaptureWish, volume: Volume) -> Result<Exit, Problem
         out(&format!("{}\n", path.display()));
     }
     let shown = crate::tool::quote(&folder.to_string_lossy());
-    eprintln!("     Look at what it says before you share it; then: meshproof plan {shown}, meshproof run {shown}");
+    say("Look at", &format!("what it says before you share it; then: meshproof plan {shown}, meshproof run {shown}"));
     Ok(Exit::Green)
 }

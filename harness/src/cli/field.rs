@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{FieldListing, FieldRun, FieldVerb, Request, Surroundings};
 use super::claim::Base;
+use super::output::say;
 use super::series::{self, Series};
 use super::verbs;
 use crate::exit::Exit;
@@ -86,7 +87,7 @@ async fn run(
     table.write();
     for (number, one) in asked.iter().enumerate() {
         if !flags.common.telling.quiet {
-            eprintln!("     Running {}, {} of {}", one.name, number + 1, asked.len());
+            say("Running", &format!("{}, {} of {}", one.name, number + 1, asked.len()));
         }
         let picked = verbs::picked(&one.request, around.versions);
         let request = Request { runs: series.folder.clone(), ..one.request.clone() };
@@ -101,7 +102,7 @@ async fn run(
             let rest = &mut table.suites[number + 1..];
             rest.iter_mut().for_each(|suite| suite.run = Err(format!("it was not run: {why}")));
             if !rest.is_empty() {
-                eprintln!("     Stopped {why}");
+                say("Stopped", why);
                 series.leaves_out();
             }
         }
@@ -112,7 +113,7 @@ async fn run(
     }
     let exit = series.exit()?;
     verbs::out(&field::text(&table.rows, &table.versions));
-    eprintln!("     Reports {}", table.folder.display());
+    say("Reports", &table.folder.display().to_string());
     Ok(exit)
 }
 

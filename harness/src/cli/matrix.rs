@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{EngineUse, MatrixArgs, MatrixVerb, Merging, Request, Surroundings};
 use super::claim::{Base, host_problem, image_site};
+use super::output::{data, note, say};
 use super::series::{self, Series};
 use super::{preflight, verbs};
 use crate::check::verdict::chain;
@@ -14,7 +15,6 @@ use crate::lab::host::Host;
 use crate::lab::images::{self, ImageError};
 use crate::matrix::{self, Combination, Disk, FILE, FORMAT, Matrix, Outcome, Suite};
 use crate::problem::{Problem, Problems};
-use crate::report::text::one_line;
 use crate::versions::Picked;
 
 /// What all runs have in common.
@@ -58,7 +58,7 @@ pub async fn verb(args: &MatrixArgs, around: &Surroundings<'_>, ground: Ground<'
     }
     let (matrix, planned) = plan(args, around)?;
     if let Some(shards) = args.printed(matrix.combinations.len())? {
-        verbs::out(&format!("{}\n", matrix::github(&matrix, shards)));
+        data(&format!("{}\n", matrix::github(&matrix, shards)));
         return Ok(Exit::Green);
     }
     if args.list {
@@ -161,7 +161,7 @@ async fn look_after(
     if let Some(later) = later {
         let pruned = images::print_prune(&images::prune_combination(&site, &later).await?);
         if !request.telling.quiet {
-            eprint!("{pruned}");
+            note(pruned.trim_end());
         }
     }
     Ok(disk)
@@ -204,9 +204,4 @@ fn merge(merging: &Merging) -> Result<Exit, Problems> {
     verbs::out(&matrix::text(&report.matrix));
     say("Reports", &report.folder.display().to_string());
     Ok(report.matrix.exit())
-}
-
-/// One line of progress.
-fn say(verb: &str, text: &str) {
-    eprintln!("{verb:>12} {}", one_line(text));
 }

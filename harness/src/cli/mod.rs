@@ -9,6 +9,7 @@ pub mod field;
 mod inspect;
 mod interrupt;
 mod matrix;
+mod output;
 mod own;
 mod past;
 mod preflight;

@@ -6,7 +6,7 @@ use super::args::Request;
 use super::claim::runs_problem;
 use super::interrupt::Interrupt;
 use super::reporters::Told;
-use super::{reporters, session, verbs, verdict};
+use super::{output, reporters, session, verdict};
 use crate::check::Case;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
@@ -22,7 +22,7 @@ use crate::reading::{Contexts, find, judging, rbac};
 /// What keeps it from beginning.
 pub async fn check(request: &Request, cases: &[Case]) -> Result<Exit, Problems> {
     if let Some(asked) = &request.rbac {
-        verbs::out(&rbac::manifest(cases, asked.role, &asked.istio_namespace, &asked.subject));
+        output::data(&rbac::manifest(cases, asked.role, &asked.istio_namespace, &asked.subject));
         return Ok(Exit::Green);
     }
     match &request.contexts {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::{Diffing, FailOn, Form, Past};
-use super::verbs::out;
+use super::output::{data, out};
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::report::diff::{Difference, markdown};
@@ -21,8 +21,8 @@ pub fn diff(args: &Diffing) -> Result<Exit, Problems> {
     let difference = Difference::of(&before, &after);
     match args.format {
         Form::Text => out(&difference.to_string()),
-        Form::Markdown => out(&markdown(&difference)),
-        Form::Json => out(&difference.json()),
+        Form::Markdown => data(&markdown(&difference)),
+        Form::Json => data(&difference.json()),
     }
     let worse = match args.fail_on {
         FailOn::Verdict => difference.verdict_is_worse(),

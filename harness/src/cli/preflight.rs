@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{EngineUse, Request};
+use super::output::say;
 use crate::lab::host::{Host, Need};
 use crate::lab::images::Readiness;
 use crate::lab::{Engine, Home};
@@ -47,7 +48,7 @@ pub async fn engine(root: &Path, allowed: EngineUse) -> Result<Engine, Problem> 
     }
     let script = root.join("kind/engine");
     let limit = std::time::Duration::from_secs(900);
-    let started = Tool::new(&script).limit(limit).run_with(|line| eprintln!("      Engine {line}")).await;
+    let started = Tool::new(&script).limit(limit).run_with(|line| say("Engine", line)).await;
     started.map_err(|error| {
         Problem::new("the host", error.to_string(), "do what kind/engine says above, then call again")
     })?;

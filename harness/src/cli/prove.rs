@@ -1,12 +1,12 @@
 //! `prove`: breaks a healthy lab in every way of the catalogue, and sees what the suite says of it.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use super::args::{EngineUse, Request, Verb, remotes};
 use super::claim::{Base, Claim, runs_problem};
 use super::interrupt::Interrupt;
+use super::output::say;
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases};
 use super::verbs;
@@ -411,13 +411,6 @@ fn whole(summary: &Summary, otherwise: &str) -> Result<(), Ended> {
         None => Ok(()),
         Some(trouble) => Err(Ended::Unable(format!("{otherwise}: {}", trouble.cause))),
     }
-}
-
-/// One line.
-fn say(verb: &str, text: &str) {
-    let mut out = std::io::stderr().lock();
-    // A terminal that went away must not end the proof.
-    let _ = writeln!(out, "{verb:>12} {}", crate::report::text::one_line(text));
 }
 
 fn took(began: Instant) -> String {

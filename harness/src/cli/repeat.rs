@@ -2,6 +2,7 @@
 
 use super::args::Request;
 use super::claim::Base;
+use super::output::say;
 use super::series::Series;
 use super::verbs;
 use crate::exit::Exit;
@@ -30,10 +31,10 @@ pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems>
         let (exit, summary) = done.unwrap_or_else(|_| (Exit::NoVerdict, Summary::default()));
         repeats.add(exit, &summary);
         if let Err(error) = std::fs::write(series.folder.join(repeats::FILE), repeats.text()) {
-            eprintln!("        Note {} cannot be written: {error}", repeats::FILE);
+            say("Note", &format!("{} cannot be written: {error}", repeats::FILE));
         }
         if let Some(why) = series.ended().filter(|_| to_come(&repeats)) {
-            eprintln!("     Stopped repeating: {why}");
+            say("Stopped", &format!("repeating: {why}"));
             // Those without a number are repeated until somebody ends them.
             if request.repeat.most.is_some() {
                 series.leaves_out();

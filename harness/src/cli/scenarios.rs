@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::args::ScenarioVerb;
-use super::verbs::out;
+use super::output::{data, out};
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::report::text::count;
@@ -29,9 +29,9 @@ pub fn call(verb: &ScenarioVerb, root: &Path, known: Known<'_>) -> Result<Exit, 
             let scenario = read(&args.file, known)?.scenario;
             // By way of JSON, so that what is one field of a mapping is written as one.
             let value = serde_json::to_value(&scenario).expect("a scenario is JSON");
-            out(&serde_yaml_ng::to_string(&value).expect("JSON is YAML"));
+            data(&serde_yaml_ng::to_string(&value).expect("JSON is YAML"));
         }
-        ScenarioVerb::Schema => out(&pretty_schema()),
+        ScenarioVerb::Schema => data(&pretty_schema()),
     }
     Ok(Exit::Green)
 }

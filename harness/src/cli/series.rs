@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::Request;
 use super::claim::{Base, runs_problem};
 use super::interrupt::Interrupt;
+use super::output::{refuse, say};
 use super::session::{self, Phases};
 use super::verbs;
 use crate::event::Recorder;
@@ -12,7 +13,6 @@ use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::report::Summary;
 use crate::report::github::Job;
-use crate::report::terminal::{Manner, Volume};
 
 /// A series of runs.
 pub struct Series {
@@ -50,7 +50,7 @@ impl Series {
                 Ok((exit, summary))
             }
             Err(problems) => {
-                eprintln!("{}", problems.shown(Manner::detect(Volume::Usual).colour));
+                refuse(&problems);
                 let each = problems.0.iter().map(|one| format!("{}: {}", one.place, one.message));
                 let why = each.collect::<Vec<_>>().join("; ");
                 self.refused.take(problems);
@@ -103,7 +103,7 @@ pub fn write<const N: usize>(folder: &Path, files: [(&str, String); N]) {
     for (name, text) in files {
         let path = folder.join(name);
         if let Err(error) = crate::report::replace(&path, &text) {
-            eprintln!("        Note {} cannot be written: {error}", path.display());
+            say("Note", &format!("{} cannot be written: {error}", path.display()));
         }
     }
 }

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::args::{Cli, Manual};
-use super::verbs::out;
+use super::output::{data, out};
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 
@@ -25,7 +25,7 @@ pub fn completions(shell: Shell) -> String {
 /// The folder or file that cannot be written.
 pub fn manual(args: &Manual) -> Result<Exit, Problems> {
     match &args.out {
-        None => out(&page(Cli::command())),
+        None => data(&page(Cli::command())),
         Some(folder) => {
             for path in pages(folder)? {
                 out(&format!("{}\n", path.display()));

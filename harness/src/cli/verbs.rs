@@ -1,6 +1,6 @@
 //! What each verb does.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,6 +9,8 @@ use clap::Parser;
 use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Telling, Uninstalling, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
+pub use super::output::out;
+use super::output::{self, data, note, refuse};
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases, plan};
 use super::{
@@ -27,7 +29,7 @@ use crate::plan::Phase;
 use crate::problem::{Problem, Problems};
 use crate::reading::KubeconfigFiles;
 use crate::report::github::{self, Job};
-use crate::report::terminal::{Manner, Terminal, Volume};
+use crate::report::terminal::{Manner, Terminal};
 use crate::report::{self, Summary, jsonl};
 use crate::sabotage;
 use crate::topology::Topology;
@@ -35,12 +37,15 @@ use crate::versions::{Picked, Versions};
 
 /// The binary: reads its arguments, does what they say over this catalogue, and returns the exit code.
 pub async fn main(catalogue: &[Case]) -> ExitCode {
-    let cli = Cli::parse();
     let job = Job::from_environment();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ExitCode::from(unread(&error, job.as_ref()).code()),
+    };
     let exit = match call(&cli, catalogue).await {
         Ok(exit) => exit,
         Err(problems) => {
-            eprintln!("{}", problems.shown(Manner::detect(Volume::Usual).colour));
+            refuse(&problems);
             if job.is_some() {
                 eprintln!("{}", github::refused(&problems.to_string()));
             }
@@ -53,13 +58,31 @@ pub async fn main(catalogue: &[Case]) -> ExitCode {
     ExitCode::from(exit.code())
 }
 
+/// Says why a command line cannot be read; also the help and the version come as such an error.
+fn unread(error: &clap::Error, job: Option<&Job>) -> Exit {
+    if !error.use_stderr() {
+        let _ = error.print();
+        return Exit::Green;
+    }
+    let Some(job) = job else {
+        let _ = error.print();
+        return Exit::Usage;
+    };
+    let why = error.to_string();
+    note(why.trim_end());
+    eprintln!("{}", github::refused(&why));
+    // Which verb was meant is not known, so it may be one that judges.
+    job.ended(Exit::Usage);
+    Exit::Usage
+}
+
 async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
     // These take neither the repository nor a request.
     match &cli.verb {
         Verb::Diff(args) => return past::diff(args),
         Verb::History(args) => return past::history(args),
         Verb::Completions(args) => {
-            out(&shell::completions(args.shell));
+            data(&shell::completions(args.shell));
             return Ok(Exit::Green);
         }
         Verb::Man(args) => return shell::manual(args),
@@ -216,11 +239,6 @@ fn typed(verb: &Verb) -> String {
     flags.join(" ")
 }
 
-/// Prints to standard output. Who reads no further, as `head` does, must not end the program.
-pub fn out(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-}
-
 fn selected(request: &Request, catalogue: &[Case]) -> Vec<Case> {
     catalogue.iter().filter(|case| request.selection.contains(case.id)).copied().collect()
 }
@@ -231,7 +249,7 @@ fn log(telling: Telling) {
         [usize::from(telling.verbose.min(2))];
     let filter = EnvFilter::try_from_env("MESHPROOF_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // A log that is there already, as in a test, is as good.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| output::Log).without_time().try_init();
 }
 
 async fn with_session(request: &Request, base: Base<'_>, phases: Phases) -> Result<Exit, Problems> {
@@ -302,7 +320,7 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], request: &Re
             // The only one that was asked for: nothing was done.
             Err(problem) if labs.len() == 1 => return Err(problem.into()),
             Err(problem) => {
-                eprintln!("      Failed to remove lab {lab}\n{problem}");
+                note(&format!("      Failed to remove lab {lab}\n{problem}"));
                 exit = Exit::LeftOver;
                 continue;
             }
@@ -317,7 +335,7 @@ async fn remove_labs(engine: &Engine, home: &Home, labs: &[String], request: &Re
                 eprintln!("     Removed lab {lab}: {what} ({:.1} s)", began.elapsed().as_secs_f64());
             }
             Err(error) => {
-                eprintln!("      Failed to remove lab {lab}: {}", crate::check::verdict::chain(&error));
+                note(&format!("      Failed to remove lab {lab}: {}", crate::check::verdict::chain(&error)));
                 exit = Exit::LeftOver;
             }
         }
@@ -372,7 +390,7 @@ async fn image_verb(verb: &ImagesVerb, request: &Request, base: Base<'_>) -> Res
             match built {
                 Ok(built) => out(&format!("{}\n", built.node_image)),
                 Err(error) => {
-                    eprintln!("{}", crate::check::verdict::chain(&error));
+                    note(&crate::check::verdict::chain(&error));
                     return Ok(Exit::NoVerdict);
                 }
             }
@@ -409,4 +427,29 @@ async fn image_verb(verb: &ImagesVerb, request: &Request, base: Base<'_>) -> Res
         ImagesVerb::Prune(_) => out(&images::print_prune(&images::prune(&site).await.map_err(refused)?)),
     }
     Ok(Exit::Green)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::{Cli, Exit, Job, unread};
+
+    #[rstest]
+    #[case::a_wrong_flag(&["run", "--onyl", "D1"], Exit::Usage, "verdict=bad-input\nexit=2\n")]
+    #[case::no_verb(&[], Exit::Usage, "verdict=bad-input\nexit=2\n")]
+    #[case::no_mistake(&["--version"], Exit::Green, "")]
+    fn a_job_is_told_of_a_command_line_that_cannot_be_read(
+        #[case] words: &[&str],
+        #[case] exit: Exit,
+        #[case] outputs: &str,
+    ) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let output = folder.path().join("output");
+        let job = Job { summary: None, output: Some(output.clone()) };
+        let error = Cli::try_parse_from(["meshproof"].iter().chain(words)).expect_err("it cannot be read");
+        assert_eq!(unread(&error, Some(&job)), exit);
+        assert_eq!(std::fs::read_to_string(output).unwrap_or_default(), outputs);
+    }
 }

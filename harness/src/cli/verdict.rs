@@ -1,6 +1,7 @@
 //! The end of a run: its verdict, told once.
 
 use super::interrupt::Interrupt;
+use super::output::say;
 use crate::event::{Event, Recorder};
 use crate::exit::Exit;
 use crate::report::Summary;
@@ -16,7 +17,7 @@ pub fn tell(recorder: &Recorder, interrupt: &Interrupt, lab_kept: bool) -> Exit 
     recorder.emit(Event::RunFinished { exit: exit.code(), meaning, lab_kept, usage: Usage::of_this_process() });
     let lost = recorder.lost();
     for what in &lost {
-        eprintln!("        Note {what}");
+        say("Note", what);
     }
     match exit {
         Exit::Green if !lost.is_empty() => Exit::NoVerdict,

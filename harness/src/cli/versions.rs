@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::args::{Adding, EngineUse, Request, VersionsArgs, VersionsVerb};
 use super::claim::{Base, host_problem, image_site};
+use super::output::say;
 use super::{preflight, verbs};
 use crate::check::verdict::chain;
 use crate::event::Recorder;
@@ -89,9 +90,4 @@ fn write(entry: &Entry, path: &Path) -> Result<(), Problem> {
     fs::set_permissions(new.path(), fs::metadata(path).map_err(cannot)?.permissions()).map_err(cannot)?;
     new.persist(path).map_err(|error| cannot(error.error))?;
     Ok(())
-}
-
-/// One line of progress.
-fn say(verb: &str, text: &str) {
-    eprintln!("{verb:>12} {}", crate::report::text::one_line(text));
 }

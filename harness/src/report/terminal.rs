@@ -144,7 +144,7 @@ impl<W: Write + Send> Terminal<W> {
         terminal.map_or(80, |(width, _)| usize::from(width.0)).clamp(60, 120)
     }
 
-    /// Prints one line above the live view. A terminal that went away must not end the run.
+    /// Prints a line above the live view. A terminal that went away must not end the run.
     fn put(&mut self, line: &str) {
         let mut lines = Vec::new();
         if self.manner.github {
@@ -168,7 +168,7 @@ impl<W: Write + Send> Terminal<W> {
     }
 
     fn say(&mut self, verb: &str, colour: Colour, text: &str) {
-        let line = line(self.manner, verb, colour, text);
+        let line = line(self.manner, verb, colour, &one_line(text));
         self.put(&line);
     }
 
@@ -271,7 +271,7 @@ impl<W: Write + Send> Terminal<W> {
         let due = self.last_waits.get(scope).is_none_or(|before| at - before >= QUIET);
         if !self.manner.live && due {
             self.last_waits.insert(scope.to_string(), at);
-            self.say("Waiting", Colour::Cyan, &one_line(&format!("{scope}  for {what}: {last}")));
+            self.say("Waiting", Colour::Cyan, &format!("{scope}  for {what}: {last}"));
         }
     }
 
@@ -318,7 +318,7 @@ impl<W: Write + Send> Terminal<W> {
             Event::RunStarted { run, meshproof, verb, plan } => self.begin(run, meshproof, verb, plan, so_far),
             // A part of the lab can take minutes and say nothing; steps and cases are short or say what they wait for.
             Event::LabStarted { id, title } if !self.manner.live => {
-                self.say(Kind::of_lab_part(id).verb(), Colour::Cyan, &one_line(&format!("{}  {title}", thing(id))));
+                self.say(Kind::of_lab_part(id).verb(), Colour::Cyan, &format!("{}  {title}", thing(id)));
             }
             Event::LabFinished { id, detail, error, seconds } => {
                 self.lab_finished(id, detail, error.as_deref(), *seconds);
@@ -336,10 +336,10 @@ impl<W: Write + Send> Terminal<W> {
                 for cluster in clusters.values() {
                     let what =
                         format!("{}  Kubernetes {}, context {}", cluster.name, cluster.kubernetes, cluster.context);
-                    self.say("Answers", Colour::Green, &one_line(&what));
+                    self.say("Answers", Colour::Green, &what);
                 }
                 let facts: Vec<String> = facts.iter().map(|(name, value)| format!("{name} {value}")).collect();
-                self.say("Found", Colour::Green, &one_line(&format!("mesh  {}", facts.join(", "))));
+                self.say("Found", Colour::Green, &format!("mesh  {}", facts.join(", ")));
             }
             Event::StepFinished { id, outcome, seconds } => self.step_finished(id, outcome, *seconds),
             Event::CaseFinished { id, verdict, failed_attempts, seconds } => {
@@ -361,9 +361,9 @@ impl<W: Write + Send> Terminal<W> {
             }
             Event::Reached { id, title } => {
                 let text = format!("{id}  {title}  ({} of the run)", seconds(record.at));
-                self.say("Reached", Colour::Green, &one_line(&text));
+                self.say("Reached", Colour::Green, &text);
             }
-            Event::Note { text } => self.say("Note", Colour::Cyan, &one_line(text)),
+            Event::Note { text } => self.say("Note", Colour::Cyan, text),
             Event::RunFinished { .. } => self.end(so_far),
             Event::LabStarted { .. } | Event::StepStarted { .. } | Event::CaseStarted { .. } | Event::Waited { .. } => {
             }

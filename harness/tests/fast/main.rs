@@ -1,5 +1,6 @@
 //! What needs neither engine nor lab, as one program: each program is linked anew, which takes longer than its tests.
 
+mod action;
 mod args;
 mod bundle;
 mod catalogue;

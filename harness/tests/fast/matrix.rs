@@ -83,6 +83,20 @@ fn a_matrix_that_cannot_be_printed_is_refused(#[case] flags: &str, #[case] place
 }
 
 #[rstest]
+#[case::as_many_as_github_takes("--format github", 256, Ok(256))]
+#[case::one_more("--format github", 257, Err("these are 257 jobs, and GitHub takes 256 of a matrix"))]
+#[case::in_fewer_shards("--format github --shards 256", 257, Ok(256))]
+#[case::in_too_many("--format github --shards 300", 1000, Err("these are 300 jobs, and GitHub takes 256 of a matrix"))]
+fn no_more_jobs_are_printed_than_github_takes(
+    #[case] flags: &str,
+    #[case] combinations: usize,
+    #[case] shards: Result<usize, &str>,
+) {
+    let printed = args(flags).printed(combinations);
+    assert_eq!(printed.map_err(|problems| problems.0[0].message.clone()), shards.map(Some).map_err(str::to_string));
+}
+
+#[rstest]
 #[case::a_job_for_each(3, &["1.31.1 v1.36.3", "1.29.2 v1.36.3", "1.29.2 v1.34.4"])]
 #[case::fewer_jobs(2, &["1.31.1 v1.36.3", "1.29.2 v1.36.3,v1.34.4"])]
 #[case::one_job(1, &["1.31.1,1.29.2 v1.36.3,v1.34.4"])]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Parser;
-use harness::cli::args::Cli;
+use harness::cli::args::{Cli, Verb};
 use rstest::rstest;
 use serde_json::Value;
 
@@ -106,6 +106,47 @@ fn the_flags_of_the_matrix_workflow_are_flags_of_matrix() {
     assert!(Cli::try_parse_from(format!("meshproof matrix {flags}").split_whitespace()).is_ok(), "{flags}");
 }
 
+/// Minutes that are given before `m`, behind this flag.
+fn minutes(words: &[&str], flag: &str) -> Option<u64> {
+    let at = words.iter().position(|word| *word == flag)?;
+    words[at + 1].strip_suffix('m')?.parse().ok()
+}
+
+/// What a job that is ended was about to write is lost.
+#[rstest]
+#[case::gate("gate.yaml", "run", 1)]
+#[case::official("official.yaml", "run", 1)]
+#[case::matrix("matrix.yaml", "shard", 2)]
+fn a_run_ends_in_order_before_its_job_is_ended(#[case] name: &str, #[case] job: &str, #[case] runs: u64) {
+    // Getting ready; and what comes on top of the deadline, twice as long by `--slow 2`.
+    const BEFORE: u64 = 10;
+    const AFTER: u64 = 6;
+    let workflow = yaml(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows").join(name));
+    let job = &workflow["jobs"][job];
+    let texts = job["steps"].as_array().expect("steps").iter();
+    let texts = texts.flat_map(|step| [&step["with"]["flags"], &step["run"]]).filter_map(Value::as_str);
+    let text = texts.collect::<Vec<_>>().join(" ");
+    let words: Vec<&str> = text.split_whitespace().collect();
+    assert!(words.windows(2).any(|pair| pair == ["--slow", "2"]), "{text}");
+    let deadline = minutes(&words, "--deadline").expect("a deadline in minutes");
+    let limit = job["timeout-minutes"].as_u64().expect("a limit of the job");
+    assert!(BEFORE + runs * (deadline + AFTER) <= limit, "{runs} runs of {deadline} minutes in {limit}");
+}
+
+#[test]
+fn no_shard_of_the_matrix_workflow_has_more_than_two_runs() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.github/workflows/matrix.yaml");
+    let flags = yaml(&path)["env"]["FLAGS"].as_str().expect("its flags").to_string();
+    let plan = commands(&path).into_iter().find(|line| line.contains("--shards")).expect("it prints the shards");
+    let (_, shards) = plan.split_once("--shards ").expect("how many");
+    let shards: usize = shards.split(' ').next().and_then(|number| number.parse().ok()).expect("a number");
+    let words = format!("meshproof matrix {flags}");
+    let Verb::Matrix(args) = Cli::try_parse_from(words.split_whitespace()).expect("flags").verb else {
+        panic!("{words}")
+    };
+    assert!(args.calls().expect("runs").len() <= 2 * shards, "the deadline of each has room for two");
+}
+
 #[rstest]
 fn a_use_of_the_action_gives_it_inputs_that_it_has(
     #[files("../.github/workflows/*.yaml")]
@@ -137,14 +178,9 @@ fn the_action_is_composite_and_each_of_its_inputs_and_outputs_leads_somewhere() 
         assert!(text.contains(&format!("inputs.{name} ")), "{name} is used");
     }
     let steps = steps(&action);
-    let ids: Vec<&str> = steps.iter().filter_map(|step| step["id"].as_str()).collect();
     for (name, output) in action["outputs"].as_object().expect("outputs") {
         assert!(is_said(&output["description"]), "{name}");
-        assert_eq!(
-            output["value"],
-            format!("${{{{ steps.{}.outputs.{name} }}}}", ids[0]),
-            "the one step that has outputs"
-        );
+        assert_eq!(output["value"], format!("${{{{ steps.run.outputs.{name} }}}}"), "meshproof itself writes it");
     }
     for step in &steps {
         match step["run"].as_str() {

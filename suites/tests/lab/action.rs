@@ -115,8 +115,8 @@ fn what_cannot_be_run_is_bad_input_for_the_job_too_and_text_of_a_caller_is_no_pr
     let run = steps.iter().find(|step| step["id"] == "run").expect("the step that runs it");
     let mut command = job.step(&action, run);
     command
-        .env("ISTIO", "\"; touch pwned; $(touch pwned) `touch pwned` ::error::x")
-        .env("FLAGS", "--lab $(touch pwned)");
+        .env("ISTIO", "\"; touch pwned; $(touch pwned) `touch pwned`\n::error::x\r::stop-commands::y")
+        .env("FLAGS", "--lab\n$(touch pwned)");
     let output = command.output().expect("it can be started");
     assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!job.file("workspace/pwned").exists());

@@ -9,6 +9,10 @@ use super::{Choice, Cli, Common, Run, Shape, Sources, Verb, VersionFlags};
 use crate::matrix::{Shard, all, pairwise};
 use crate::problem::Problems;
 
+/// Jobs that GitHub makes of one matrix at most:
+/// <https://docs.github.com/actions/reference/workflows-and-actions/workflow-syntax#jobsjob_idstrategymatrix>.
+const JOBS: usize = 256;
+
 /// Flags of `matrix`.
 #[derive(Debug, Clone, Default, PartialEq, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -54,7 +58,7 @@ pub struct MatrixArgs {
     /// shard, with its versions and the value of --shard.
     #[arg(long, value_name = "github")]
     pub format: Option<String>,
-    /// With --format: so many shards [default: one for each combination].
+    /// With --format: so many shards, up to 256 [default: one for each combination].
     #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     pub shards: Option<String>,
 }
@@ -139,15 +143,20 @@ impl MatrixArgs {
             let instead = "one of them: --format prints all shards, --shard runs one";
             problems.push("--format", "--shard asks for one shard", instead);
         }
+        let most = combinations.min(JOBS);
         let shards = match self.shards.as_deref().map(str::parse::<usize>) {
             None => combinations,
             Some(Ok(shards)) if (1..=combinations).contains(&shards) => shards,
             Some(_) => {
                 let message = format!("of {combinations} combinations there are no `{}` shards", self.shards());
-                problems.push("--shards", message, format!("a number from 1 to {combinations}"));
-                combinations
+                problems.push("--shards", message, format!("a number from 1 to {most}"));
+                most
             }
         };
+        if shards > JOBS {
+            let message = format!("these are {shards} jobs, and GitHub takes {JOBS} of a matrix");
+            problems.push("--shards", message, format!("a number up to {JOBS}: --shards {JOBS}"));
+        }
         problems.or(Some(shards))
     }
 

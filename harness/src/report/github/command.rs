@@ -51,9 +51,13 @@ pub fn refused(why: &str) -> String {
     command("error", "meshproof: bad input", why)
 }
 
-/// A line of the log in which nothing is a command, whatever a cluster sent: the runner takes `::` at the beginning of a
-/// line for one, and `##[` anywhere.
-pub fn harmless(line: &str) -> String {
+/// Text for the log in which nothing is a command, whoever wrote it: the runner takes `::` at the beginning of a line for
+/// one, and `##[` anywhere. It ends lines at `\r` too.
+pub fn harmless(text: &str) -> String {
+    text.split_inclusive(['\n', '\r']).map(harmless_line).collect()
+}
+
+fn harmless_line(line: &str) -> String {
     let line = line.replace("##[", "# #[");
     match line.trim_start().strip_prefix("::") {
         Some(rest) => format!("{}: :{rest}", &line[..line.len() - rest.len() - 2]),

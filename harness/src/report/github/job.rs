@@ -10,6 +10,14 @@ use crate::exit::Exit;
 use crate::report::text::one_line;
 use crate::report::{Summary, repeats};
 
+/// Bytes of the summary of a step. GitHub takes 1 MiB, and the step may have something to add:
+/// <https://docs.github.com/actions/reference/workflow-commands-for-github-actions#step-isolation-and-limits>.
+const MOST: usize = 1_000_000;
+
+/// Stands in the place of all that there is no room for.
+const NO_ROOM: &str =
+    "\nGitHub takes no more of a step. The summaries of all further runs are in their folders, as `summary.md`.\n";
+
 /// Files that the runner reads after a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
@@ -45,6 +53,17 @@ impl Job {
         };
         let report = there(&["report.html", "table.md", repeats::FILE]);
         self.put_out(&[("run", shown(folder)), ("report", report), ("junit", there(&["junit.xml"]))]);
+    }
+
+    /// Adds the summary of a run, as long as the runner takes it with all before it: of a file that is larger than it
+    /// takes, it shows nothing.
+    fn summarise(&self, text: &str) {
+        let before = self.summary.as_ref().and_then(|file| std::fs::read(file).ok()).unwrap_or_default();
+        if before.ends_with(NO_ROOM.as_bytes()) {
+            return;
+        }
+        let fits = before.len() + text.len() + NO_ROOM.len() <= MOST;
+        append(self.summary.as_deref(), if fits { text } else { NO_ROOM });
     }
 
     fn put_out(&self, outputs: &[(&str, String)]) {
@@ -86,7 +105,7 @@ impl Reporter for Step {
         if !matches!(record.event, Event::RunFinished { .. }) {
             return;
         }
-        append(self.job.summary.as_deref(), &markdown(so_far));
+        self.job.summarise(&markdown(so_far));
         self.job.reported(&self.folder);
         for line in annotations(&Summary::of(so_far)) {
             eprintln!("{line}");

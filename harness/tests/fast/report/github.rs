@@ -78,6 +78,7 @@ fn hostile_text_is_data_of_a_command_and_nothing_more() {
 #[case::a_command("   ::error::x", "   : :error::x")]
 #[case::an_old_command("a ##[error]b", "a # #[error]b")]
 #[case::no_command("      Failed a::b", "      Failed a::b")]
+#[case::a_later_line("a\n ::error::x\r::stop-commands::y\r\n::z\n", "a\n : :error::x\r: :stop-commands::y\r\n: :z\n")]
 fn a_line_of_the_log_is_no_command(#[case] line: &str, #[case] shown: &str) {
     assert_eq!(harmless(line), shown);
 }
@@ -142,6 +143,27 @@ fn a_job_gets_the_summary_and_the_outputs_of_a_run_appended() {
     let names: Vec<&str> = outputs.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
     assert_eq!(names, ["run", "report", "junit", "verdict", "exit"], "{outputs}");
     assert!(outputs.contains("/report.html\njunit=\nverdict=red\nexit=1\n"), "{outputs}");
+}
+
+#[test]
+fn a_step_of_many_runs_keeps_its_summary_small_enough_and_says_once_what_is_left_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let summary = folder.path().join("summary");
+    let job = Job { summary: Some(summary.clone()), output: None };
+    let mut story = Story::run();
+    story.others_pass(&[]).finish(Exit::Green);
+    let run = || Step::new(job.clone(), folder.path()).replay(&story.records);
+    let before = "x".repeat(999_500 - markdown(&story.records).len());
+    fs::write(&summary, &before).expect("a summary");
+    run();
+    let fits = fs::read_to_string(&summary).expect("a summary");
+    assert_eq!(fits, before + &markdown(&story.records));
+    run();
+    run();
+    let text = fs::read_to_string(&summary).expect("a summary");
+    assert!(text.len() <= 1_000_000, "{} bytes", text.len());
+    assert_eq!(text.matches("GitHub takes no more of a step").count(), 1, "{}", &text[fits.len()..]);
+    assert_eq!(text[fits.len()..].trim().lines().count(), 1, "{}", &text[fits.len()..]);
 }
 
 #[rstest]

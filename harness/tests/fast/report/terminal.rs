@@ -185,9 +185,41 @@ fn a_lab_that_is_kept_is_judged_again_as_it_is_and_what_to_do_with_it_is_said() 
     }
 }
 
+/// A run whose names were chosen to become something else.
+fn hostile_names() -> Vec<Record> {
+    let hostile = "a\n::endgroup::\r\n  ##[error]b\r::stop-commands::c";
+    let mut story = Story::run();
+    let Event::RunStarted { run, plan, .. } = &mut story.records[0].event else { panic!("it begins") };
+    *run = hostile.into();
+    let harness::plan::Target::Lab { scenario, .. } = &mut plan.target else { panic!("it has a lab") };
+    scenario.name = hostile.into();
+    scenario.istio = hostile.into();
+    story.ready();
+    let Some(Event::LabReady { clusters, image_source, data_plane, .. }) =
+        story.records.last_mut().map(|record| &mut record.event)
+    else {
+        panic!("it is ready")
+    };
+    clusters.values_mut().for_each(|cluster| cluster.name = hostile.into());
+    *image_source = hostile.into();
+    *data_plane = hostile.into();
+    story.step(hostile, 1.0, StepOutcome::Blocked { by: hostile.into() });
+    story.add(Event::Paused { after: hostile.into() }).add(Event::Interrupted { by: hostile.into() });
+    story.case("D1", 1.0, failed()).finish(Exit::Red).records.clone()
+}
+
+#[test]
+fn a_name_stays_on_its_line() {
+    let text = terminal::render(&hostile_names());
+    for line in text.lines() {
+        assert!(!["::", "##["].iter().any(|start| line.trim_start().starts_with(start)), "{line:?} in {text}");
+    }
+}
+
 #[rstest]
 #[case::red(red_run())]
 #[case::hostile(hostile_red())]
+#[case::hostile_names(hostile_names())]
 #[case::killed(red_run()[..6].to_vec())]
 fn groups_for_github_are_balanced_and_hide_neither_what_is_red_nor_the_end(#[case] records: Vec<Record>) {
     let mut out = Vec::new();
