@@ -21,6 +21,7 @@ mod schema;
 mod select;
 mod shell;
 mod tally;
+mod tool;
 mod topology;
 mod topology_host;
 mod versions;
