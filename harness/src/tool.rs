@@ -283,7 +283,7 @@ fn last_lines(output: &Output) -> String {
 fn error_lines(output: &Output) -> String {
     let lines = said(output);
     let is_error = |line: &&str| line.trim_start().to_lowercase().starts_with("error");
-    let Some(last) = lines.iter().rposition(|line| is_error(line)) else { return last_lines(output) };
+    let Some(last) = lines.iter().rposition(is_error) else { return last_lines(output) };
     let mut chosen = vec![lines[last]];
     chosen.extend(lines[..last].iter().filter(|line| is_error(line)).take(LINES - 1));
     let after = without_stack(&lines[last + 1..]);
