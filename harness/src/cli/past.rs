@@ -34,10 +34,8 @@ pub fn diff(args: &Diffing) -> Result<Exit, Problems> {
 
 /// What the run at this path came to, or each of those below it, the newest last.
 fn summaries(place: &str, path: &Path) -> Result<Vec<Summary>, Problems> {
-    let events = path.join(runs::EVENTS);
-    let files = if path.is_file() {
-        vec![path.to_path_buf()]
-    } else if events.is_file() {
+    let events = runs::events(path);
+    let files = if events.is_file() {
         vec![events]
     } else {
         runs::folders(path).iter().map(|folder| folder.join(runs::EVENTS)).collect()
