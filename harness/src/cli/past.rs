@@ -7,6 +7,7 @@ use super::verbs::out;
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::report::diff::{Difference, markdown};
+use crate::report::history::link;
 use crate::report::{History, Summary, jsonl, replace, runs};
 
 /// Compares two runs, or two rows of runs: exit 1 where something got worse that `--fail-on` names.
@@ -76,7 +77,7 @@ pub fn history(args: &Past) -> Result<Exit, Problems> {
         eprintln!("        Note {unread} of {} runs cannot be read", folders.len());
     }
     if let Some(file) = &args.html {
-        replace(file, &history.html()).map_err(|error| {
+        replace(file, &history.html(|run| link(file, run))).map_err(|error| {
             Problem::new("--html", format!("{}: {error}", file.display()), "a file that you may write")
         })?;
         eprintln!("       Wrote {}", file.display());

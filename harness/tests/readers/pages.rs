@@ -149,7 +149,7 @@ async fn the_page_of_history_has_no_faults_either() {
     let hostile = (PathBuf::from(HOSTILE), Summary::of(&hostile()));
     let history = History::of(runs.into_iter().chain([hostile]));
     let file = reader("").join("pages/history.html");
-    std::fs::write(&file, history.html()).expect("the page can be written");
+    std::fs::write(&file, history.html(|_| None)).expect("the page can be written");
     let browser = Browser::start().await;
     browser.open(&file).await;
     has_no_faults(&browser, "history").await;
