@@ -25,20 +25,20 @@ pub enum ToolError {
         #[source]
         source: std::io::Error,
     },
-    /// It ended with an error.
-    #[error("`{command}` ended with {status}: {last}")]
+    /// It ended with an error. What it says of that goes first: a command line is long, and reports begin with the first line.
+    #[error("{}`{command}` ended with {status}", if error.is_empty() { String::new() } else { format!("{error}\n") })]
     Failed {
         /// The command line, to paste.
         command: String,
         /// Exit status.
         status: String,
-        /// The last lines that it printed.
-        last: String,
+        /// What it says of its error, in a few lines.
+        error: String,
         /// Exit code, if it ended by itself.
         code: Option<i32>,
     },
     /// It did not end in time and was stopped.
-    #[error("`{command}` did not end within {} s; its last lines: {last}", limit.as_secs())]
+    #[error("did not end within {} s: `{command}`; its last lines: {last}", limit.as_secs())]
     TimedOut {
         /// The command line, to paste.
         command: String,
@@ -201,7 +201,7 @@ impl Tool {
             Ok(Ok(status)) => Err(ToolError::Failed {
                 command: command_line,
                 status: status.to_string(),
-                last: last_lines(&output),
+                error: error_lines(&output),
                 code: status.code(),
             }),
             Ok(Err(source)) => Err(ToolError::Start { command: command_line, source }),
@@ -264,13 +264,40 @@ async fn pump(from: impl AsyncRead + Unpin, is_stdout: bool, to: tokio::sync::mp
     }
 }
 
-fn last_lines(output: &Output) -> String {
+/// So many lines of a tool go into an error.
+const LINES: usize = 6;
+
+/// The lines in which a tool says what goes wrong.
+fn said(output: &Output) -> Vec<&str> {
     let text = if output.stderr.trim().is_empty() { &output.stdout } else { &output.stderr };
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    // Some tools greet with a banner, and some say more after the error than the error.
-    let error = lines.iter().position(|line| line.trim_start().to_lowercase().starts_with("error"));
-    let from = error.unwrap_or(lines.len().saturating_sub(6));
-    lines[from..].iter().take(6).copied().collect::<Vec<_>>().join("\n")
+    text.lines().filter(|line| !line.trim().is_empty()).collect()
+}
+
+fn last_lines(output: &Output) -> String {
+    let lines = said(output);
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}
+
+/// What a tool says of its error. Some greet with a banner, and some say more after the error than the error. Of several
+/// errors the last goes first, for it is the nearest to the cause: kind says that kubeadm failed, and then why.
+fn error_lines(output: &Output) -> String {
+    let lines = said(output);
+    let is_error = |line: &&str| line.trim_start().to_lowercase().starts_with("error");
+    let Some(last) = lines.iter().rposition(is_error) else { return last_lines(output) };
+    let mut chosen = vec![lines[last]];
+    chosen.extend(lines[..last].iter().filter(|line| is_error(line)).take(LINES - 1));
+    let after = without_stack(&lines[last + 1..]);
+    chosen.extend(&after[(after.len() + chosen.len()).saturating_sub(LINES).min(after.len())..]);
+    chosen.join("\n")
+}
+
+/// These lines without a stack trace as Go prints it: functions, each with the place in its file below it.
+fn without_stack<'l>(lines: &[&'l str]) -> Vec<&'l str> {
+    let is_place = |line: &&str| {
+        line.starts_with('\t') && line.rsplit_once(':').is_some_and(|(_, number)| number.parse::<u32>().is_ok())
+    };
+    let is_of_stack = |at: usize| lines[at..].iter().take(2).any(is_place);
+    (0..lines.len()).filter(|at| !is_of_stack(*at)).map(|at| lines[at]).collect()
 }
 
 /// A word as a shell would need it.

@@ -166,6 +166,16 @@ fn steps_and_hints_are_told_with_their_commands() {
     }
 }
 
+#[rstest]
+#[case::of_a_round("rotated/D6", "D6")]
+#[case::of_a_remote("late/cluster3/D6", "D6")]
+#[case::with_its_name("cluster3/D6 remote-secret-trusted", "D6")]
+#[case::of_a_step("workloads-remote-cluster3", "workloads-remote")]
+#[case::of_a_step_whose_remote_has_a_long_name("uninstall-remote-eu-west-1", "uninstall-remote")]
+fn what_reports_print_is_explained(#[case] printed: &str, #[case] id: &str) {
+    assert_eq!(explained(&[printed]), explained(&[id]));
+}
+
 #[test]
 fn a_glob_explains_each_thing_once() {
     let shown = explained(&["d1?", "D10", "pods-reach-*"]);

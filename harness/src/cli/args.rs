@@ -436,9 +436,10 @@ pub struct Down {
 /// Flags of `report`.
 #[derive(Debug, Clone, PartialEq, Args)]
 pub struct Report {
-    /// The `events.jsonl` of a run.
+    /// A run: its folder or its `events.jsonl`.
+    #[arg(value_name = "RUN")]
     pub events: PathBuf,
-    /// Write the reports here.
+    /// Write the reports here, with the events.
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
 }

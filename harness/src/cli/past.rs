@@ -7,6 +7,7 @@ use super::output::{data, out};
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::report::diff::{Difference, markdown};
+use crate::report::history::link;
 use crate::report::{History, Summary, jsonl, replace, runs};
 
 /// Compares two runs, or two rows of runs: exit 1 where something got worse that `--fail-on` names.
@@ -34,10 +35,8 @@ pub fn diff(args: &Diffing) -> Result<Exit, Problems> {
 
 /// What the run at this path came to, or each of those below it, the newest last.
 fn summaries(place: &str, path: &Path) -> Result<Vec<Summary>, Problems> {
-    let events = path.join(runs::EVENTS);
-    let files = if path.is_file() {
-        vec![path.to_path_buf()]
-    } else if events.is_file() {
+    let events = runs::events(path);
+    let files = if events.is_file() {
         vec![events]
     } else {
         runs::folders(path).iter().map(|folder| folder.join(runs::EVENTS)).collect()
@@ -78,7 +77,7 @@ pub fn history(args: &Past) -> Result<Exit, Problems> {
         eprintln!("        Note {unread} of {} runs cannot be read", folders.len());
     }
     if let Some(file) = &args.html {
-        replace(file, &history.html()).map_err(|error| {
+        replace(file, &history.html(|run| link(file, run))).map_err(|error| {
             Problem::new("--html", format!("{}: {error}", file.display()), "a file that you may write")
         })?;
         eprintln!("       Wrote {}", file.display());

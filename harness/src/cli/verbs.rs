@@ -30,7 +30,7 @@ use crate::problem::{Problem, Problems};
 use crate::reading::KubeconfigFiles;
 use crate::report::github::{self, Job};
 use crate::report::terminal::{Manner, Terminal};
-use crate::report::{self, Summary, jsonl};
+use crate::report::{self, Summary, jsonl, runs};
 use crate::sabotage;
 use crate::topology::Topology;
 use crate::versions::{Picked, Versions};
@@ -180,7 +180,7 @@ async fn call(cli: &Cli, catalogue: &[Case]) -> Result<Exit, Problems> {
         }
         Verb::Prove(proving) => prove::prove(&request, &sabotages, proving.judge_once, base).await,
         Verb::Scenario(args) => scenarios::call(&args.verb, &root, around.known()),
-        Verb::Report(args) => rebuild(&args.events, &args.out),
+        Verb::Report(args) => rebuild(&runs::events(&args.events), &args.out),
         Verb::Field(args) => field::verb(&args.verb, issues, &around, base).await,
         Verb::Images(args) => image_verb(&args.verb, &request, base).await,
         Verb::Inspect(_) => match &request.reports {
@@ -350,10 +350,10 @@ fn rebuild(events: &std::path::Path, out: &std::path::Path) -> Result<Exit, Prob
     let records = jsonl::read(events)
         .map_err(|error| Problem::new(events.display().to_string(), error.to_string(), "the events.jsonl of a run"))?;
     let cannot = |error: std::io::Error| {
-        Problem::new("--out", format!("{}: {error}", out.display()), "a folder that you may write to")
+        Problem::new("--out", format!("{}: {error}", out.display()), "another folder, which you may write to")
     };
     std::fs::create_dir_all(out).map_err(cannot)?;
-    for file in report::files::write(out, &records).map_err(cannot)? {
+    for file in report::files::write(out, events, &records).map_err(cannot)? {
         self::out(&format!("{}\n", file.display()));
     }
     Ok(Exit::Green)

@@ -46,7 +46,7 @@ pub async fn collect_unfinished(
     let mut files = Folder::new(folder, FILE_LIMIT, TOTAL_LIMIT);
     files.write("causes.txt", "what could not be made, and why", &causes::of(records));
     for (cluster, text) in kind::logs(&what.home.lab(what.lab)) {
-        files.write(&format!("{cluster}/kind.log"), "what kind said", &text);
+        files.write(&kind::diagnosed(&cluster), "what kind said", &text);
     }
     let mut items = vec![nodes::containers(what.engine, &network)];
     match what.engine.containers("network", &network).await {

@@ -7,8 +7,10 @@ mod text;
 use wildmatch::WildMatch;
 
 use crate::check::Case;
+use crate::context::own_id;
 use crate::diagnose::hints::{SYMPTOMS, Symptom};
 use crate::field::Issue;
+use crate::install::per_remote;
 use crate::plan::StepOutline;
 use crate::problem::{Problems, any_of, near};
 use crate::sabotage::Sabotage;
@@ -62,7 +64,7 @@ impl<'a> Catalogue<'a> {
         checks.chain(self.steps.iter().map(Subject::Step)).chain(SYMPTOMS.iter().map(Subject::Hint)).collect()
     }
 
-    /// What these words mean: ids, names or globs of them, whatever their case; each thing once.
+    /// What these words mean: ids, names or globs of them, whatever their case, also as reports tell them; each thing once.
     ///
     /// # Errors
     /// Every word that means nothing, with the names that look like it.
@@ -71,7 +73,7 @@ impl<'a> Catalogue<'a> {
         let mut problems = Problems::new();
         let mut found = vec![];
         for word in words {
-            let glob = WildMatch::new_case_insensitive(word);
+            let glob = WildMatch::new_case_insensitive(self.own(word));
             let meant = |subject: &Subject| subject.names().into_iter().any(|name| glob.matches(name));
             let before = found.len();
             found.extend(subjects.iter().enumerate().filter(|(_, subject)| meant(subject)).map(|(at, _)| at));
@@ -91,6 +93,15 @@ impl<'a> Catalogue<'a> {
             }
         }
         Ok(once.into_iter().map(|at| subjects[at]).collect())
+    }
+
+    /// The word without what reports put around an id: the round and the remote of a check (`late/cluster3/D8`) and its name
+    /// behind it, and the remote of a step (`remote-install-cluster3`).
+    fn own<'w>(&self, word: &'w str) -> &'w str {
+        let first = own_id(word.split_whitespace().next().unwrap_or_default());
+        let steps = self.steps.iter().map(|step| step.id.as_str()).filter(|id| per_remote::is_of_each(id));
+        let of_further = |id: &&str| first.strip_prefix(id).is_some_and(|rest| rest.starts_with('-'));
+        steps.filter(of_further).map(|id| &first[..id.len()]).next().unwrap_or(first)
     }
 
     /// Names that look like this word, or have it in them.

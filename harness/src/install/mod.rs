@@ -12,6 +12,7 @@ pub mod per_remote;
 pub mod primary_remote;
 pub mod proof;
 pub mod revision;
+pub mod standing;
 pub mod step;
 pub mod tag;
 mod token;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::host::{Cgroup, Host};
 use crate::budget::Budgets;
+use crate::check::verdict::chain;
 use crate::tool::{Tool, ToolError};
 use crate::topology::ClusterPlan;
 
@@ -128,6 +129,21 @@ pub fn logs(folder: &Path) -> Vec<(String, String)> {
     logs
 }
 
+/// The file in the folder of diagnostics in which stands what kind said of this cluster.
+pub fn diagnosed(cluster: &str) -> String {
+    format!("{cluster}/kind.log")
+}
+
+/// A cluster that kind could not create.
+#[derive(Debug, thiserror::Error)]
+#[error("{}\nall that kind said: diagnostics/{log}", chain(source))]
+pub struct KindError {
+    /// What its call came to.
+    source: ToolError,
+    /// The file with its log, in the folder of diagnostics, for the lab's own goes with the lab.
+    log: String,
+}
+
 /// How kubeadm's configuration writes arguments; kind goes over to kubeadm v1beta4 with Kubernetes 1.36.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ArgsForm {
@@ -178,8 +194,8 @@ pub struct Create<'a> {
 /// Creates one cluster on the lab's network; the user's own kubeconfig is not touched.
 ///
 /// # Errors
-/// [`ToolError`] with kind's last lines. What was made so far stays, for diagnostics, until the lab is removed.
-pub async fn create(what: Create<'_>, budgets: &Budgets, mut line: impl FnMut(&str)) -> Result<(), ToolError> {
+/// [`KindError`] with what kind says of it. What was made so far stays, for diagnostics, until the lab is removed.
+pub async fn create(what: Create<'_>, budgets: &Budgets, mut line: impl FnMut(&str)) -> Result<(), KindError> {
     let plan = what.plan;
     // For diagnostics alone: a log that cannot be written must not end what it tells about.
     let mut log = std::fs::File::create(log(what.kubeconfig)).ok();
@@ -197,4 +213,8 @@ pub async fn create(what: Create<'_>, budgets: &Budgets, mut line: impl FnMut(&s
         })
         .await
         .map(|_| ())
+        .map_err(|source| {
+            let cluster = what.kubeconfig.file_stem().unwrap_or_default().to_string_lossy();
+            KindError { source, log: diagnosed(&cluster) }
+        })
 }

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use super::state::{Home, LabFile};
 use super::{Engine, down, health};
 use crate::check::verdict::chain;
-use crate::install::action;
 use crate::install::facts::Fact;
+use crate::install::standing::standing;
+use crate::install::{action, primary_remote};
 use crate::per_cluster::Member;
 use crate::role::Role;
 use crate::scenario::lab_flag;
@@ -44,10 +45,12 @@ pub async fn render(home: &Home, engine: Option<&Engine>) -> String {
                 if let Some(address) = file.facts.get(Fact::GatewayAddress) {
                     let _ = writeln!(text, "  east-west gateway {address}");
                 }
+                let steps = primary_remote::steps(&file.scenario, super::images::WORKLOAD_IN_NODE);
+                let proved = standing(&file.proved, &steps);
                 let _ = writeln!(
                     text,
                     "  steps proved: {}",
-                    if file.proved.is_empty() { "none".to_string() } else { file.proved.join(", ") }
+                    if proved.is_empty() { "none".to_string() } else { proved.join(", ") }
                 );
                 for (step, why) in &file.failed {
                     let _ = writeln!(text, "  step failed: {step}: {why}");

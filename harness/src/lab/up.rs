@@ -26,7 +26,6 @@ use crate::install::inventory;
 use crate::per_cluster::{Member, PerCluster};
 use crate::role::Role;
 use crate::scenario::{IstioNamespace, Scenario};
-use crate::tool::ToolError;
 use crate::topology::{ClusterPlan, Topology};
 use crate::wait::{Look, Wait};
 
@@ -41,7 +40,7 @@ pub enum UpError {
     Network(#[from] network::NetworkError),
     /// kind failed.
     #[error(transparent)]
-    Kind(#[from] ToolError),
+    Kind(#[from] kind::KindError),
     /// A cluster is of no use.
     #[error(transparent)]
     Cluster(#[from] ClusterError),

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use super::likeness::Likeness;
 use super::runs;
 use crate::event::{Event, Record};
 use crate::exit::Exit;
@@ -28,12 +29,12 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// By the runs below this folder of the same verb, scenario and versions that were green and judged as many cases; none
-    /// where there are none.
+    /// By the runs below this folder that were green and can be compared; none where there are none.
     pub fn of(folder: &Path, verb: &str, plan: &Plan) -> Option<Expected> {
         let folders = runs::folders(folder);
         let ends = folders.iter().rev().take(FOLDERS).filter_map(|folder| ends(&folder.join(runs::EVENTS)));
-        let alike = ends.filter(|(first, _)| is_alike(&first.event, verb, plan));
+        let likeness = Likeness::of(verb, plan);
+        let alike = ends.filter(|(first, _)| is_alike(&first.event, &likeness));
         let green = alike.filter_map(|(_, last)| match last.event {
             Event::RunFinished { exit, .. } if exit == Exit::Green.code() => Some(last.at),
             _ => None,
@@ -50,13 +51,8 @@ impl Expected {
     }
 }
 
-fn is_alike(first: &Event, verb: &str, plan: &Plan) -> bool {
-    let Event::RunStarted { verb: other, plan: before, .. } = first else { return false };
-    let of = |plan: &Plan| {
-        let versions = plan.scenario().map(|scenario| (scenario.istio.clone(), scenario.kubernetes.clone()));
-        (plan.name(), versions, plan.cases.len())
-    };
-    other == verb && of(before) == of(plan)
+fn is_alike(first: &Event, likeness: &Likeness) -> bool {
+    matches!(first, Event::RunStarted { verb, plan, .. } if Likeness::of(verb, plan) == *likeness)
 }
 
 /// The first and the last event of a file, without reading what lies between.

@@ -1,9 +1,10 @@
 //! The report files of a run, in its folder: each a fold over its events, so that any recorded run gives all of them again.
 
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
-use super::{github, html, json, junit, replace, trace};
+use super::runs::EVENTS;
+use super::{github, html, json, junit, replace, terminal, trace};
 use crate::event::{Event, Record, Reporter};
 
 /// A report of a run.
@@ -11,33 +12,64 @@ use crate::event::{Event, Record, Reporter};
 pub struct ReportFile {
     /// Its name in the folder of the run.
     pub name: &'static str,
-    /// What stands in it.
-    pub render: fn(&[Record]) -> String,
+    /// What stands in it, where this lies beside it.
+    pub render: fn(&[Record], &Beside) -> String,
+}
+
+/// What lies beside a report.
+#[derive(Debug, Clone)]
+pub struct Beside {
+    /// Their common folder.
+    pub folder: PathBuf,
+    /// Whether the diagnostics of the run lie in it too: not where its reports were made again elsewhere.
+    pub diagnostics: bool,
 }
 
 /// Those that are written when the run ends, the one for people first. `junit.xml` is not among them: it is true from the first second on.
 pub const FILES: &[ReportFile] = &[
     ReportFile { name: "report.html", render: html::render },
-    ReportFile { name: "summary.json", render: json::render },
-    ReportFile { name: "trace.json", render: trace::render },
-    ReportFile { name: "summary.md", render: github::markdown },
+    ReportFile { name: "summary.json", render: |records, _| json::render(records) },
+    ReportFile { name: "trace.json", render: |records, _| trace::render(records) },
+    ReportFile { name: "summary.md", render: |records, _| github::markdown(records) },
 ];
 
-/// Writes every report of a run into this folder, and names the files.
+/// Writes every report of a run into this folder, with its events, for reports name them; and names the files.
 ///
 /// # Errors
-/// [`io::Error`] when one of them cannot be written.
-pub fn write(folder: &Path, records: &[Record]) -> io::Result<Vec<PathBuf>> {
+/// [`io::Error`] when one of them cannot be written, and where the folder has the events of another run.
+pub fn write(folder: &Path, events: &Path, records: &[Record]) -> io::Result<Vec<PathBuf>> {
     let live = [
-        ReportFile { name: "junit.xml", render: junit::render },
-        ReportFile { name: "terminal.txt", render: super::terminal::render },
+        ReportFile { name: "junit.xml", render: |records, _| junit::render(records) },
+        ReportFile { name: "terminal.txt", render: |records, beside| terminal::render_at(records, Some(beside)) },
     ];
-    FILES.iter().chain(&live).map(|file| put(folder, file, records)).collect()
+    let copied = copy(events, &folder.join(EVENTS))?;
+    let is_there = |record: &Record| match &record.event {
+        Event::Diagnosed { folder: name, .. } => folder.join(name).is_dir(),
+        _ => true,
+    };
+    let beside = Beside { folder: folder.to_path_buf(), diagnostics: records.iter().all(is_there) };
+    let files = FILES.iter().chain(&live).map(|file| put(file, records, &beside));
+    copied.into_iter().map(Ok).chain(files).collect()
 }
 
-fn put(folder: &Path, file: &ReportFile, records: &[Record]) -> io::Result<PathBuf> {
-    let path = folder.join(file.name);
-    replace(&path, &(file.render)(records))?;
+/// Copies the events of a run, and names the copy; none where they are there already. What another run left is not replaced: all
+/// its reports can be made again, and its events cannot.
+fn copy(events: &Path, to: &Path) -> io::Result<Option<PathBuf>> {
+    if to.exists() && events.canonicalize()? == to.canonicalize()? {
+        return Ok(None);
+    }
+    let text = fs::read(events)?;
+    let first = |text: &[u8]| text.split(|byte| *byte == b'\n').next().map(<[u8]>::to_vec);
+    if to.exists() && first(&fs::read(to)?) != first(&text) {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{EVENTS} of another run is there")));
+    }
+    fs::write(to, text)?;
+    Ok(Some(to.to_path_buf()))
+}
+
+fn put(file: &ReportFile, records: &[Record], beside: &Beside) -> io::Result<PathBuf> {
+    let path = beside.folder.join(file.name);
+    replace(&path, &(file.render)(records, beside))?;
     Ok(path)
 }
 
@@ -60,9 +92,10 @@ impl Reporter for Folder {
         if !matches!(record.event, Event::RunFinished { .. } | Event::Interrupted { .. }) {
             return;
         }
+        let beside = Beside { folder: self.folder.clone(), diagnostics: true };
         self.lost.clear();
         for file in FILES {
-            if let Err(error) = put(&self.folder, file, so_far) {
+            if let Err(error) = put(file, so_far, &beside) {
                 self.lost.push(format!("{} cannot be written: {error}", self.folder.join(file.name).display()));
             }
         }

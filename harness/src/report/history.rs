@@ -1,13 +1,22 @@
 //! Runs of the past, the newest last: what each was, how long it took, and how often each check passed.
 
 mod html;
+mod link;
 mod text;
 
+pub use link::link;
+
+use std::ops::Range;
 use std::path::PathBuf;
 
+use super::letters::letter;
+use super::likeness::Likeness;
 use super::summary::Summary;
 use crate::check::Verdict;
 use crate::exit::Exit;
+
+/// Characters in which the letter of a run stands: `R!`.
+const LETTER: usize = 2;
 
 /// Runs of the past.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,6 +51,8 @@ struct Row {
     flaky: usize,
     /// What broke first, where something did.
     broken: Option<String>,
+    /// What it has in common with runs whose times can be compared with its own; none where its events do not say.
+    likeness: Option<Likeness>,
 }
 
 /// One check over all runs that planned it.
@@ -55,21 +66,22 @@ struct CheckRow {
     fine: usize,
     /// Runs in which it passed after an attempt that did not.
     flaky: usize,
-    /// A letter for each run that planned it, the newest last.
-    letters: Vec<String>,
+    /// The letter of each run that planned it, with the place of the run among all, the newest last.
+    letters: Vec<(usize, String)>,
 }
 
 impl Row {
     fn of(folder: PathBuf, summary: &Summary) -> Row {
+        let (head, plan) = (summary.head.as_ref(), summary.plan.as_ref());
         let scenario = summary.plan.as_ref().and_then(|plan| plan.scenario());
         let said = |text: Option<&String>| text.cloned().unwrap_or_else(|| "-".to_string());
         let exit = Exit::so_far(summary);
         let broken = summary.first_broken().filter(|_| exit != Exit::Green);
         Row {
             folder,
-            started: summary.head.as_ref().map(|head| head.started),
-            verb: said(summary.head.as_ref().map(|head| &head.verb)),
-            name: summary.plan.as_ref().map_or("-".to_string(), |plan| plan.name()),
+            started: head.map(|head| head.started),
+            verb: said(head.map(|head| &head.verb)),
+            name: plan.map_or("-".to_string(), |plan| plan.name()),
             istio: said(scenario.map(|scenario| &scenario.istio)),
             kubernetes: said(scenario.map(|scenario| &scenario.kubernetes)),
             exit,
@@ -77,6 +89,7 @@ impl Row {
             seconds: summary.elapsed,
             flaky: summary.cases.iter().filter(|case| case.flaky()).count(),
             broken: broken.map(|trouble| format!("{}: {}", trouble.id, trouble.cause)),
+            likeness: head.zip(plan).map(|(head, plan)| Likeness::of(&head.verb, plan)),
         }
     }
 
@@ -97,9 +110,12 @@ impl Row {
         }
     }
 
-    /// Runs of which the times can be compared: the same verb on the same.
-    fn kind(&self) -> String {
-        format!("{} {}", self.verb, self.name)
+    /// The name of its folder.
+    fn folder(&self) -> String {
+        self.folder
+            .file_name()
+            .map_or_else(|| self.folder.to_string_lossy(), |name| name.to_string_lossy())
+            .into_owned()
     }
 }
 
@@ -111,7 +127,22 @@ impl CheckRow {
         }
         format!("{:.0} %", 100.0 * self.fine as f64 / self.judged as f64)
     }
+
+    /// Its letters of the runs from this one to the last before that one, so that those of each run stand below each other,
+    /// whichever checks it planned.
+    fn letters(&self, runs: Range<usize>) -> String {
+        let letter = |run: usize| self.letters.iter().find(|(at, _)| *at == run).map_or("", |(_, letter)| letter);
+        runs.map(|run| format!("{:<LETTER$}", letter(run))).collect()
+    }
 }
+
+/// What stands above the letters of these runs.
+fn heading(runs: &Range<usize>) -> String {
+    format!("runs {} to {}, {LETTER} characters each", runs.start + 1, runs.end)
+}
+
+/// What it means that a letter is not there.
+const BLANK: &str = "blank where a run did not plan the check";
 
 impl History {
     /// Of these runs with their folders, the newest last.
@@ -129,6 +160,11 @@ impl History {
         self.rows.is_empty()
     }
 
+    /// The newest of its runs, at most so many.
+    fn newest(&self, most: usize) -> Range<usize> {
+        self.len().saturating_sub(most)..self.len()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.rows.len()
@@ -142,7 +178,7 @@ impl History {
         });
         let check = &mut self.checks[at];
         let verdict = case.verdict.as_ref().map_or("", Verdict::name);
-        check.letters.push(super::letters::letter(verdict, &case.expected));
+        check.letters.push((self.rows.len() - 1, letter(verdict, &case.expected)));
         if matches!(case.verdict, Some(Verdict::Passed { .. } | Verdict::Failed { .. } | Verdict::Inconclusive { .. }))
         {
             check.judged += 1;
@@ -151,16 +187,16 @@ impl History {
         }
     }
 
-    /// Durations of runs of one kind that ended green, the newest last; kinds in the order in which they were first met.
+    /// Durations of green runs that can be compared, the newest last; in the order in which each kind was first met.
     fn durations(&self) -> Vec<(String, Vec<f64>)> {
-        let mut kinds: Vec<(String, Vec<f64>)> = Vec::new();
+        let mut kinds: Vec<(&Likeness, Vec<f64>)> = Vec::new();
         for row in self.rows.iter().filter(|row| row.ended && row.exit == Exit::Green) {
-            let kind = row.kind();
-            match kinds.iter_mut().find(|(name, _)| *name == kind) {
+            let Some(likeness) = &row.likeness else { continue };
+            match kinds.iter_mut().find(|(of, _)| *of == likeness) {
                 Some((_, all)) => all.push(row.seconds),
-                None => kinds.push((kind, vec![row.seconds])),
+                None => kinds.push((likeness, vec![row.seconds])),
             }
         }
-        kinds
+        kinds.into_iter().map(|(likeness, all)| (likeness.to_string(), all)).collect()
     }
 }

@@ -13,6 +13,7 @@ pub mod jsonl;
 pub mod junit;
 pub mod lanes;
 pub mod letters;
+pub mod likeness;
 pub mod markdown;
 pub mod open;
 pub mod plan;

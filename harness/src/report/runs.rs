@@ -8,6 +8,11 @@ use crate::event::Record;
 /// Name of the events in the folder of a run.
 pub const EVENTS: &str = "events.jsonl";
 
+/// The events of the run that is named by this path: its folder, or the file itself.
+pub fn events(run: &Path) -> PathBuf {
+    if run.is_dir() { run.join(EVENTS) } else { run.to_path_buf() }
+}
+
 /// A recorded run.
 #[derive(Debug, Clone)]
 pub struct Recorded {

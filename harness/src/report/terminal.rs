@@ -16,6 +16,7 @@ pub use self::manner::{Manner, Volume};
 use self::style::{Colour, INDENT, line};
 pub use self::view::{View, lines};
 use super::expected::Expected;
+use super::files::Beside;
 use super::github::{Groups, Section, harmless};
 use super::open::{FIND, Kind, Open, REMOVE};
 use super::summary::{CaseRun, Summary};
@@ -32,7 +33,13 @@ const QUIET: f64 = 10.0;
 
 /// Replays a run as plain lines.
 pub fn render(records: &[Record]) -> String {
+    render_at(records, None)
+}
+
+/// The same, where reports have this beside them; without, they are in the folder of the run below `runs`.
+pub fn render_at(records: &[Record], beside: Option<&Beside>) -> String {
     let mut terminal = Terminal::new(Vec::new(), Manner::PLAIN);
+    terminal.beside = beside.cloned();
     terminal.replay(records);
     if !matches!(records.last().map(|record| &record.event), Some(Event::RunFinished { .. })) {
         terminal.end(records);
@@ -61,6 +68,7 @@ pub struct Terminal<W: Write + Send> {
     out: W,
     manner: Manner,
     folder: String,
+    beside: Option<Beside>,
     flags: Option<String>,
     left: Option<Box<Left>>,
     live: Option<Live>,
@@ -88,6 +96,7 @@ impl<W: Write + Send> Terminal<W> {
             out,
             manner,
             folder,
+            beside: None,
             flags: None,
             left: None,
             live,
@@ -128,6 +137,7 @@ impl<W: Write + Send> Terminal<W> {
         let summary = Summary::of(so_far);
         let around = Around {
             runs: &self.folder,
+            beside: self.beside.as_ref(),
             flags: self.flags.as_deref(),
             left: self.left.as_ref().map(|left| left(&summary)).unwrap_or_default(),
             width: self.width(),

@@ -195,7 +195,7 @@ fn mistakes_of_the_file_and_of_every_flag_are_shown_together() {
 
 #[rstest]
 #[case::no_such_file(&["up", "--scenario", "/not/there.yaml"], "--scenario: cannot read `/not/there.yaml`: No such file")]
-#[case::no_such_events(&["report", "/not/there", "--out", "/tmp/x"], "EVENTS: there is no file `/not/there`")]
+#[case::no_such_events(&["report", "/not/there", "--out", "/tmp/x"], "RUN: there is no run in `/not/there`")]
 #[case::all_and_one(&["down", "--all", "--lab", "mine"], "--all: --all removes every lab, and --lab names one")]
 #[case::not_a_number(&["up", "--slow", "very"], "--slow: `very` is no factor\n    instead: a number from 1 to 100, such as 2")]
 #[case::negative(&["up", "--slow", "-2"], "--slow: `-2` is no factor")]

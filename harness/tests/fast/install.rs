@@ -2,6 +2,7 @@
 
 use harness::install::action::Action;
 use harness::install::primary_remote::{data_plane_deviations, deviations, steps};
+use harness::install::standing::standing;
 use harness::install::step::check_order;
 use harness::plan::Phase;
 use harness::role::Role;
@@ -171,4 +172,37 @@ fn a_plugged_in_ca_is_there_before_istiod_is_installed(mut scenario: Scenario) {
     let install = steps.iter().find(|step| step.id == "primary-install").expect("the step is there");
     assert_eq!(install.after, ["plug-in-ca"]);
     assert!(deviations(&scenario).iter().any(|row| row.what.contains("Secret cacerts")));
+}
+
+/// What still holds of these steps, proved in this order, on a lab with two remotes.
+fn hold(mut scenario: Scenario, proved: &[&str]) -> String {
+    *scenario.clusters.remotes_mut() = (0..2).map(ClusterWish::remote).collect();
+    let steps = steps(&scenario, "image");
+    let known = |id: &&&str| steps.iter().any(|step| step.id == ***id);
+    assert_eq!(proved.iter().find(|id| !known(id)), None, "it is a step");
+    let proved: Vec<String> = proved.iter().map(ToString::to_string).collect();
+    standing(&proved, &steps).join(" ")
+}
+
+#[rstest]
+#[case::installed(&["pod-network-primary", "primary-install", "probe-primary"], "pod-network-primary primary-install probe-primary")]
+#[case::cleaned_up(
+    &["pod-network-primary", "primary-install", "probe-primary", "workloads-primary-cluster3", "remove-workloads-primary", "uninstall-primary", "delete-namespace-primary"],
+    "pod-network-primary remove-workloads-primary uninstall-primary delete-namespace-primary"
+)]
+#[case::workloads_alone_are_gone(&["primary-install", "probe-primary", "remove-workloads-primary"], "primary-install remove-workloads-primary")]
+#[case::installed_anew(
+    &["remove-workloads-primary", "uninstall-primary", "delete-namespace-primary", "primary-install", "probe-primary"],
+    "primary-install probe-primary"
+)]
+#[case::killed_while_it_was_installed_anew(
+    &["eastwest-gateway", "remove-workloads-primary", "uninstall-primary", "primary-install"],
+    "remove-workloads-primary primary-install"
+)]
+#[case::another_remote(
+    &["remote-install", "remote-install-cluster3", "uninstall-remote-cluster3"],
+    "remote-install uninstall-remote-cluster3"
+)]
+fn what_was_proved_holds_until_it_is_undone(scenario: Scenario, #[case] proved: &[&str], #[case] holds: &str) {
+    assert_eq!(hold(scenario, proved), holds);
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use harness::budget::Budgets;
 use harness::lab::host::{Cgroup, Host};
 use harness::lab::kind;
 use harness::role::Role;
@@ -48,4 +49,23 @@ fn all_nodes_but_one_are_workers(#[case] nodes: u32, #[case] workers: usize) {
     // Only the control plane has an API server to audit, and its mount must not slip to a worker.
     let (before, _) = text.split_once("- role: worker").unwrap_or((&text, ""));
     assert!(before.contains("hostPath: /repository/audit-policy.yaml"), "{text}");
+}
+
+#[tokio::test]
+async fn a_cluster_that_cannot_be_made_has_a_log_that_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let versions = Versions::parse("[defaults]\nkubernetes = \"v1\"\nistio = \"1\"\n[kubernetes.v1]\n[istio.1]\n");
+    let scenario = Scenario::default_primary_remote(&versions.expect("versions"));
+    let topology = Topology::choose(&scenario, &[]).expect("a topology");
+    let create = kind::Create {
+        kind: Path::new("false"),
+        network: "none",
+        plan: topology.cluster(Role::Remote),
+        image: "none",
+        config: "",
+        kubeconfig: &folder.path().join("remote-cluster3.kubeconfig"),
+    };
+    let error = kind::create(create, &Budgets::default(), |_| {}).await.expect_err("false fails").to_string();
+    assert!(error.contains("ended with exit status: 1\n"), "{error}");
+    assert!(error.ends_with("all that kind said: diagnostics/remote-cluster3/kind.log"), "{error}");
 }

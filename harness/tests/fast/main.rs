@@ -22,6 +22,7 @@ mod schema;
 mod select;
 mod shell;
 mod tally;
+mod tool;
 mod topology;
 mod topology_host;
 mod versions;

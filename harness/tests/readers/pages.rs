@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use harness::check::{Evidence, Finding, Sample, Verdict};
 use harness::event::{Event, Record};
 use harness::exit::Exit;
+use harness::report::files::Beside;
 use harness::report::{History, Summary, html, jsonl};
 use rstest::rstest;
 use serde_json::{Value, json};
@@ -28,7 +29,8 @@ fn page(name: &str, records: &[Record]) -> PathBuf {
     let folder = reader("").join("pages");
     std::fs::create_dir_all(&folder).expect("the folder can be made");
     let path = folder.join(format!("{name}.html"));
-    std::fs::write(&path, html::render(records)).expect("the page can be written");
+    let beside = Beside { folder, diagnostics: true };
+    std::fs::write(&path, html::render(records, &beside)).expect("the page can be written");
     path
 }
 
@@ -147,7 +149,7 @@ async fn the_page_of_history_has_no_faults_either() {
     let hostile = (PathBuf::from(HOSTILE), Summary::of(&hostile()));
     let history = History::of(runs.into_iter().chain([hostile]));
     let file = reader("").join("pages/history.html");
-    std::fs::write(&file, history.html()).expect("the page can be written");
+    std::fs::write(&file, history.html(|_| None)).expect("the page can be written");
     let browser = Browser::start().await;
     browser.open(&file).await;
     has_no_faults(&browser, "history").await;

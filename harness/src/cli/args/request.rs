@@ -14,6 +14,7 @@ use crate::plan::{CaseOutline, Deviation};
 use crate::problem::{Problem, Problems, any_of, nearest};
 use crate::reading::rbac::Subject;
 use crate::reading::{Contexts, KubeconfigFiles};
+use crate::report::runs;
 use crate::role::Role;
 use crate::sabotage::Sabotage;
 use crate::scenario::{
@@ -321,9 +322,9 @@ impl Cli {
             Verb::Versions(VersionsArgs { verb: Some(VersionsVerb::Add(adding)) }) => {
                 problems.keep(adding.wanted());
             }
-            Verb::Report(report) if !report.events.is_file() => {
-                let message = format!("there is no file `{}`", report.events.display());
-                problems.push("EVENTS", message, "the events.jsonl in the folder of a run");
+            Verb::Report(report) if !runs::events(&report.events).is_file() => {
+                let message = format!("there is no run in `{}`", report.events.display());
+                problems.push("RUN", message, "the folder of a run, such as runs/latest, or its events.jsonl");
             }
             _ => {}
         }

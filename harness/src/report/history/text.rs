@@ -2,22 +2,29 @@
 
 use std::fmt;
 
-use super::History;
+use super::{BLANK, History, heading};
 use crate::report::letters::LEGEND;
-use crate::report::text::{columns, one_line, seconds};
+use crate::report::text::{columns, cut, one_line, seconds};
 
 /// Bars of a chart, by height.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
-/// So many of the newest runs of a kind are drawn, and have a letter.
-const MOST: usize = 30;
+/// So many of the newest runs are drawn, or have a letter.
+const MOST: usize = 24;
 
-/// Letters of what broke first that are shown; the folder of the run has the rest.
-const CAUSE: usize = 100;
+/// Characters in a line of what broke first; the folder of the run has the rest.
+const WIDTH: usize = 120;
 
 impl fmt::Display for History {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&columns(&self.table()))?;
+        let table = columns(&self.table());
+        let broken = self.rows.iter().map(|row| row.broken.as_deref());
+        for (line, broken) in table.lines().zip(std::iter::once(None).chain(broken)) {
+            writeln!(f, "{line}")?;
+            if let Some(broken) = broken {
+                writeln!(f, "{}", cut(&format!("     {}", one_line(broken)), WIDTH))?;
+            }
+        }
         let durations = self.durations();
         if !durations.is_empty() {
             writeln!(f, "\nhow long green runs took, the newest at the right")?;
@@ -26,7 +33,7 @@ impl fmt::Display for History {
         if !self.checks.is_empty() {
             writeln!(f)?;
             f.write_str(&columns(&self.of_checks()))?;
-            writeln!(f, "{LEGEND}")?;
+            writeln!(f, "{LEGEND}\n{BLANK}")?;
         }
         Ok(())
     }
@@ -34,11 +41,11 @@ impl fmt::Display for History {
 
 impl History {
     fn table(&self) -> Vec<Vec<String>> {
-        let head = ["when", "verb", "what", "istio", "kubernetes", "verdict", "took", "flaky", "first broken"];
-        let row = |row: &super::Row| {
-            let broken: String = one_line(row.broken.as_deref().unwrap_or_default()).chars().take(CAUSE).collect();
+        let head = ["run", "folder", "verb", "what", "istio", "kubernetes", "verdict", "took", "flaky"];
+        let row = |(at, row): (usize, &super::Row)| {
             vec![
-                row.when(),
+                format!("{:>3}", at + 1),
+                one_line(&row.folder()),
                 row.verb.clone(),
                 one_line(&row.name),
                 row.istio.clone(),
@@ -46,23 +53,21 @@ impl History {
                 row.verdict().to_string(),
                 seconds(row.seconds),
                 if row.flaky > 0 { row.flaky.to_string() } else { String::new() },
-                broken,
             ]
         };
-        [head.map(str::to_string).to_vec()].into_iter().chain(self.rows.iter().map(row)).collect()
+        [head.map(str::to_string).to_vec()].into_iter().chain(self.rows.iter().enumerate().map(row)).collect()
     }
 
     fn of_checks(&self) -> Vec<Vec<String>> {
-        let head =
-            ["check", "judged", "as expected", "flaky", "runs, the newest at the right"].map(str::to_string).to_vec();
+        let runs = self.newest(MOST);
+        let head = ["check", "judged", "as expected", "flaky", &heading(&runs)].map(str::to_string).to_vec();
         let row = |check: &super::CheckRow| {
-            let letters = &check.letters[check.letters.len().saturating_sub(MOST)..];
             vec![
                 check.name.clone(),
                 check.judged.to_string(),
                 check.rate(),
                 if check.flaky > 0 { check.flaky.to_string() } else { String::new() },
-                letters.concat(),
+                check.letters(runs.clone()),
             ]
         };
         [head].into_iter().chain(self.checks.iter().map(row)).collect()

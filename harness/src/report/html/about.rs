@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use crate::report::files::FILES;
+use crate::report::files::{Beside, FILES};
 use crate::report::runs;
 use crate::report::summary::Diagnosed;
 use crate::report::text::count;
@@ -10,20 +10,27 @@ use crate::report::{Remains, Rerun, Summary, facts, rerun};
 use crate::scenario::{Scenario, lab_flag};
 
 /// Everything below the judging and the times.
-pub fn sections(summary: &Summary) -> Markup {
+pub fn sections(summary: &Summary, beside: &Beside) -> Markup {
     html! {
-        section { h2 { "Look closer, and do it again" } (files(summary)) (again(summary)) }
+        section { h2 { "Look closer, and do it again" } (files(summary, beside)) (again(summary)) }
         section { h2 { "What it ran on" } (about(summary)) (deviations(summary)) (notes(summary)) }
     }
 }
 
-fn files(summary: &Summary) -> Markup {
+fn files(summary: &Summary, beside: &Beside) -> Markup {
+    let names = [runs::EVENTS, "junit.xml"].into_iter();
+    let names = names.chain(FILES.iter().map(|file| file.name).filter(|name| *name != "report.html"));
+    let number = |one: &Diagnosed| count(one.files, "file");
     html! {
         p {
-            "In the folder of this run: "
-            a href=(runs::EVENTS) { (runs::EVENTS) } ", " a href="junit.xml" { "junit.xml" }
-            @for file in FILES.iter().filter(|file| file.name != "report.html") { ", " a href=(file.name) { (file.name) } }
-            @for Diagnosed { folder, files, .. } in &summary.diagnosed { ", " a href={ (folder) "/" } { (folder) "/" } " (" (count(*files, "file")) ")" }
+            "Beside this page: "
+            @for (at, name) in names.enumerate() { @if at > 0 { ", " } a href=(name) { (name) } }
+            @if beside.diagnostics {
+                @for one in &summary.diagnosed { ", " a href={ (one.folder) "/" } { (one.folder) "/" } " (" (number(one)) ")" }
+            } @else {
+                ". In the folder of the run: "
+                @for (at, one) in summary.diagnosed.iter().enumerate() { @if at > 0 { ", " } (one.folder) "/ (" (number(one)) ")" }
+            }
             "."
         }
         @for Diagnosed { missing, hints, .. } in &summary.diagnosed {

@@ -15,11 +15,12 @@ pub use page::page;
 
 use maud::{Markup, html};
 
+use super::files::Beside;
 use super::{Summary, waits};
 use crate::event::Record;
 
-/// The page of a run, whole or not.
-pub fn render(records: &[Record]) -> String {
+/// The page of a run, whole or not, with this beside it.
+pub fn render(records: &[Record], beside: &Beside) -> String {
     let summary = Summary::of(records);
     let waits = waits::of(records);
     let body = html! {
@@ -30,7 +31,7 @@ pub fn render(records: &[Record]) -> String {
             (section("Shared load", shares::of(&summary)))
             (section("Where the time went", timeline::of(&summary, &waits)))
             (section("Lab and install, step by step", steps::of(&summary)))
-            (about::sections(&summary))
+            (about::sections(&summary, beside))
         }
         footer { p.soft { "Made by meshproof from the events of this run. " code { "meshproof report events.jsonl --out DIR" } " makes it again." } }
     };

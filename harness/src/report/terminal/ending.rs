@@ -4,6 +4,7 @@
 use super::Manner;
 use super::style::{COLOURS, Colour, INDENT, line};
 use crate::report::counts;
+use crate::report::files::Beside;
 use crate::report::rerun::{IN_REPORT, Rerun};
 use crate::report::summary::Summary;
 use crate::report::text::{UNBROKEN, cut, one_line, seconds, wrap};
@@ -21,6 +22,8 @@ const LONGEST: usize = 5;
 pub struct Around<'a> {
     /// The folder of folders of runs.
     pub runs: &'a str,
+    /// What lies beside the reports; without, they are in the folder of the run with all that it left.
+    pub beside: Option<&'a Beside>,
     /// The flags by which the run got its scenario, as typed; none where they are not known.
     pub flags: Option<&'a str>,
     /// What a person can do with what is left of the lab: a verb and a command each.
@@ -46,7 +49,7 @@ pub fn lines(summary: &Summary, around: &Around<'_>, manner: Manner) -> Vec<Stri
         tail.extend(again.map(|command| page.command("Judge again", &command.with_scenario(IN_REPORT))));
     }
     tail.extend(around.left.iter().map(|(verb, command)| page.command(verb, command)));
-    tail.extend(files(summary, around.runs, &page));
+    tail.extend(files(summary, around, &page));
     tail.extend(finish(summary, &page));
     let length = |line: &String| line.chars().count() - if line.starts_with('\x1b') { COLOURS } else { 0 };
     let rows = |lines: &[String]| lines.iter().map(|line| length(line).div_ceil(page.width).max(1)).sum::<usize>();
@@ -130,12 +133,14 @@ fn critical_path(summary: &Summary) -> Option<String> {
 }
 
 /// Where the reports are, the one for people first.
-fn files(summary: &Summary, runs: &str, page: &Page) -> Vec<String> {
+fn files(summary: &Summary, around: &Around<'_>, page: &Page) -> Vec<String> {
     let Some(head) = &summary.head else { return Vec::new() };
-    let folder = format!("{runs}/{}", head.run);
+    let own = || format!("{}/{}", around.runs, head.run);
+    let folder = around.beside.map_or_else(own, |beside| beside.folder.display().to_string());
     let mut names = crate::report::files::FILES.iter().map(|file| file.name).chain(["junit.xml", "events.jsonl"]);
     let first = names.next().unwrap_or_default();
-    let diagnosed = summary.diagnosed.iter().map(|one| format!("{}/", one_line(&one.folder)));
+    let diagnosed = summary.diagnosed.iter().filter(|_| around.beside.is_none_or(|beside| beside.diagnostics));
+    let diagnosed = diagnosed.map(|one| format!("{}/", one_line(&one.folder)));
     let beside: Vec<String> = names.map(str::to_string).chain(diagnosed).collect();
     let mut lines = vec![page.command("Report", &format!("{folder}/{first}"))];
     lines.extend(page.below(&format!("beside it: {}", beside.join(", ")), 3));

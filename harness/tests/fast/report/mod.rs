@@ -2,6 +2,7 @@
 
 mod diff;
 mod exit;
+mod files;
 mod github;
 mod history;
 mod json;

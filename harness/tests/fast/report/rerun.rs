@@ -3,6 +3,7 @@
 use harness::event::{Event, Record, StepOutcome};
 use harness::exit::Exit;
 use harness::plan::{Phase, Plan, Target};
+use harness::report::files::Beside;
 use harness::report::{github, html, terminal};
 use harness::role::Role;
 use harness::scenario::{ImageSource, IstioNamespace, Moment, Scenario};
@@ -13,7 +14,7 @@ use super::story::{Story, failed, passed, proved};
 
 /// The commands on the page of a run, with what stands above each.
 fn on_page(records: &[Record]) -> String {
-    let page = html::render(records);
+    let page = html::render(records, &Beside { folder: ".".into(), diagnostics: true });
     let (_, rest) = page.split_once("Look closer, and do it again").expect("the section");
     let (commands, _) = rest.split_once("</section>").expect("its end");
     let (commands, _) = commands.split_once("<details>").unwrap_or((commands, ""));
