@@ -184,8 +184,8 @@ async fn a_red_page_names_the_cause_and_what_to_do_above_the_fold(#[case] (width
     }
     assert_eq!(
         browser.is("[...document.querySelectorAll('svg.picture .way.bad')].length").await,
-        json!(2),
-        "the broken way, and its end at istiod, are red"
+        json!(3),
+        "injection and xDS are red, and their common end at istiod"
     );
 }
 
