@@ -177,6 +177,18 @@ fn what_reports_print_is_explained(#[case] printed: &str, #[case] id: &str) {
 }
 
 #[test]
+fn every_name_explains_what_has_it() {
+    with_all(|catalogue, _| {
+        for subject in catalogue.subjects() {
+            for name in subject.names() {
+                let found = catalogue.find(&[name.to_string()]).expect("it is a name");
+                assert!(found.iter().any(|one| one.names() == subject.names()), "{name}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_glob_explains_each_thing_once() {
     let shown = explained(&["d1?", "D10", "pods-reach-*"]);
     assert_eq!(shown.matches("pods-reach-each-other: ").count(), 1, "{shown}");

@@ -152,9 +152,11 @@ impl Interrupt {
         self.by().is_some_and(|by| by != DEADLINE)
     }
 
-    /// Ends the run if that counts; says whether it did.
+    /// Ends the run if that counts; says whether it did. It is told while the end is held, so that a verdict hears of all that
+    /// counts.
     fn end(&self, by: &'static str) -> bool {
-        let counts = lock(&self.end).comes(by);
+        let mut end = lock(&self.end);
+        let counts = end.comes(by);
         if counts {
             self.recorder.emit(Event::Interrupted { by: by.to_string() });
             self.cancel.cancel();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::{Diffing, FailOn, Form, Past};
-use super::output::{data, out};
+use super::output::{data, out, say};
 use crate::exit::Exit;
 use crate::problem::{Problem, Problems};
 use crate::report::diff::{Difference, markdown};
@@ -74,13 +74,13 @@ pub fn history(args: &Past) -> Result<Exit, Problems> {
     }
     out(&history.to_string());
     if let Some(unread) = folders.len().checked_sub(history.len()).filter(|unread| *unread > 0) {
-        eprintln!("        Note {unread} of {} runs cannot be read", folders.len());
+        say("Note", &format!("{unread} of {} runs cannot be read", folders.len()));
     }
     if let Some(file) = &args.html {
         replace(file, &history.html(|run| link(file, run))).map_err(|error| {
             Problem::new("--html", format!("{}: {error}", file.display()), "a file that you may write")
         })?;
-        eprintln!("       Wrote {}", file.display());
+        say("Wrote", &file.display().to_string());
     }
     Ok(Exit::Green)
 }

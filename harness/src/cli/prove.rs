@@ -67,12 +67,12 @@ pub async fn prove(
     let interrupt = Interrupt::listen(recorder.clone(), left);
     let began = jiff::Timestamp::now();
     let proof = Proof { claim, request, judge_once, folder, interrupt, recorder, began };
-    let (exit, trials) = proof.go(sabotages, there).await;
+    let (exit, trials, why) = proof.go(sabotages, there).await;
     let by_signal = exit == Exit::Interrupted;
     if !there && !proof.request.keep.keeps(exit == Exit::Green, by_signal) {
         let removed = verbs::remove(&proof.recorder, &proof.claim.engine, home, &lab, &proof.request.budgets).await;
         if let Err(error) = removed {
-            proof.write(sabotages, &trials, "", Some(&error.to_string()));
+            proof.write(sabotages, &trials, &why, Some(&error.to_string()));
             return Ok(if exit == Exit::Green { Exit::LeftOver } else { exit });
         }
     }
@@ -100,17 +100,18 @@ enum Ended {
 }
 
 impl Proof<'_> {
-    async fn go(&self, sabotages: &[Sabotage], there: bool) -> (Exit, Vec<Trial>) {
+    /// Carries them out; returns how that ended, what each came to, and why others were not carried out.
+    async fn go(&self, sabotages: &[Sabotage], there: bool) -> (Exit, Vec<Trial>, String) {
         let mut trials = Vec::new();
         // A proof that is killed before its first trial is not green either.
         self.write(sabotages, &trials, UNDER_WAY, None);
         let ended = self.all(sabotages, there, &mut trials).await;
         let why = match &ended {
-            Ok(()) => "",
-            Err(Ended::Interrupted) => "interrupted",
-            Err(Ended::Unable(why)) => why,
+            Ok(()) => String::new(),
+            Err(Ended::Interrupted) => "interrupted".to_string(),
+            Err(Ended::Unable(why)) => why.clone(),
         };
-        self.write(sabotages, &trials, why, None);
+        self.write(sabotages, &trials, &why, None);
         if !trials.is_empty() {
             verbs::out(&sabotage::text(&trials));
         }
@@ -124,10 +125,12 @@ impl Proof<'_> {
                 say("Unable", &why);
                 Exit::NoVerdict
             }
+            // It came after the last of them was judged.
+            Ok(()) if self.interrupt.by_signal() => Exit::Interrupted,
             Ok(()) if trials.iter().all(Trial::is_as_expected) => Exit::Green,
             Ok(()) => Exit::Red,
         };
-        (exit, trials)
+        (exit, trials, why)
     }
 
     async fn all(&self, sabotages: &[Sabotage], there: bool, trials: &mut Vec<Trial>) -> Result<(), Ended> {
@@ -151,17 +154,20 @@ impl Proof<'_> {
         for (number, sabotage) in sabotages.iter().enumerate() {
             let mut trial = self.trial(sabotage).await?;
             let last = number + 1 == sabotages.len();
-            if last || !self.judge_once || !trial.is_as_expected() {
-                self.judge_mended(&mut trial, &unjudged).await?;
+            let after = if last || !self.judge_once || !trial.is_as_expected() {
+                let judged = self.judge_mended(&mut trial, &unjudged).await;
                 unjudged.clear();
+                judged
             } else {
-                self.settle(&trial.id).await?;
                 self.progress("Mended", &format!("{}  everything is put back, and judged later", trial.id));
                 unjudged.push(&sabotage.id);
-            }
+                self.settle(&trial.id).await
+            };
             let mended = trial.unmended.is_empty();
             trials.push(trial);
             self.write(sabotages, trials, UNDER_WAY, None);
+            // What was told of this one is kept, whatever ended the others.
+            after?;
             if !mended && there {
                 let id = &sabotage.id;
                 return Err(Ended::Unable(format!(

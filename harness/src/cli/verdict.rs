@@ -19,8 +19,10 @@ pub fn tell(recorder: &Recorder, interrupt: &Interrupt, lab_kept: bool) -> Exit 
     for what in &lost {
         say("Note", what);
     }
-    match exit {
-        Exit::Green if !lost.is_empty() => Exit::NoVerdict,
-        exit => exit,
+    if exit != Exit::Green || lost.is_empty() {
+        return exit;
     }
+    let without = Exit::NoVerdict;
+    say("Finished", &format!("exit {}: {}", without.code(), without.meaning()));
+    without
 }

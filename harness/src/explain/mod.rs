@@ -71,13 +71,18 @@ impl<'a> Catalogue<'a> {
     pub fn find(&self, words: &[String]) -> Result<Vec<Subject<'a>>, Problems> {
         let subjects = self.subjects();
         let mut problems = Problems::new();
-        let mut found = vec![];
+        let mut found: Vec<usize> = Vec::new();
         for word in words {
-            let glob = WildMatch::new_case_insensitive(self.own(word));
-            let meant = |subject: &Subject| subject.names().into_iter().any(|name| glob.matches(name));
-            let before = found.len();
-            found.extend(subjects.iter().enumerate().filter(|(_, subject)| meant(subject)).map(|(at, _)| at));
-            if found.len() == before {
+            let means = |word: &str| -> Vec<usize> {
+                let glob = WildMatch::new_case_insensitive(word);
+                let meant = |subject: &Subject| subject.names().into_iter().any(|name| glob.matches(name));
+                subjects.iter().enumerate().filter(|(_, subject)| meant(subject)).map(|(at, _)| at).collect()
+            };
+            let id = own_id(word.split_whitespace().next().unwrap_or_default());
+            // `remote-secret-trusted` is a check, and no step of a remote called trusted.
+            let meant = [id, self.step_of_each(id)].map(means).into_iter().find(|meant| !meant.is_empty());
+            found.extend(meant.iter().flatten());
+            if meant.is_none() {
                 problems.push(
                     "WHAT",
                     format!("`{word}` is no check, step or hint"),
@@ -95,13 +100,11 @@ impl<'a> Catalogue<'a> {
         Ok(once.into_iter().map(|at| subjects[at]).collect())
     }
 
-    /// The word without what reports put around an id: the round and the remote of a check (`late/cluster3/D8`) and its name
-    /// behind it, and the remote of a step (`remote-install-cluster3`).
-    fn own<'w>(&self, word: &'w str) -> &'w str {
-        let first = own_id(word.split_whitespace().next().unwrap_or_default());
-        let steps = self.steps.iter().map(|step| step.id.as_str()).filter(|id| per_remote::is_of_each(id));
-        let of_further = |id: &&str| first.strip_prefix(id).is_some_and(|rest| rest.starts_with('-'));
-        steps.filter(of_further).map(|id| &first[..id.len()]).next().unwrap_or(first)
+    /// The id of a step without the remote that reports put behind it: `remote-install-cluster3`.
+    fn step_of_each<'w>(&self, id: &'w str) -> &'w str {
+        let steps = self.steps.iter().map(|step| step.id.as_str()).filter(|step| per_remote::is_of_each(step));
+        let of_further = |step: &&str| id.strip_prefix(step).is_some_and(|rest| rest.starts_with('-'));
+        steps.filter(of_further).map(|step| &id[..step.len()]).next().unwrap_or(id)
     }
 
     /// Names that look like this word, or have it in them.

@@ -102,7 +102,7 @@ pub fn merge(found: &[Found]) -> Result<(Matrix, Vec<Suite>), Problems> {
         one.clone_from(shard.map_or(&first.matrix.combinations[at], |shard| &shard.matrix.combinations[at]));
         let run = match (shard, &one.outcome) {
             (Some(shard), Some(outcome)) if outcome.seconds > 0.0 => match summary(&shard.folder.join(one.folder())) {
-                Ok(summary) if Exit::so_far(&summary) == outcome.exit => Ok(summary),
+                Ok(summary) if is_of(outcome.exit, Exit::so_far(&summary)) => Ok(summary),
                 Ok(summary) => {
                     let (said, seen) = (outcome.exit.name(), Exit::so_far(&summary).name());
                     let message = format!("the run of {} is {said} by {FILE}, and {seen} by its events", one.name());
@@ -120,6 +120,11 @@ pub fn merge(found: &[Found]) -> Result<(Matrix, Vec<Suite>), Problems> {
         suites.push(Suite { name: one.name(), run });
     }
     problems.or((merged, suites))
+}
+
+/// Whether a run that ended so can have events that say so: those of a green one do not know that its reports were lost.
+fn is_of(exit: Exit, events: Exit) -> bool {
+    exit == events || (exit, events) == (Exit::NoVerdict, Exit::Green)
 }
 
 /// What the events of a combination's run come to.

@@ -59,9 +59,9 @@ fn copy(events: &Path, to: &Path) -> io::Result<Option<PathBuf>> {
         return Ok(None);
     }
     let text = fs::read(events)?;
-    let first = |text: &[u8]| text.split(|byte| *byte == b'\n').next().map(<[u8]>::to_vec);
-    if to.exists() && first(&fs::read(to)?) != first(&text) {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("{EVENTS} of another run is there")));
+    if to.exists() && !text.starts_with(&fs::read(to)?) {
+        let message = format!("{EVENTS} of another run, or more of this one, is there");
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     fs::write(to, text)?;
     Ok(Some(to.to_path_buf()))

@@ -38,10 +38,12 @@ impl fmt::Display for Likeness {
         if let Some((istio, kubernetes)) = &self.versions {
             write!(f, " {istio} {kubernetes}")?;
         }
-        // A verb that judges nothing has steps alone.
-        match (self.cases, self.steps) {
-            (0, steps) => write!(f, ", {}", count(steps, "step")),
-            (cases, _) => write!(f, ", {}", count(cases, "case")),
+        // A verb that judges nothing has steps alone, and one that judges a lab as it is cases alone.
+        for (number, what) in [(self.steps, "step"), (self.cases, "case")] {
+            if number > 0 {
+                write!(f, ", {}", count(number, what))?;
+            }
         }
+        Ok(())
     }
 }

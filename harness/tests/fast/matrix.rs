@@ -269,6 +269,16 @@ fn a_run_whose_events_say_otherwise_than_the_matrix_is_refused() {
 }
 
 #[test]
+fn a_green_run_that_lost_its_reports_is_merged_without_a_verdict() {
+    let mut matrix = shard_of("1/3");
+    let folder = folder_of(&mut matrix);
+    matrix.combinations[0].outcome.as_mut().expect("it was run").exit = Exit::NoVerdict;
+    fs::write(folder.path().join(FILE), serde_json::to_string(&matrix).expect("JSON")).expect("a file");
+    let (merged, _) = merge(&find(&[folder.path().to_path_buf()]).expect("it can be read")).expect("they fit");
+    assert_eq!(merged.combinations[0].outcome.as_ref().map(|outcome| outcome.exit), Some(Exit::NoVerdict));
+}
+
+#[test]
 fn a_matrix_of_nothing_is_refused() {
     let mut matrix = shard_of("1/3");
     matrix.combinations.clear();

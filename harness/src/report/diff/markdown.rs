@@ -14,7 +14,7 @@ const ROWS: usize = 40;
 /// As Markdown.
 pub fn markdown(difference: &Difference) -> String {
     let Difference { exits, verdicts, gone, new, facts, times, evidence } = difference;
-    let worse = verdicts.iter().chain(gone).filter(|change| change.worse).count();
+    let worse = verdicts.iter().chain(gone).chain(new).filter(|change| change.worse).count();
     let (sign, what) = match (difference.verdict_is_worse(), worse, difference.time_is_worse()) {
         (true, 0, _) => ("❌", "the run ended worse".to_string()),
         (true, worse, _) => ("❌", format!("{} got worse", count(worse, "verdict"))),
@@ -22,9 +22,12 @@ pub fn markdown(difference: &Difference) -> String {
         (false, _, false) if difference.is_nothing() => ("✅", "nothing is otherwise".to_string()),
         (false, _, false) => ("✅", "no verdict got worse".to_string()),
     };
-    let judged: Vec<String> = exits.iter().chain(verdicts).chain(gone).chain(new).map(change).collect();
-    let [judged, facts] =
-        [judged, facts.iter().map(change).collect()].map(|rows| table(&["what", "before", "after", "why"], &rows));
+    let mut judged: Vec<&Change> = exits.iter().chain(verdicts).chain(gone).chain(new).collect();
+    // What is worse may not be what is cut.
+    judged.sort_by_key(|change| !change.worse);
+    let [judged, facts] = [judged, facts.iter().collect()].map(|changes| {
+        table(&["what", "before", "after", "why"], &changes.into_iter().map(change).collect::<Vec<_>>())
+    });
     let times = table(&["what", "before", "after", ""], &times.iter().map(time).collect::<Vec<_>>());
     let evidence = table(&["case", "", "seen"], &evidence.iter().flat_map(seen).collect::<Vec<_>>());
     let folded = [("Versions, images, deviations", facts), ("Times", times), ("Evidence", evidence)];

@@ -22,6 +22,15 @@ fn run(d1: Verdict, seconds: f64, exit: Exit) -> Summary {
     told(story.case("D1", seconds, d1).finish(exit))
 }
 
+/// The same run with one case more.
+fn more(mut run: Summary, verdict: Verdict) -> Summary {
+    let mut case = run.cases[0].clone();
+    case.outline.id = format!("before/{}", case.outline.id);
+    case.verdict = Some(verdict);
+    run.cases.push(case);
+    run
+}
+
 fn seen(pod: &str, address: &str, more: Option<&str>) -> Verdict {
     let mut evidence = Evidence::new();
     evidence.saw(format!("cluster1 pod istio-system/{pod}"), "podIP", address).saw("cluster1", "calls", "29 of 60");
@@ -141,6 +150,7 @@ fn a_case_that_held_and_is_not_there_any_more_is_worse_and_a_new_one_is_not() {
 }
 
 #[rstest]
+#[case::worse_by_a_new_case(more(run(passed(), 1.0, Exit::Green), failed()), "## ❌ meshproof: 1 verdict got worse\n")]
 #[case::worse(run(failed(), 1.0, Exit::Red), "## ❌ meshproof: 1 verdict got worse\n")]
 #[case::slower(run(passed(), 9.0, Exit::Green), "## ⚠️ meshproof: no verdict got worse, and something took longer\n")]
 #[case::the_same(run(passed(), 1.0, Exit::Green), "## ✅ meshproof: nothing is otherwise\n")]
@@ -175,18 +185,11 @@ fn a_flake_is_told_and_is_not_worse() {
 
 #[test]
 fn a_case_of_an_earlier_run_of_several_counts_and_a_new_one_that_is_not_as_expected_is_worse() {
-    let more = |verdict: Verdict| {
-        let mut run = run(passed(), 1.0, Exit::Red);
-        let mut case = run.cases[0].clone();
-        case.outline.id = format!("before/{}", case.outline.id);
-        case.verdict = Some(verdict);
-        run.cases.push(case);
-        run
-    };
     let green = || run(passed(), 1.0, Exit::Green);
-    let difference = Difference::of(&[more(passed()), green()], &[more(failed()), green()]);
+    let with = |verdict: Verdict| more(green(), verdict);
+    let difference = Difference::of(&[with(passed()), green()], &[with(failed()), green()]);
     assert_eq!(difference.verdicts[0].after, "failed", "the newest run does not have it: {difference}");
-    assert!(Difference::of(&[green()], &[more(failed())]).new[0].worse);
+    assert!(Difference::of(&[green()], &[with(failed())]).new[0].worse);
 }
 
 #[rstest]
