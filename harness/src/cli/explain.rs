@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::args::{Explaining, Surroundings};
+use super::output::out;
 use crate::check::Case;
 use crate::exit::Exit;
 use crate::explain::{Catalogue, list, text};
@@ -30,10 +31,10 @@ pub fn verb(args: &Explaining, checks: &[Case], around: &Surroundings<'_>, root:
     let (Some(filling), Some(found)) = (filling, found) else { return Err(problems) };
     problems.or(())?;
     if args.what.is_empty() {
-        super::verbs::out(&list(&catalogue));
+        out(&list(&catalogue));
         return Ok(Exit::Green);
     }
     let texts: Vec<String> = found.into_iter().map(|subject| text(subject, &catalogue, &filling)).collect();
-    super::verbs::out(&texts.join("\n\n"));
+    out(&texts.join("\n\n"));
     Ok(Exit::Green)
 }

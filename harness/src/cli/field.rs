@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{FieldListing, FieldRun, FieldVerb, Request, Surroundings};
 use super::claim::Base;
-use super::output::say;
+use super::output::{out, say};
 use super::series::{self, Series};
 use super::verbs;
 use crate::exit::Exit;
@@ -28,7 +28,7 @@ pub async fn verb(
 ) -> Result<Exit, Problems> {
     match verb {
         FieldVerb::List(listing) => {
-            verbs::out(&list(listing, issues, around.versions, base.root)?);
+            out(&list(listing, issues, around.versions, base.root)?);
             Ok(Exit::Green)
         }
         FieldVerb::Run(flags) => run(flags, issues, around, base).await,
@@ -112,7 +112,7 @@ async fn run(
         }
     }
     let exit = series.exit()?;
-    verbs::out(&field::text(&table.rows, &table.versions));
+    out(&field::text(&table.rows, &table.versions));
     say("Reports", &table.folder.display().to_string());
     Ok(exit)
 }

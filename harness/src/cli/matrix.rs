@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::args::{EngineUse, MatrixArgs, MatrixVerb, Merging, Request, Surroundings};
 use super::claim::{Base, host_problem, image_site};
-use super::output::{data, note, say};
+use super::output::{data, note, out, say};
 use super::series::{self, Series};
 use super::{preflight, verbs};
 use crate::check::verdict::chain;
@@ -63,7 +63,7 @@ pub async fn verb(args: &MatrixArgs, around: &Surroundings<'_>, ground: Ground<'
     }
     if args.list {
         let line = |one: &Combination| format!("{}  supported: {}\n", one.name(), one.support());
-        matrix.own().iter().for_each(|one| verbs::out(&line(one)));
+        matrix.own().iter().for_each(|one| out(&line(one)));
         return Ok(Exit::Green);
     }
     run(args, matrix, &planned, ground).await
@@ -140,7 +140,7 @@ async fn run(args: &MatrixArgs, matrix: Matrix, planned: &[Planned], ground: Gro
     }
     // A combination that was not run has no verdict either.
     let exit = Exit::worst([series.exit()?, report.matrix.exit()]);
-    verbs::out(&matrix::text(&report.matrix));
+    out(&matrix::text(&report.matrix));
     say("Reports", &report.folder.display().to_string());
     Ok(exit)
 }
@@ -201,7 +201,7 @@ fn merge(merging: &Merging) -> Result<Exit, Problems> {
     })?;
     let report = Report { folder: merging.out.clone(), matrix, suites };
     report.write();
-    verbs::out(&matrix::text(&report.matrix));
+    out(&matrix::text(&report.matrix));
     say("Reports", &report.folder.display().to_string());
     Ok(report.matrix.exit())
 }

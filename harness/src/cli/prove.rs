@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::args::{EngineUse, Request, Verb, remotes};
 use super::claim::{Base, Claim, runs_problem};
 use super::interrupt::Interrupt;
-use super::output::say;
+use super::output::{out, say};
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases};
 use super::verbs;
@@ -113,7 +113,7 @@ impl Proof<'_> {
         };
         self.write(sabotages, &trials, &why, None);
         if !trials.is_empty() {
-            verbs::out(&sabotage::text(&trials));
+            out(&sabotage::text(&trials));
         }
         say("Reports", &self.folder.display().to_string());
         if let Some(job) = Job::from_environment() {

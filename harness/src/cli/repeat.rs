@@ -2,9 +2,8 @@
 
 use super::args::Request;
 use super::claim::Base;
-use super::output::say;
+use super::output::{out, say};
 use super::series::Series;
-use super::verbs;
 use crate::exit::Exit;
 use crate::problem::Problems;
 use crate::report::{Repeats, Summary, repeats};
@@ -45,6 +44,6 @@ pub async fn repeat(request: &Request, base: Base<'_>) -> Result<Exit, Problems>
         }
     }
     let exit = series.exit()?;
-    verbs::out(&repeats.text());
+    out(&repeats.text());
     Ok(exit)
 }

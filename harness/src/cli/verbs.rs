@@ -9,8 +9,7 @@ use clap::Parser;
 use super::args::{Cli, EngineUse, ImagesVerb, Request, Surroundings, Telling, Uninstalling, Verb};
 use super::claim::{Base, Claim, host_problem, image_site, runs_problem};
 use super::interrupt::Interrupt;
-pub use super::output::out;
-use super::output::{self, data, note, refuse};
+use super::output::{self, data, note, out, refuse};
 use super::reporters::{Told, recorder};
 use super::session::{self, Phases, plan};
 use super::{

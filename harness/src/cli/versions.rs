@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::args::{Adding, EngineUse, Request, VersionsArgs, VersionsVerb};
 use super::claim::{Base, host_problem, image_site};
-use super::output::say;
-use super::{preflight, verbs};
+use super::output::{out, say};
+use super::preflight;
 use crate::check::verdict::chain;
 use crate::event::Recorder;
 use crate::exit::Exit;
@@ -38,7 +38,7 @@ async fn list(known: &Versions, request: &Request, base: Base<'_>) -> Result<Exi
     let recorder = Recorder::new(Vec::new());
     let site = engine.as_ref().map(|engine| image_site(request, base, engine, &host, &recorder));
     let overview = images::overview(base.home, base.root, known, site.as_ref()).await.map_err(refused)?;
-    verbs::out(&images::print_overview(&overview));
+    out(&images::print_overview(&overview));
     Ok(Exit::Green)
 }
 
@@ -62,7 +62,7 @@ async fn add(adding: &Adding, known: &Versions, request: &Request, base: Base<'_
         say("Found", note);
     }
     if adding.print {
-        verbs::out(&entry.text());
+        out(&entry.text());
         return Ok(Exit::Green);
     }
     write(&entry, &base.root.join(FILE))?;

@@ -80,7 +80,7 @@ impl<'a> Catalogue<'a> {
             };
             let id = own_id(word.split_whitespace().next().unwrap_or_default());
             // `remote-secret-trusted` is a check, and no step of a remote called trusted.
-            let meant = [id, self.step_of_each(id)].map(means).into_iter().find(|meant| !meant.is_empty());
+            let meant = [id, per_remote::base_of_any(id)].map(means).into_iter().find(|meant| !meant.is_empty());
             found.extend(meant.iter().flatten());
             if meant.is_none() {
                 problems.push(
@@ -98,13 +98,6 @@ impl<'a> Catalogue<'a> {
             }
         }
         Ok(once.into_iter().map(|at| subjects[at]).collect())
-    }
-
-    /// The id of a step without the remote that reports put behind it: `remote-install-cluster3`.
-    fn step_of_each<'w>(&self, id: &'w str) -> &'w str {
-        let steps = self.steps.iter().map(|step| step.id.as_str()).filter(|step| per_remote::is_of_each(step));
-        let of_further = |step: &&str| id.strip_prefix(step).is_some_and(|rest| rest.starts_with('-'));
-        steps.filter(of_further).map(|step| &id[..step.len()]).next().unwrap_or(id)
     }
 
     /// Names that look like this word, or have it in them.

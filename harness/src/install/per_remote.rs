@@ -43,6 +43,12 @@ pub fn base<'i>(id: &'i str, scenario: &Scenario) -> &'i str {
     bases.into_iter().find(|base| is_of_each(base)).unwrap_or(id)
 }
 
+/// The same, whatever the remote is called.
+pub fn base_of_any(id: &str) -> &str {
+    let of_further = |step: &&str| id.strip_prefix(step).is_some_and(|rest| rest.starts_with('-'));
+    STEPS.into_iter().find(of_further).map_or(id, |step| &id[..step.len()])
+}
+
 /// The steps of a scenario that is seen from a remote after the first, without those that are done once.
 pub(super) fn of(mut steps: Vec<Step>, scenario: &Scenario) -> Vec<Step> {
     let (at, further) = (scenario.clusters.at(), scenario.clusters.further());

@@ -21,19 +21,19 @@ pub struct Rerun {
     /// Prints what is judged there and how to look by hand; none for what is no check.
     pub explain: Option<String>,
     /// Does just that again; none where it would come to the same, and where the events do not tell how.
-    pub again: Option<Command>,
+    pub again: Option<Call>,
 }
 
 /// A call of meshproof, as it is typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
+pub struct Call {
     text: String,
     from_file: bool,
 }
 
-impl Command {
-    fn new(text: String) -> Command {
-        Command { text, from_file: false }
+impl Call {
+    fn new(text: String) -> Call {
+        Call { text, from_file: false }
     }
 
     /// The command; where it takes the scenario of the run from a file, a remark says where that `stands`.
@@ -61,15 +61,15 @@ impl Rerun {
 }
 
 /// Does all of the run again; none where it would come to the same, and where the events do not tell how.
-pub fn all(summary: &Summary) -> Option<Command> {
+pub fn all(summary: &Summary) -> Option<Call> {
     let target = &summary.plan.as_ref()?.target;
     let Target::Lab { scenario, .. } = target else { return elsewhere(summary, target, "") };
     let verb = &summary.head.as_ref()?.verb;
     let (free, lab) = (free(summary, scenario), lab_flag(&scenario.lab));
-    Some(Command { text: format!("{free}meshproof {verb} {FROM_FILE}{lab}"), from_file: true })
+    Some(Call { text: format!("{free}meshproof {verb} {FROM_FILE}{lab}"), from_file: true })
 }
 
-fn again(summary: &Summary, trouble: &Trouble, case: Option<&str>, flags: Option<&str>) -> Option<Command> {
+fn again(summary: &Summary, trouble: &Trouble, case: Option<&str>, flags: Option<&str>) -> Option<Call> {
     let only = case.map(|case| format!(" --only {}", quote(own_id(case)))).unwrap_or_default();
     match &summary.plan.as_ref()?.target {
         Target::Lab { scenario, .. } => Some(on_lab(summary, scenario, trouble, case, &only, flags)),
@@ -86,10 +86,10 @@ fn on_lab(
     case: Option<&str>,
     only: &str,
     flags: Option<&str>,
-) -> Command {
+) -> Call {
     let lab = lab_flag(&scenario.lab);
     if trouble.class == Kind::Removal.class() && Kind::of_lab_part(&trouble.id) == Kind::Removal {
-        return Command::new(format!("meshproof down{lab}"));
+        return Call::new(format!("meshproof down{lab}"));
     }
     let verb = summary.head.as_ref().map_or("run", |head| &head.verb);
     let in_round = case.is_some_and(|id| scenario.rounds().any(|round| id.starts_with(&format!("{}/", round.name))));
@@ -105,7 +105,7 @@ fn on_lab(
             _ => None,
         };
         if let Some(on_it) = on_it {
-            return Command::new(format!("meshproof {on_it}"));
+            return Call::new(format!("meshproof {on_it}"));
         }
     }
     let from_file = flags.is_none() && !scenario.is_of_the_guide();
@@ -124,7 +124,7 @@ fn on_lab(
         _ => format!("{only} --keep always"),
     };
     let verb = if verb == "up" { verb } else { "run" };
-    Command { text: format!("{}meshproof {verb}{lab}{flags}{judging}", free(summary, scenario)), from_file }
+    Call { text: format!("{}meshproof {verb}{lab}{flags}{judging}", free(summary, scenario)), from_file }
 }
 
 /// What goes before a verb that makes the lab, so that its name is free.
@@ -136,7 +136,7 @@ fn free(summary: &Summary, scenario: &Scenario) -> String {
 }
 
 /// The call that judges clusters which are no lab, or what was written down of them.
-fn elsewhere(summary: &Summary, target: &Target, only: &str) -> Option<Command> {
+fn elsewhere(summary: &Summary, target: &Target, only: &str) -> Option<Call> {
     // They were named in the wrong order, or are no mesh: what to call instead is said there.
     if summary.lab.iter().any(|part| part.id == MESH && part.end.as_ref().is_some_and(|end| end.error.is_some())) {
         return None;
@@ -164,5 +164,5 @@ fn elsewhere(summary: &Summary, target: &Target, only: &str) -> Option<Command> 
             format!("meshproof inspect {}{}", archives.join(" "), namespace(istio_namespace))
         }
     };
-    Some(Command::new(text))
+    Some(Call::new(text))
 }

@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 
 use super::mark::{Tone, mark};
-use crate::check::{Finding, Verdict};
+use crate::check::{Finding, Verdict, explanation};
 use crate::exit::{Exit, Standing};
 use crate::plan::{Plan, Target};
+use crate::report::counts;
 use crate::report::summary::{CaseRun, Summary};
 use crate::report::text::{count, seconds};
-use crate::report::{Rerun, counts};
 
 /// The verdict in a word.
 pub fn word(summary: &Summary) -> &'static str {
@@ -90,7 +90,7 @@ fn broken(summary: &Summary) -> Markup {
                 p {
                     @if case.verdict.is_some() { a href={ "#" (anchor(case)) } { "What was seen" } " · " }
                     @if case.outline.guide.starts_with("https://") { a href=(case.outline.guide) { "The guide on this" } " · " }
-                    @if let Some(explain) = Rerun::of(summary, None).explain { code { (explain) } }
+                    @if let Some(explain) = explanation::command(&case.outline.id) { code { (explain) } }
                 }
             }
         }

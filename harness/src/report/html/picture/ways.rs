@@ -70,10 +70,13 @@ fn last<'a>(summary: &'a Summary, pair: &Pair) -> Vec<&'a CaseRun> {
         }
     }
     // The plan names rounds first, and the end after them.
-    let judged =
-        |cases: &Vec<&CaseRun>| cases.iter().any(|case| !matches!(case.verdict, None | Some(Verdict::Skipped { .. })));
-    let last = rounds.iter().rposition(|(_, cases)| judged(cases));
+    let last = rounds.iter().rposition(|(_, cases)| cases.iter().any(|case| is_asked(case)));
     last.map(|at| rounds.swap_remove(at).1).unwrap_or_default()
+}
+
+/// Whether something was said of it, be it that it could not be told.
+fn is_asked(case: &CaseRun) -> bool {
+    !matches!(case.verdict, None | Some(Verdict::Skipped { .. }))
 }
 
 fn way(path: Path, cases: &[&CaseRun]) -> Way {
@@ -89,10 +92,9 @@ fn way(path: Path, cases: &[&CaseRun]) -> Way {
     let untold = ids(&|verdict| {
         !matches!(verdict, Some(Verdict::Passed { .. } | Verdict::Failed { .. } | Verdict::Skipped { .. }))
     });
-    let asked = about.iter().any(|case| !matches!(case.verdict, None | Some(Verdict::Skipped { .. })));
     let (tone, by, not_asked) = if !failed.is_empty() {
         (Tone::Bad, failed, Vec::new())
-    } else if !asked {
+    } else if !about.iter().any(|case| is_asked(case)) {
         (Tone::Calm, Vec::new(), Vec::new())
     } else if !untold.is_empty() {
         (Tone::Warn, untold, Vec::new())
