@@ -235,7 +235,7 @@ impl Maker {
 /// Held while a verb changes a lab; the system frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct LabLock {
-    _file: File,
+    file: File,
     path: PathBuf,
     folder: PathBuf,
 }
@@ -261,7 +261,7 @@ impl LabLock {
                     // Whoever finds it taken is told by which process.
                     let _ = file.set_len(0);
                     let _ = io::Write::write_all(&mut &file, std::process::id().to_string().as_bytes());
-                    return Ok(LabLock { _file: file, path, folder: home.lab(lab) });
+                    return Ok(LabLock { file, path, folder: home.lab(lab) });
                 }
                 Err(TryLockError::WouldBlock) => {
                     let holder = fs::read_to_string(&path).unwrap_or_default();
@@ -283,6 +283,8 @@ impl Drop for LabLock {
         if !self.folder.exists() {
             let _ = fs::remove_file(&self.path);
         }
+        // Closing it is not enough: a process that is just being started has it open too, for a moment.
+        let _ = self.file.unlock();
     }
 }
 

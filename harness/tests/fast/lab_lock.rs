@@ -1,4 +1,6 @@
-//! The lock of a lab. A binary of its own: a process that another test starts would share the lock for a moment.
+//! The lock of a lab.
+
+use std::process::Command;
 
 use harness::lab::{Home, LabLock};
 
@@ -18,4 +20,18 @@ fn a_lock_is_held_once_and_goes_with_its_lab() {
     std::fs::remove_dir(home.lab("a")).expect("it is empty");
     drop(lock);
     assert!(!path.exists(), "nothing of the lab is left");
+}
+
+#[test]
+fn a_lock_is_free_at_once_whatever_is_started_meanwhile() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let home = Home { state: folder.path().to_path_buf(), cache: folder.path().to_path_buf() };
+    std::fs::create_dir_all(home.lab("a")).expect("a folder");
+    std::thread::scope(|threads| {
+        let started = threads.spawn(|| (0..150).all(|_| Command::new("true").status().is_ok_and(|end| end.success())));
+        while !started.is_finished() {
+            drop(LabLock::take(&home, "a").expect("nobody has it"));
+        }
+        assert!(started.join().expect("it ends"), "`true` can be started");
+    });
 }

@@ -43,7 +43,14 @@ pub(super) struct Workshop<'a> {
 /// Held while something is built or removed; the system frees it when the process ends, however it ends.
 #[derive(Debug)]
 pub(super) struct CacheLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for CacheLock {
+    fn drop(&mut self) {
+        // As for the lock of a lab: a process that is just being started has the file open too.
+        let _ = self.file.unlock();
+    }
 }
 
 /// Takes the cache's lock if nobody has it, else says which process has.
@@ -57,7 +64,7 @@ pub(super) fn try_lock(cache: &Path) -> Result<Result<CacheLock, String>, ImageE
             // Only for who finds it taken: without, that one is told less.
             let _ = file.set_len(0);
             let _ = (&file).write_all(std::process::id().to_string().as_bytes());
-            Ok(Ok(CacheLock { _file: file }))
+            Ok(Ok(CacheLock { file }))
         }
         Err(TryLockError::WouldBlock) => Ok(Err(format!("process {}", fs::read_to_string(&path).unwrap_or_default()))),
         Err(TryLockError::Error(source)) => Err(ImageError::files("lock", path)(source)),
